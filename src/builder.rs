@@ -1,0 +1,246 @@
+//! Configuration in code, over that of the environment.
+
+use std::ffi::OsString;
+#[cfg(feature = "irsa")]
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+
+use crate::detect::{self, Detected, Settings, SourceConfig};
+use crate::env::Env;
+use crate::error::Error;
+use crate::provider::EksCredentialsProvider;
+use crate::refresh::Fetch;
+use crate::refresh::schedule::Policy;
+use crate::refresh::shared::Shared;
+#[cfg(feature = "sdk-config")]
+use crate::sdk_config::SdkSettings;
+#[cfg(feature = "pod-identity")]
+use crate::source::pod_identity::PodIdentity;
+#[cfg(feature = "irsa")]
+use crate::source::web_identity::{self, WebIdentity};
+use crate::source::{Source, SourceKind, Sources};
+
+/// Below the ~22 s after which an SDK client gives up on its credentials provider (3 attempts of 2 × 3.1 s, and the
+/// backoff between them), so that the caller gets this crate's error and not the SDK's timeout.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Builds an [`EksCredentialsProvider`]. Every setting is optional: what is not set here comes from the environment.
+#[derive(Debug)]
+pub struct Builder {
+    settings: Settings,
+    env: Option<Env>,
+    fallback: bool,
+    policy: Policy,
+    attempt_timeout: Option<Duration>,
+    time_source: SharedTimeSource,
+    #[cfg(feature = "irsa")]
+    http_client: Option<reqwest::Client>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            env: None,
+            fallback: false,
+            policy: Policy { advisory_window: None, startup_timeout: STARTUP_TIMEOUT, serve_expired: true },
+            attempt_timeout: None,
+            time_source: SharedTimeSource::default(),
+            #[cfg(feature = "irsa")]
+            http_client: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Which method to use when the pod has both. Default: IRSA, as in every AWS SDK. If the preferred one is not
+    /// configured, the other one serves. The environment variable `EKS_CREDENTIALS_SOURCE` (`irsa`, `pod-identity`, or
+    /// `auto` for the default order) has the last word, so that a cut-over or a rollback needs no rebuild.
+    pub fn prefer(mut self, source: SourceKind) -> Self {
+        self.settings.prefer = Some(source);
+        self
+    }
+
+    /// With both methods configured: whether a *permanent denial* of the preferred one (never an outage) hands over to
+    /// the other one, with a WARN event. Every refresh begins with the preferred one again. Default: false, because who
+    /// a process is should not depend on who refuses it.
+    pub fn fallback(mut self, fallback: bool) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// The region of the STS endpoint, and of [`sdk_config`](EksCredentialsProvider::sdk_config). Default: `AWS_REGION`,
+    /// then `AWS_DEFAULT_REGION`. IRSA without a region is an error: the global endpoint is never used, IMDS never asked.
+    #[cfg(any(feature = "irsa", feature = "sdk-config"))]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.settings.region = Some(region.into());
+        self
+    }
+
+    /// From how long before expiry credentials are refreshed; the moment itself is random in the first half of this
+    /// window. Default: by lifetime, the table of the AWS SDKs' refresh rules (≤ 10 min: half of it; ≤ 20 min: 5 min;
+    /// < 90 min: 15 min; otherwise 60 min). Never more than half of the lifetime that credentials arrive with.
+    pub fn advisory_window(mut self, window: Duration) -> Self {
+        self.policy.advisory_window = Some(window);
+        self
+    }
+
+    /// For how long the first fetch retries transient failures (the agent not up yet, STS throttling) before callers get
+    /// an error. Default: 20 s, below the ~22 s after which an SDK client gives up on its provider.
+    pub fn startup_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.startup_timeout = timeout;
+        self
+    }
+
+    /// The bound of one attempt, from reading the token to the last byte of the answer. Default: 10 s for STS, 12 s for
+    /// an agent, which may legitimately take 9–11 s (measured) and loses its upstream call when a client gives up sooner.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// Whether expired credentials are served while the source fails in a recoverable way, as the AWS SDKs' 2026 refresh
+    /// rules have it: a service may still accept them, and it says so more clearly than a missing signature would.
+    /// Default: true. After a permanent error expired credentials are never served.
+    pub fn serve_expired(mut self, serve: bool) -> Self {
+        self.policy.serve_expired = serve;
+        self
+    }
+
+    /// The environment to read instead of the process's. For tests, and for programs that get theirs from elsewhere.
+    pub fn env<K, V>(mut self, env: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        self.env = Some(Env::from_os(env.into_iter().map(|(name, value)| (name.into(), value.into()))));
+        self
+    }
+
+    /// The wall clock. Default: the system's.
+    pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
+        self.time_source = SharedTimeSource::new(time_source);
+        self
+    }
+
+    /// Reads the configuration. Does no I/O and spawns nothing: the first ask does.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if something is configured, but not so that it
+    /// could work: half of a pair of variables, an ARN, URI or region that is none, a setting out of range. That
+    /// *nothing* is configured is no error here: every ask returns it instead
+    /// ([`NotConfigured`](crate::ErrorKind::NotConfigured)), so that the provider can stand first in a chain.
+    pub fn build(self) -> Result<EksCredentialsProvider, Error> {
+        self.check()?;
+        let env = self.env.unwrap_or_else(Env::from_process);
+        let source: Result<Arc<dyn Fetch>, Error> = match detect::detect(&env, &self.settings)? {
+            None => Err(detect::not_configured()),
+            Some(Detected { first, second }) => {
+                let source = |config| match config {
+                    #[cfg(feature = "irsa")]
+                    SourceConfig::WebIdentity(config) => Source::WebIdentity(Box::new(WebIdentity::new(
+                        *config,
+                        self.http_client.clone(),
+                        self.attempt_timeout,
+                    ))),
+                    #[cfg(feature = "pod-identity")]
+                    SourceConfig::PodIdentity(config) => {
+                        Source::PodIdentity(Box::new(PodIdentity::new(*config, self.attempt_timeout)))
+                    }
+                };
+                let fallback = second.filter(|_| self.fallback).map(source);
+                Ok(Arc::new(Sources { first: source(first), fallback }))
+            }
+        };
+        let shared = Shared::new(source, self.policy, self.time_source);
+        Ok(EksCredentialsProvider::new(
+            shared,
+            #[cfg(feature = "sdk-config")]
+            SdkSettings { env, region: self.settings.region },
+        ))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let durations = [
+            ("advisory_window", self.policy.advisory_window),
+            ("startup_timeout", Some(self.policy.startup_timeout)),
+            ("attempt_timeout", self.attempt_timeout),
+        ];
+        if let Some((name, _)) = durations.iter().find(|(_, duration)| duration.is_some_and(|d| d.is_zero())) {
+            return Err(Error::invalid(format!("{name} must be longer than zero")));
+        }
+        #[cfg(feature = "irsa")]
+        web_identity::check_parameters(&self.settings.irsa)?;
+        Ok(())
+    }
+}
+
+/// Settings of IRSA alone.
+#[cfg(feature = "irsa")]
+impl Builder {
+    /// The role to assume. Default: `AWS_ROLE_ARN`.
+    pub fn role_arn(mut self, role_arn: impl Into<String>) -> Self {
+        self.settings.irsa.role_arn = Some(role_arn.into());
+        self
+    }
+
+    /// The file with the service account token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`. Read anew for every attempt.
+    pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.irsa.token_file = Some(path.into());
+        self
+    }
+
+    /// The role session name, which CloudTrail shows: 2–64 characters of `[A-Za-z0-9_+=,.@-]`. Default:
+    /// `AWS_ROLE_SESSION_NAME`, else `{namespace}-{pod}` from the token, else the host name, cut to its last 64
+    /// characters. It stays the same for the life of the process.
+    pub fn session_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.irsa.session_name = Some(name.into());
+        self
+    }
+
+    /// `DurationSeconds`: 15 minutes to 12 hours, in whole seconds, and not more than the role's maximum session
+    /// duration. Default: not sent, for which STS gives one hour.
+    pub fn duration(mut self, duration: Duration) -> Self {
+        self.settings.irsa.duration = Some(duration);
+        self
+    }
+
+    /// An inline session policy in JSON, at most 2,048 characters, which narrows the role's permissions.
+    pub fn policy(mut self, policy: impl Into<String>) -> Self {
+        self.settings.irsa.policy = Some(policy.into());
+        self
+    }
+
+    /// Adds a managed session policy, which narrows the role's permissions: at most 10.
+    pub fn policy_arn(mut self, arn: impl Into<String>) -> Self {
+        self.settings.irsa.policy_arns.push(arn.into());
+        self
+    }
+
+    /// `ProviderId`: only for OAuth 2.0 identity providers, never for a Kubernetes token. STS requires it to be absent
+    /// for OpenID Connect.
+    pub fn provider_id(mut self, provider_id: impl Into<String>) -> Self {
+        self.settings.irsa.provider_id = Some(provider_id.into());
+        self
+    }
+
+    /// The URL of STS. Default: `AWS_ENDPOINT_URL_STS`, then `AWS_ENDPOINT_URL` (neither if
+    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`), then the regional endpoint, with `AWS_USE_FIPS_ENDPOINT` and
+    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    pub fn sts_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.settings.irsa.sts_endpoint = Some(url.into());
+        self
+    }
+
+    /// The client for STS, instead of one with this crate's own TLS settings (and no redirects, a connect timeout of
+    /// 2 s, `HTTPS_PROXY`/`NO_PROXY` and `AWS_CA_BUNDLE` from the environment). It is never used for an agent, whose
+    /// traffic must not meet a proxy.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+}

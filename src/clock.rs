@@ -1,0 +1,72 @@
+//! Wall time for people.
+
+use std::time::SystemTime;
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+
+/// `2026-11-24T04:59:36Z`; a time that RFC 3339 cannot write is shown as seconds since 1970.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    let time = DateTime::from(time);
+    DateTime::from_secs(time.secs()).fmt(Format::DateTime).unwrap_or_else(|_| format!("{}s", time.secs()))
+}
+
+/// The system's clock, for the stand-ins of `testing`. The provider has its time source instead.
+#[cfg(feature = "testing")]
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the system's clock itself")]
+pub(crate) fn system_now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Any RFC 3339 date and time, with fractional seconds or not, at any offset; also `+0000`, which some servers write.
+pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
+    let text = text.trim();
+    let with_colon = match text.len().checked_sub(5).and_then(|at| text.split_at_checked(at)) {
+        Some((rest, offset)) if is_basic_offset(offset) => {
+            offset.split_at_checked(3).map(|(h, m)| format!("{rest}{h}:{m}"))
+        }
+        _ => None,
+    };
+    let text = with_colon.as_deref().unwrap_or(text);
+    SystemTime::try_from(DateTime::from_str(text, Format::DateTimeWithOffset).ok()?).ok()
+}
+
+fn is_basic_offset(offset: &str) -> bool {
+    offset.starts_with(['+', '-']) && offset.bytes().skip(1).all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn every_legal_form_of_the_same_second() {
+        let expected = UNIX_EPOCH + Duration::from_secs(1_795_496_376);
+        for text in [
+            "2026-11-24T04:59:36Z",
+            "2026-11-24T04:59:36.000Z",
+            "2026-11-24T04:59:36.000000Z",
+            "2026-11-24T04:59:36.000000000Z",
+            "2026-11-24T06:59:36+02:00",
+            "2026-11-24T04:59:36+0000",
+            "2026-11-24T02:59:36-0200",
+            " 2026-11-24T04:59:36Z\n",
+        ] {
+            assert_eq!(parse_rfc3339(text), Some(expected), "{text}");
+        }
+        assert_eq!(rfc3339(expected + Duration::from_millis(700)), "2026-11-24T04:59:36Z");
+        let milli = parse_rfc3339("2026-11-24T04:59:36.123Z").unwrap();
+        assert_eq!(milli, expected + Duration::from_millis(123));
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in
+            ["", "never", "2026-11-24", "2026-13-24T04:59:36Z", "1795496376", "+0000", "é+000", "2026-11-24T04:59:36"]
+        {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
+    }
+}

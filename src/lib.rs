@@ -1,0 +1,142 @@
+//! AWS credentials for Rust services on Amazon EKS.
+//!
+//! A pod on EKS gets AWS access in one of two ways. With **IRSA** (IAM roles for service accounts) kubelet projects a
+//! token into a file, and the process exchanges it at STS. With **EKS Pod Identity** an agent on the node hands out
+//! credentials at a link-local address. Both are short-lived, so both must be refreshed for ever: without a request ever
+//! waiting for credentials it could already have had, and without an outage of STS or of the agent costing anything
+//! before the credentials truly expire.
+//!
+//! [`EksCredentialsProvider`] detects which of the two the pod has, fetches, and refreshes ahead of expiry in one
+//! background task. Requests read the current credentials without a lock.
+//!
+//! ```no_run
+//! use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let provider = EksCredentialsProvider::from_env()?;
+//! let s3 = aws_sdk_s3::Client::new(&provider.sdk_config(BehaviorVersion::latest()).build());
+//! # Ok(()) }
+//! ```
+//!
+//! Or inside [aws-config], with everything else that it reads:
+//!
+//! ```no_run
+//! # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let provider = EksCredentialsProvider::from_env()?;
+//! let config = aws_config::defaults(BehaviorVersion::latest())
+//!     .credentials_provider(provider.clone())
+//!     .identity_cache(provider.identity_cache())
+//!     .load()
+//!     .await;
+//! # Ok(()) }
+//! ```
+//!
+//! Where the same binary also runs on a laptop, as the first of a chain. Only a pod in which *nothing* is configured lets
+//! the chain go on; a half-configured one is an error at [`from_env`](EksCredentialsProvider::from_env), and an outage an
+//! error of its own:
+//!
+//! ```no_run
+//! # use eks_credentials::EksCredentialsProvider;
+//! use aws_config::meta::credentials::CredentialsProviderChain;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let eks = EksCredentialsProvider::from_env()?;
+//! let chain = CredentialsProviderChain::first_try("eks", eks).or_default_provider().await;
+//! # Ok(()) }
+//! ```
+//!
+//! In tests, `testing::LocalPod` (feature `testing`) is a pod on loopback.
+//!
+//! # What is detected
+//!
+//! In the order of every AWS SDK; the first that is configured is used.
+//! [`Builder::prefer`] or the environment variable `EKS_CREDENTIALS_SOURCE` (`irsa`, `pod-identity`, `auto`) turns the
+//! order round.
+//!
+//! | method | variables |
+//! |---|---|
+//! | IRSA | `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`; `AWS_REGION` or `AWS_DEFAULT_REGION`; optionally `AWS_ROLE_SESSION_NAME`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_CA_BUNDLE`, `HTTPS_PROXY` (or `https_proxy`, `ALL_PROXY`), `NO_PROXY` (or `no_proxy`) |
+//! | Pod Identity, ECS and other container credentials | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `AWS_CONTAINER_CREDENTIALS_FULL_URI`; `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or `AWS_CONTAINER_AUTHORIZATION_TOKEN` |
+//!
+//! Surrounding blanks are trimmed, and an empty value counts as unset. The environment is read once, when the provider is
+//! built. IMDS, profiles and static keys are never read: a pod that is not configured is an error, not the node's role.
+//! `AWS_ROLE_ARN` alone is an error only if Pod Identity is not configured either: no AWS SDK takes it for IRSA.
+//!
+//! # When it fetches, and who waits
+//!
+//! The first ask starts the background task and waits for the first credentials; transient failures are retried for
+//! [20 s](Builder::startup_timeout). From then on the task refreshes at a random moment in the first half of the
+//! [advisory window](Builder::advisory_window). While it does, and while it fails, callers get the credentials at hand.
+//! In the last minute of validity a caller waits for a second at most, and only if the task is late (a process that was
+//! suspended). A failed refresh is retried after a random share of the remaining validity, 1 s to 10 min. After expiry
+//! callers wait for an attempt (a second at most if expired credentials may be [served](Builder::serve_expired)) or get
+//! the last error at once; attempts then follow each other in 1–30 s. A permanent error (a denial) with valid credentials
+//! at hand is reported and retried in the same way; without, callers get it for 1–5 s, and the next ask after that tries
+//! again.
+//!
+//! # Events
+//!
+//! By [`tracing`]: a span `fetch_credentials` around each attempt (fields `source`, `attempt`, `outcome`, `duration_ms`).
+//! INFO for the first credentials, another source, and the end of an outage; WARN for a failed refresh while there is
+//! something to serve, and for a fallback; ERROR for a permanent failure and when credentials expire. Nothing on the path
+//! of a request that is served at once. Secrets never appear, at TRACE neither.
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `irsa` | yes | the IRSA source: TLS and an XML parser |
+//! | `pod-identity` | yes | the Pod Identity source. Alone (`default-features = false`) there is no TLS and no XML crate in the tree |
+//! | `sdk-config` | yes | [`sdk_config`](EksCredentialsProvider::sdk_config) and [`identity_cache`](EksCredentialsProvider::identity_cache) |
+//! | `rustls-aws-lc` | yes | TLS by aws-lc-rs, which the SDK's own default HTTPS client uses too |
+//! | `rustls-ring` | | TLS by ring. A first TLS connection with aws-lc costs tens of milliseconds of CPU that ring does not: prefer ring in a short-lived process that has no other use for aws-lc |
+//! | `webpki-roots` | | Mozilla's root certificates in the binary instead of the system's, for `scratch` images |
+//! | `testing` | | the module `testing`, a pod on loopback: for `[dev-dependencies]` |
+//!
+//! At least one of `irsa` and `pod-identity` is needed. With both TLS features a process-wide rustls `CryptoProvider` is
+//! used if the program installed one, else aws-lc-rs. With `irsa` and neither of them the program must install one. The
+//! roots to trust are those of `AWS_CA_BUNDLE` alone if it is set; else the built-in ones with `webpki-roots`; else the
+//! system's, and to have none is an error that says so.
+//!
+//! [aws-config]: https://docs.rs/aws-config
+
+#[cfg(not(any(feature = "irsa", feature = "pod-identity")))]
+compile_error!("eks-credentials needs at least one source: enable the feature `irsa` or `pod-identity`");
+
+mod builder;
+mod clock;
+mod detect;
+mod env;
+mod error;
+mod http;
+#[cfg(feature = "sdk-config")]
+mod identity_cache;
+mod provider;
+mod refresh;
+#[cfg(any(feature = "irsa", feature = "sdk-config"))]
+mod region;
+#[cfg(feature = "sdk-config")]
+mod sdk_config;
+mod source;
+mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
+#[cfg(feature = "__tls")]
+mod tls;
+mod token_file;
+
+pub use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+pub use builder::Builder;
+pub use error::{Error, ErrorKind};
+pub use provider::EksCredentialsProvider;
+pub use source::SourceKind;
+pub use status::{Health, Status};
+
+/// The code of the README compiles.
+#[cfg(all(doctest, feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

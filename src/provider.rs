@@ -1,0 +1,157 @@
+//! The provider: a cheap handle on shared state.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use tokio::sync::watch;
+
+use crate::builder::Builder;
+use crate::error::Error;
+use crate::refresh::cache::Held;
+use crate::refresh::shared::Shared;
+#[cfg(feature = "sdk-config")]
+use crate::sdk_config::SdkSettings;
+use crate::status::Status;
+
+/// AWS credentials of a pod on EKS, by IRSA or by Pod Identity, refreshed ahead of expiry.
+///
+/// Cloning is cheap, and clones share everything: build one, and give clones to all clients. The first ask starts a
+/// background task on the caller's tokio runtime, which fetches and refreshes; when that runtime ends, the next caller
+/// starts another one on its own. The task ends, and secrets are wiped, with the last clone (SDK clients and configs
+/// hold clones too).
+#[derive(Clone)]
+pub struct EksCredentialsProvider(Arc<Handle>);
+
+/// Ends the driver with the last provider; the driver itself only holds what is inside.
+struct Handle {
+    shared: Arc<Shared>,
+    #[cfg(feature = "sdk-config")]
+    sdk: SdkSettings,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl EksCredentialsProvider {
+    /// A provider configured by the environment alone, which is read here and never again. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn from_env() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// For everything that the environment does not say.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(shared: Shared, #[cfg(feature = "sdk-config")] sdk: SdkSettings) -> Self {
+        Self(Arc::new(Handle {
+            shared: Arc::new(shared),
+            #[cfg(feature = "sdk-config")]
+            sdk,
+        }))
+    }
+
+    /// Credentials to sign a request with now.
+    ///
+    /// Returns at once while valid credentials are there, in a refresh and in an outage too. Waits only for the first
+    /// credentials (at most [`startup_timeout`](Builder::startup_timeout) and an attempt) and when the current ones have
+    /// expired (at most one attempt); and for a second at most in the last minute of validity if the refreshing task is
+    /// late, as after a suspension. All who wait share one upstream request, and its result. Being cancelled while
+    /// waiting costs nobody anything.
+    ///
+    /// # Errors
+    ///
+    /// What the shared fetch failed with. After a failure without valid credentials the error is kept for the callers
+    /// behind: 1–5 s if permanent, else until the next retry (1–30 s).
+    pub async fn credentials(&self) -> Result<Credentials, Error> {
+        self.shared().get(pick_credentials).await
+    }
+
+    /// Credentials that stay valid for `ttl` from now: for presigned URLs and long uploads. Fetches new ones if those at
+    /// hand do not last so long, waiting as [`credentials`](Self::credentials) does.
+    ///
+    /// # Errors
+    ///
+    /// [`LifetimeTooShort`](crate::ErrorKind::LifetimeTooShort) if the newest ones do not last so long either; at once,
+    /// without a fetch, if they are less than a minute old. Otherwise as [`credentials`](Self::credentials).
+    pub async fn credentials_valid_for(&self, ttl: Duration) -> Result<Credentials, Error> {
+        self.shared().get_valid_for(ttl, pick_credentials).await
+    }
+
+    /// The valid credentials at hand, if there are any (or the expired ones that an outage makes
+    /// [`credentials`](Self::credentials) serve). Neither waits nor fetches: a synchronous peek.
+    pub fn cached(&self) -> Option<Credentials> {
+        self.shared().at_hand(pick_credentials)
+    }
+
+    /// Fetches the first credentials, before a service calls itself ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`credentials`](Self::credentials).
+    pub async fn warm_up(&self) -> Result<(), Error> {
+        self.shared().get(|_| ()).await
+    }
+
+    /// Says that a service refused these credentials (`ExpiredToken`). If they are still the current ones, they count as
+    /// expired from now on, a refresh begins, and the next ask waits for it. Refused older ones change nothing.
+    pub fn invalidate(&self, rejected: &Credentials) {
+        self.shared().invalidate(rejected.access_key_id());
+    }
+
+    /// How it stands now.
+    pub fn status(&self) -> Status {
+        self.shared().status()
+    }
+
+    /// The status as of the last attempt or expiry, and every change of it. Does not keep the provider alive: the stream
+    /// ends with it.
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.shared().changes.subscribe()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    #[cfg(feature = "sdk-config")]
+    pub(crate) fn sdk_settings(&self) -> &SdkSettings {
+        &self.0.sdk
+    }
+}
+
+fn pick_credentials(held: &Held) -> Credentials {
+    held.credentials.clone()
+}
+
+impl ProvideCredentials for EksCredentialsProvider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        match self.shared().hit(pick_credentials) {
+            Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
+            None => future::ProvideCredentials::new(async { Ok(self.credentials().await?) }),
+        }
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.cached()
+    }
+}
+
+impl fmt::Debug for EksCredentialsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EksCredentialsProvider").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,42 @@
+//! Keeping credentials fresh: what to do when ([`schedule`], pure), what everybody reads ([`cache`], lock-free), and the
+//! one task that fetches ([`driver`]). Knows nothing of AWS protocols.
+
+pub(crate) mod cache;
+pub(crate) mod driver;
+pub(crate) mod schedule;
+pub(crate) mod shared;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+
+use crate::error::Error;
+use crate::source::SourceKind;
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where the driver gets credentials from.
+pub(crate) trait Fetch: fmt::Debug + Send + Sync {
+    /// What is fetched from in the first place.
+    fn kind(&self) -> SourceKind;
+
+    /// The longest that one [`fetch`](Fetch::fetch) should be given.
+    fn attempt_timeout(&self) -> Duration;
+
+    /// One attempt, which ends within `limit`.
+    fn fetch(&self, limit: Duration) -> BoxFuture<'_, Result<Fetched, Error>>;
+}
+
+/// What a successful attempt brought.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) credentials: Credentials,
+    /// Which source it came from, in the end.
+    pub(crate) source: SourceKind,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What every caller reads: one immutable [`Entry`] behind an `ArcSwap`. Readers never lock; writers go through
+//! [`Cache::update`], one at a time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::{ArcSwap, Guard};
+use aws_credential_types::Credentials;
+#[cfg(feature = "sdk-config")]
+use aws_smithy_runtime_api::client::identity::Identity;
+
+use crate::error::Error;
+use crate::refresh::schedule::State;
+use crate::refresh::{Fetched, schedule};
+use crate::source::SourceKind;
+use crate::status::{Health, Status};
+
+/// One consistent view of everything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) state: State,
+    pub(crate) held: Option<Held>,
+    /// Why the last attempt failed, if nothing succeeded since.
+    pub(crate) error: Option<Error>,
+    /// Flights that have ended, well or badly: what a waiting caller waits to see grow.
+    pub(crate) flights_ended: u64,
+    /// Successful fetches.
+    pub(crate) refreshes: u64,
+}
+
+/// Credentials, and what is made of them once instead of for every request.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) credentials: Credentials,
+    pub(crate) source: SourceKind,
+    #[cfg(feature = "sdk-config")]
+    pub(crate) identity: Identity,
+    /// Which of the successful fetches brought them, from 1.
+    #[cfg(feature = "sdk-config")]
+    pub(crate) generation: u64,
+}
+
+impl Held {
+    #[cfg(feature = "sdk-config")]
+    pub(crate) fn new(Fetched { credentials, source }: Fetched, generation: u64) -> Self {
+        Self { identity: credentials.clone().into(), credentials, source, generation }
+    }
+
+    #[cfg(not(feature = "sdk-config"))]
+    pub(crate) fn new(Fetched { credentials, source }: Fetched, _: u64) -> Self {
+        Self { credentials, source }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    current: ArcSwap<Entry>,
+    /// Serializes writers; holds which driver may write.
+    writer: Mutex<Epoch>,
+}
+
+/// The number of the driver that is in charge. One that was replaced finds a higher one and writes nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Epoch(u64);
+
+impl Cache {
+    /// The hit path: no lock, no allocation.
+    pub(crate) fn load(&self) -> Guard<Arc<Entry>> {
+        self.current.load()
+    }
+
+    /// For keeping across an `.await`.
+    pub(crate) fn load_full(&self) -> Arc<Entry> {
+        self.current.load_full()
+    }
+
+    /// Changes the entry on nobody's behalf in particular: an ask, not a result.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Entry)) {
+        let _writer = self.lock();
+        self.publish(change);
+    }
+
+    /// Changes the entry on behalf of the driver of `epoch`; false if another one is in charge.
+    pub(crate) fn update_as(&self, epoch: Epoch, change: impl FnOnce(&mut Entry)) -> bool {
+        let writer = self.lock();
+        if *writer == epoch {
+            self.publish(change);
+        }
+        *writer == epoch
+    }
+
+    /// Puts a new driver in charge.
+    pub(crate) fn next_epoch(&self) -> Epoch {
+        let mut writer = self.lock();
+        writer.0 = writer.0.wrapping_add(1);
+        *writer
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Entry)) {
+        let mut entry = Entry::clone(&self.current.load());
+        change(&mut entry);
+        self.current.store(Arc::new(entry));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Epoch> {
+        // The lock guards no invariant that a panic could break: the entry is replaced whole.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    pub(crate) fn status(&self, now: SystemTime, configured: Option<SourceKind>) -> Status {
+        let Self { state, held, error, .. } = self;
+        let health = match (held.is_some(), state.is_usable(now), error.is_some()) {
+            (_, true, false) => Health::Ready,
+            (_, true, true) => Health::Degraded,
+            (true, false, _) => Health::Expired,
+            (false, false, true) => Health::Failed,
+            (false, false, false) => Health::Starting,
+        };
+        Status {
+            health,
+            source: held.as_ref().map(|held| held.source).or(configured),
+            expiry: state.validity.and_then(|validity| validity.expiry),
+            fetched_at: state.validity.map(|validity| validity.fetched_at),
+            next_fetch: held.as_ref().and(schedule::next_fetch(state, now)),
+            last_error: error.clone(),
+            consecutive_failures: state.failure.map_or(0, |failure| failure.consecutive),
+            refreshes: self.refreshes,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The one task that fetches. Its life: sleep until the schedule or a caller says so, fly, publish, sleep again.
+//!
+//! Being the only caller of the source, it makes single flight hold by construction. It belongs to no caller: one that
+//! is cancelled cancels nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{Instrument as _, field};
+
+use crate::clock;
+use crate::error::{Error, ErrorKind};
+use crate::refresh::cache::{Entry, Epoch, Held};
+use crate::refresh::schedule::{self, Decision, Failure, Flight, Validity};
+use crate::refresh::shared::{self, Shared};
+use crate::refresh::{Fetch, Fetched};
+
+/// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no
+/// sleep is longer than this before the wall clock is read again.
+const RECHECK: Duration = Duration::from_secs(60);
+
+/// Drives until it is aborted (the last provider went), replaced, or its runtime ends.
+pub(crate) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
+    let Ok(source) = shared.source.clone() else { return };
+    let driver = Driver { shared, epoch, source };
+    driver.publish(|entry| entry.state.orphaned = false);
+    let mut asked = true;
+    let mut reported_expiry = None;
+    loop {
+        let entry = driver.shared.cache.load_full();
+        let now = driver.shared.now();
+        driver.report_expiry(&entry, now, &mut reported_expiry);
+        let next = schedule::next_fetch(&entry.state, now);
+        if next.is_some_and(|at| at <= now) || (asked && driver.is_wanted(&entry, now)) {
+            asked = false;
+            if !driver.fly(&entry).await {
+                return;
+            }
+            continue;
+        }
+        let expiry = entry.state.validity.and_then(|validity| validity.expiry).filter(|&at| at > now);
+        let until = [next, expiry].into_iter().flatten().map(|at| schedule::since(at, now)).min();
+        let pause = until.unwrap_or(RECHECK).min(RECHECK);
+        asked = timeout(pause, driver.shared.nudge.notified()).await.is_ok();
+    }
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    epoch: Epoch,
+    source: Arc<dyn Fetch>,
+}
+
+impl Driver {
+    /// Whether a caller that asks now would ask for a flight.
+    fn is_wanted(&self, entry: &Entry, now: SystemTime) -> bool {
+        use Decision::{ServeAndNudge, Wait, WaitBriefly};
+        matches!(schedule::decide(&self.shared.policy, &entry.state, now), ServeAndNudge | WaitBriefly | Wait)
+    }
+
+    /// One flight, from accepting it to publishing its outcome; false if this driver was replaced meanwhile.
+    async fn fly(&self, before: &Entry) -> bool {
+        let began = self.shared.now();
+        let flight = Flight { began, deadline: schedule::after(began, self.shared.flight_budget()) };
+        if !self.publish(|entry| entry.state.flight = Some(flight)) {
+            return false;
+        }
+        let last_start = self.shared.task().last_start;
+        if let Some(last_start) = last_start {
+            sleep_until(last_start + schedule::MIN_GAP).await;
+        }
+        // Only the first flight is patient: later ones have an error to answer with, and a schedule.
+        let cold = before.held.is_none() && before.state.failure.is_none_or(|failure| !failure.transient);
+        let outcome =
+            if cold { self.fetch_patiently().await } else { self.fetch(1, self.source.attempt_timeout()).await };
+        match outcome {
+            Ok(fetched) => self.succeed(fetched),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// A cold start: the agent may come up after the pod, STS may throttle a whole deployment. Transient failures are
+    /// retried inside the startup budget, so that a caller sees credentials a little later instead of an error.
+    async fn fetch_patiently(&self) -> Result<Fetched, Error> {
+        let deadline = Instant::now() + self.shared.policy.startup_timeout;
+        let mut last_error: Option<Error> = None;
+        for retry in 0_u32.. {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let limit = left.min(self.source.attempt_timeout());
+            let error = match self.fetch(retry.saturating_add(1), limit).await {
+                Err(error) if error.is_transient() => error,
+                outcome => return outcome,
+            };
+            // That the budget cut the last attempt short explains less than why those before it failed.
+            let cut_short = error.kind() == ErrorKind::Timeout && limit < self.source.attempt_timeout();
+            let error = last_error.filter(|_| cut_short).unwrap_or(error);
+            let pause = schedule::cold_retry(retry, fastrand::f64());
+            if Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            last_error = Some(error);
+            sleep(pause).await;
+        }
+        Err(last_error.unwrap_or_else(shared::no_outcome))
+    }
+
+    /// One attempt, in its span.
+    async fn fetch(&self, attempt: u32, limit: Duration) -> Result<Fetched, Error> {
+        let started = Instant::now();
+        self.shared.task().last_start = Some(started);
+        let now = self.shared.now();
+        self.publish(|entry| entry.state.last_attempt = Some(now));
+        let source = self.source.kind().as_str();
+        let span = tracing::info_span!(
+            "fetch_credentials",
+            source,
+            attempt,
+            outcome = field::Empty,
+            duration_ms = field::Empty
+        );
+        let outcome =
+            self.source.fetch(limit).instrument(span.clone()).await.and_then(|fetched| self.not_expired(fetched));
+        span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        match &outcome {
+            Ok(_) => span.record("outcome", "ok"),
+            Err(error) => span.record("outcome", field::debug(error.kind())),
+        };
+        outcome
+    }
+
+    /// An agent may hand out expired credentials in an outage of EKS Auth: a failed refresh, not a success.
+    fn not_expired(&self, fetched: Fetched) -> Result<Fetched, Error> {
+        let now = self.shared.now();
+        match fetched.credentials.expiry() {
+            Some(expiry) if expiry <= now => Err(Error::new(
+                ErrorKind::ExpiredCredentials,
+                format!(
+                    "{} answered with credentials that had expired at {} (it is {} here): the agent is serving old ones \
+                     in an outage, or this node's clock is wrong",
+                    fetched.source,
+                    clock::rfc3339(expiry),
+                    clock::rfc3339(now)
+                ),
+            )),
+            _ => Ok(fetched),
+        }
+    }
+
+    fn succeed(&self, fetched: Fetched) -> bool {
+        let now = self.shared.now();
+        let validity = Validity::new(&self.shared.policy, now, fetched.credentials.expiry(), fastrand::f64());
+        let before = self.shared.cache.load_full();
+        self.announce(&before, &fetched);
+        self.land(now, |entry| {
+            entry.state.validity = Some(validity);
+            entry.state.failure = None;
+            entry.error = None;
+            entry.refreshes = entry.refreshes.saturating_add(1);
+            entry.held = Some(Held::new(fetched, entry.refreshes));
+        })
+    }
+
+    fn fail(&self, error: Error) -> bool {
+        let now = self.shared.now();
+        let random = fastrand::f64();
+        let failure = Failure::new(&self.shared.cache.load().state, now, error.is_transient(), random);
+        let landed = self.land(now, |entry| {
+            entry.state.failure = Some(failure);
+            entry.error = Some(error.clone());
+        });
+        self.complain(&error);
+        landed
+    }
+
+    /// Ends the flight for everybody who waits for it.
+    fn land(&self, now: SystemTime, outcome: impl FnOnce(&mut Entry)) -> bool {
+        let landed = self.publish(|entry| {
+            outcome(entry);
+            entry.state.flight = None;
+            entry.state.forced = false;
+            entry.flights_ended = entry.flights_ended.saturating_add(1);
+        });
+        if landed {
+            self.tell(now);
+        }
+        landed
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Entry)) -> bool {
+        self.shared.cache.update_as(self.epoch, change)
+    }
+
+    fn tell(&self, now: SystemTime) {
+        let status = self.shared.cache.load().status(now, Some(self.source.kind()));
+        self.shared.changes.send_replace(status);
+    }
+
+    /// INFO on what an operator wants to see once: the first credentials, another source, the end of an outage.
+    fn announce(&self, before: &Entry, fetched: &Fetched) {
+        let source = fetched.source.as_str();
+        let expiry = expiry_text(&fetched.credentials);
+        match &before.held {
+            None => tracing::info!(source, expiry, "first credentials"),
+            Some(held) if held.source != fetched.source => {
+                tracing::info!(
+                    source,
+                    previous = held.source.as_str(),
+                    expiry,
+                    "credentials come from another source now"
+                );
+            }
+            Some(_) if before.error.is_some() => tracing::info!(source, expiry, "credentials are refreshed again"),
+            Some(_) => tracing::debug!(source, expiry, "credentials refreshed"),
+        }
+    }
+
+    fn complain(&self, error: &Error) {
+        let source = self.source.kind().as_str();
+        let entry = self.shared.cache.load();
+        let usable = entry.state.is_usable(self.shared.now());
+        let serving = match (&entry.held, usable) {
+            (Some(held), true) => format!("the credentials at hand are valid until {}", expiry_text(&held.credentials)),
+            (Some(held), false) if self.shared.policy.serve_expired && error.is_transient() => {
+                format!("serving credentials that expired at {}", expiry_text(&held.credentials))
+            }
+            _ => "there are no credentials to serve".to_owned(),
+        };
+        if error.is_transient() && entry.held.is_some() && (usable || self.shared.policy.serve_expired) {
+            tracing::warn!(source, %error, serving, "refreshing credentials failed");
+        } else {
+            tracing::error!(source, %error, serving, "fetching credentials failed");
+        }
+    }
+
+    /// ERROR and a new `Status`, once for each set of credentials that ran out.
+    fn report_expiry(&self, entry: &Entry, now: SystemTime, reported: &mut Option<SystemTime>) {
+        let Some(expiry) = entry.state.validity.and_then(|validity| validity.expiry) else { return };
+        if now < expiry || *reported == Some(expiry) {
+            return;
+        }
+        *reported = Some(expiry);
+        let source = entry.held.as_ref().map_or(self.source.kind(), |held| held.source).as_str();
+        tracing::error!(source, expiry = clock::rfc3339(expiry), "credentials have expired and are not renewed yet");
+        self.tell(now);
+    }
+}
+
+/// The driver ends, perhaps with its runtime: those who wait for it must look after themselves.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.publish(|entry| {
+            entry.state.flight = None;
+            entry.state.orphaned = true;
+        });
+        self.shared.changes.send_modify(|_| {});
+    }
+}
+
+fn expiry_text(credentials: &Credentials) -> String {
+    credentials.expiry().map_or_else(|| "never".to_owned(), clock::rfc3339)
+}

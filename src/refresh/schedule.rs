@@ -1,0 +1,281 @@
+//! When to fetch and what to answer: pure functions of a [`State`], the wall clock and a random number.
+//!
+//! The life of one set of credentials, on the wall clock:
+//!
+//! ```text
+//! fetched ─────────────┬──── advisory window ────┬─ mandatory window ─┬─ expired ─►
+//!                      │   refresh_at            │ mandatory_at       │ expiry
+//!  served              │  ▲ the driver fetches;  │ one more attempt,  │ served on only after
+//!                      │  │ callers are served   │ callers are served │ recoverable failures
+//! ```
+//!
+//! The windows are those of the AWS SDKs' 2026 refresh rules. `refresh_at` is uniform in the first half of the advisory
+//! window, so that a fleet that started together does not come back together.
+
+use std::time::{Duration, SystemTime};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The AWS SDKs' mandatory window. A shorter one for short-lived credentials: half of their advisory window.
+const MANDATORY_WINDOW: Duration = MINUTE;
+/// With something to fall back on a caller waits this long at most: longer than a healthy source takes, short enough to
+/// be a hiccup and not an outage. In the mandatory window only if the driver is late; after expiry while an attempt to
+/// end an outage is under way.
+pub(crate) const BRIEF_WAIT: Duration = SECOND;
+/// How late the driver may be in the mandatory window before a caller waits for it. A driver that runs is milliseconds
+/// late; one that is later was suspended or lost its runtime.
+const DRIVER_LATE: Duration = SECOND;
+/// No two attempts start closer together, whatever clocks and callers do; only a cold start may.
+pub(crate) const MIN_GAP: Duration = SECOND;
+/// While credentials last, a failed refresh is retried after at least a second (not to storm) and at most ten minutes
+/// (so that an hour-long window sees some ten attempts).
+const RETRY_MAX: Duration = Duration::from_secs(600);
+/// Backoff ceiling after expiry: what an operator who has just repaired something will wait for.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Cold start: the agent may be seconds behind the pod on a new node, so the first retries are quick.
+const COLD_RETRY_FIRST: Duration = Duration::from_millis(100);
+const COLD_RETRY_MAX: Duration = Duration::from_secs(2);
+/// A permanent error without credentials is kept 1–5 s for the callers behind: enough to spare the source a storm,
+/// little enough that a corrected trust policy is found at once.
+const HOLD_SPREAD: f64 = 4.0;
+
+/// The parts of the behaviour that a builder can set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    /// Overrides the table of advisory windows.
+    pub(crate) advisory_window: Option<Duration>,
+    /// The budget of a cold start.
+    pub(crate) startup_timeout: Duration,
+    /// Whether expired credentials are served after recoverable failures.
+    pub(crate) serve_expired: bool,
+}
+
+impl Policy {
+    /// Whether the last failure lets expired credentials be served.
+    fn may_serve_expired(&self, state: &State) -> bool {
+        self.serve_expired && state.validity.is_some() && state.failure.is_some_and(|failure| failure.transient)
+    }
+}
+
+/// All that decisions depend on, besides the clock. Times are wall times.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) validity: Option<Validity>,
+    /// The last failed attempt, if nothing succeeded since.
+    pub(crate) failure: Option<Failure>,
+    /// The running attempt, or at a cold start the whole series of them.
+    pub(crate) flight: Option<Flight>,
+    /// When the last attempt began.
+    pub(crate) last_attempt: Option<SystemTime>,
+    /// The driver's runtime has ended: the next caller must start another one.
+    pub(crate) orphaned: bool,
+    /// A caller needs other credentials than these, whatever the times say.
+    pub(crate) forced: bool,
+}
+
+/// The times of one set of credentials. `None` in all three: they never expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) fetched_at: SystemTime,
+    pub(crate) expiry: Option<SystemTime>,
+    pub(crate) refresh_at: Option<SystemTime>,
+    pub(crate) mandatory_at: Option<SystemTime>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) at: SystemTime,
+    /// Before it no attempt is made on a caller's behalf.
+    pub(crate) retry_at: SystemTime,
+    pub(crate) transient: bool,
+    /// Failures since the last success.
+    pub(crate) consecutive: u32,
+    /// Failures since there was nothing usable left.
+    pub(crate) empty_handed: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flight {
+    pub(crate) began: SystemTime,
+    /// By when it has ended, unless the driver is dead.
+    pub(crate) deadline: SystemTime,
+}
+
+/// What a caller gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// The credentials at hand.
+    Serve,
+    /// The same, and the driver should be woken: it ought to have refreshed by now.
+    ServeAndNudge,
+    /// Wake the driver, wait for [`BRIEF_WAIT`] at most, then take what there is.
+    WaitBriefly,
+    /// Wait for the flight that is under way, or for a new one.
+    Wait,
+    /// The expired credentials: the source fails in a way that should pass.
+    ServeExpired,
+    /// The last error, at once.
+    Fail,
+}
+
+/// What a caller gets now.
+pub(crate) fn decide(policy: &Policy, state: &State, now: SystemTime) -> Decision {
+    if state.is_usable(now) {
+        return if state.orphaned {
+            Decision::ServeAndNudge
+        } else if !state.is_due(now) || state.is_in_flight(now) {
+            Decision::Serve
+        } else if state.is_driver_late(now) {
+            Decision::WaitBriefly
+        } else {
+            Decision::ServeAndNudge
+        };
+    }
+    let Some(failure) = state.failure else { return Decision::Wait };
+    if failure.is_resting(now) {
+        return if policy.may_serve_expired(state) { Decision::ServeExpired } else { Decision::Fail };
+    }
+    // The next attempt of the same outage: it may end it, or hang. After a suspension it is no longer the same outage.
+    let same_outage = |at| failure.at <= at && at < after(failure.retry_at, DRIVER_LATE);
+    if policy.may_serve_expired(state) && (same_outage(now) || state.flight.is_some_and(|f| same_outage(f.began))) {
+        Decision::WaitBriefly
+    } else {
+        Decision::Wait
+    }
+}
+
+/// When the driver should fetch without being asked. `None`: never.
+pub(crate) fn next_fetch(state: &State, now: SystemTime) -> Option<SystemTime> {
+    if state.forced {
+        return Some(now);
+    }
+    match (&state.failure, &state.validity) {
+        // Nobody may be asking any more, and a permanent error does not pass by itself: only a caller's ask retries it.
+        (Some(failure), _) if !failure.transient && !state.is_usable(now) => None,
+        // A clock that was set back must not leave the driver resting for hours.
+        (Some(failure), _) if now < failure.at => Some(now),
+        (Some(failure), _) => Some(failure.retry_at),
+        (None, Some(validity)) => validity.refresh_at,
+        (None, None) => Some(now),
+    }
+}
+
+impl State {
+    pub(crate) fn is_usable(&self, now: SystemTime) -> bool {
+        self.validity.is_some_and(|validity| validity.expiry.is_none_or(|expiry| now < expiry))
+    }
+
+    /// Whether an attempt should be made by now, if a caller wants one.
+    pub(crate) fn is_due(&self, now: SystemTime) -> bool {
+        if self.forced {
+            return true;
+        }
+        match (&self.failure, &self.validity) {
+            (Some(failure), _) => !failure.is_resting(now),
+            (None, Some(validity)) => validity.refresh_at.is_some_and(|at| now >= at),
+            (None, None) => true,
+        }
+    }
+
+    /// Whether the source may be asked on a caller's demand: not while it rests after a failure.
+    pub(crate) fn may_be_asked(&self, now: SystemTime) -> bool {
+        self.failure.is_none_or(|failure| !failure.is_resting(now))
+    }
+
+    pub(crate) fn is_in_flight(&self, now: SystemTime) -> bool {
+        self.flight.is_some_and(|flight| flight.began <= now && now <= flight.deadline)
+    }
+
+    /// In the mandatory window without an attempt in it.
+    fn is_driver_late(&self, now: SystemTime) -> bool {
+        let Some(mandatory_at) = self.validity.and_then(|validity| validity.mandatory_at) else { return false };
+        let tried = self.last_attempt.is_some_and(|at| at >= mandatory_at);
+        !tried && now >= after(mandatory_at, DRIVER_LATE)
+    }
+}
+
+impl Failure {
+    /// Whether the source is left alone. Not before the failure either: then the clock was set back.
+    fn is_resting(&self, now: SystemTime) -> bool {
+        self.at <= now && now < self.retry_at
+    }
+}
+
+impl Validity {
+    /// The times of credentials fetched now. Recomputed at every success: an agent hands the same credentials out again
+    /// and again, each time with less of their life left.
+    pub(crate) fn new(policy: &Policy, now: SystemTime, expiry: Option<SystemTime>, random: f64) -> Self {
+        let window = expiry.map(|expiry| advisory_window(policy, since(expiry, now)));
+        let before_expiry = |early: Duration| expiry.and_then(|expiry| expiry.checked_sub(early));
+        Self {
+            fetched_at: now,
+            expiry,
+            refresh_at: window.and_then(|window| before_expiry(window.mul_f64(1.0 - random / 2.0))),
+            mandatory_at: window.and_then(|window| before_expiry(MANDATORY_WINDOW.min(window / 2))),
+        }
+    }
+}
+
+/// The AWS SDKs' table by the lifetime at fetch, or the configured window; that one never more than half of the
+/// lifetime, or fresh credentials would be due at once.
+fn advisory_window(policy: &Policy, lifetime: Duration) -> Duration {
+    match policy.advisory_window {
+        Some(configured) => configured.min(lifetime / 2),
+        None if lifetime <= 10 * MINUTE => lifetime / 2,
+        None if lifetime <= 20 * MINUTE => 5 * MINUTE,
+        None if lifetime < 90 * MINUTE => 15 * MINUTE,
+        None => 60 * MINUTE,
+    }
+}
+
+impl Failure {
+    /// The failure of an attempt that ended now, and for how long the source is left alone after it.
+    pub(crate) fn new(state: &State, now: SystemTime, transient: bool, random: f64) -> Self {
+        let (consecutive, empty_handed) = state.failure.map_or((0, 0), |f| (f.consecutive, f.empty_handed));
+        let consecutive = consecutive.saturating_add(1);
+        let usable = state.is_usable(now);
+        let empty_handed = if usable { 0 } else { empty_handed.saturating_add(1) };
+        let retry_at = match state.validity {
+            Some(validity) if usable => retry_while_usable(&validity, now, random),
+            _ if transient => after(now, backoff(empty_handed, random)),
+            _ => after(now, SECOND.mul_f64(1.0 + HOLD_SPREAD * random)),
+        };
+        Self { at: now, retry_at, transient, consecutive, empty_handed }
+    }
+}
+
+/// A random share, ¼ ± ⅛, of the validity that is left: a handful of attempts in a short window, some ten in an hour,
+/// and one always lands before expiry. The beginning of the mandatory window is never slept through.
+fn retry_while_usable(validity: &Validity, now: SystemTime, random: f64) -> SystemTime {
+    let Some(expiry) = validity.expiry else { return after(now, RETRY_MAX) };
+    let wait = since(expiry, now).mul_f64(0.125 + 0.25 * random).clamp(SECOND, RETRY_MAX);
+    match validity.mandatory_at {
+        Some(mandatory_at) if now < mandatory_at => after(now, wait).min(after(now, SECOND).max(mandatory_at)),
+        _ => after(now, wait),
+    }
+}
+
+/// Full jitter between the smallest gap and a ceiling that doubles from 1 s to 30 s.
+fn backoff(failures: u32, random: f64) -> Duration {
+    let ceiling = SECOND.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_MAX);
+    MIN_GAP.saturating_add(ceiling.saturating_sub(MIN_GAP).mul_f64(random))
+}
+
+/// The pause before retry number `retry` (from 0) of a cold start: full jitter, 100 ms doubling to 2 s.
+pub(crate) fn cold_retry(retry: u32, random: f64) -> Duration {
+    COLD_RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retry)).min(COLD_RETRY_MAX).mul_f64(random)
+}
+
+/// `time + by`, or `time` where the clock cannot count so far.
+pub(crate) fn after(time: SystemTime, by: Duration) -> SystemTime {
+    time.checked_add(by).unwrap_or(time)
+}
+
+/// How far `later` lies ahead of `earlier`; zero if it does not.
+pub(crate) fn since(later: SystemTime, earlier: SystemTime) -> Duration {
+    later.duration_since(earlier).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! The tables of the refresh rules, and what must hold for any clock, lifetime and random number.
+
+use std::time::UNIX_EPOCH;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const POLICY: Policy = Policy { advisory_window: None, startup_timeout: Duration::from_secs(20), serve_expired: true };
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
+}
+
+fn fetched(lifetime: Duration, random: f64) -> State {
+    State { validity: Some(Validity::new(&POLICY, at(0), Some(at(0) + lifetime), random)), ..State::default() }
+}
+
+fn failed(mut state: State, now: SystemTime, transient: bool, random: f64) -> State {
+    state.failure = Some(Failure::new(&state, now, transient, random));
+    state.last_attempt = Some(now);
+    state
+}
+
+#[test]
+fn the_table_of_advisory_windows() {
+    for (minutes, window) in
+        [(720, 60.0), (90, 60.0), (89, 15.0), (60, 15.0), (21, 15.0), (20, 5.0), (11, 5.0), (10, 5.0), (4, 2.0)]
+    {
+        let lifetime = minutes * MINUTE;
+        assert_eq!(advisory_window(&POLICY, lifetime), MINUTE.mul_f64(window), "{minutes} min");
+    }
+    let configured = Policy { advisory_window: Some(30 * MINUTE), ..POLICY };
+    assert_eq!(advisory_window(&configured, 720 * MINUTE), 30 * MINUTE);
+    assert_eq!(advisory_window(&configured, 40 * MINUTE), 20 * MINUTE);
+}
+
+#[test]
+fn the_refresh_moment_spans_the_first_half_of_the_window() {
+    let moment = |random| fetched(60 * MINUTE, random).validity.unwrap().refresh_at.unwrap();
+    assert_eq!(moment(0.0), at(45 * 60));
+    assert_eq!(moment(1.0), at(45 * 60 + 450));
+    let mandatory = |lifetime| fetched(lifetime, 0.5).validity.unwrap().mandatory_at.unwrap();
+    assert_eq!(mandatory(60 * MINUTE), at(59 * 60));
+    assert_eq!(mandatory(Duration::from_secs(10)), UNIX_EPOCH + Duration::from_millis(1_800_000_007_500));
+}
+
+#[test]
+fn credentials_that_never_expire_are_never_refreshed() {
+    let state = State { validity: Some(Validity::new(&POLICY, at(0), None, 0.5)), ..State::default() };
+    let in_a_century = at(100 * 365 * 24 * 3600);
+    assert_eq!(decide(&POLICY, &state, in_a_century), Decision::Serve);
+    assert_eq!(next_fetch(&state, in_a_century), None);
+}
+
+#[test]
+fn a_caller_waits_in_the_mandatory_window_only_for_a_late_driver() {
+    let state = fetched(60 * MINUTE, 0.5);
+    let now = |seconds| decide(&POLICY, &state, at(seconds));
+    assert_eq!(now(0), Decision::Serve);
+    assert_eq!(now(50 * 60), Decision::ServeAndNudge);
+    assert_eq!(now(59 * 60), Decision::ServeAndNudge);
+    assert_eq!(now(59 * 60 + 1), Decision::WaitBriefly);
+    assert_eq!(now(60 * 60), Decision::Wait);
+    let tried = State { last_attempt: Some(at(59 * 60)), ..state.clone() };
+    assert_eq!(decide(&POLICY, &tried, at(59 * 60 + 1)), Decision::ServeAndNudge);
+    let flying = State { flight: Some(Flight { began: at(58 * 60), deadline: at(60 * 60 + 9) }), ..state };
+    assert_eq!(decide(&POLICY, &flying, at(59 * 60 + 30)), Decision::Serve);
+    assert_eq!(decide(&POLICY, &flying, at(60 * 60)), Decision::Wait);
+}
+
+#[test]
+fn after_expiry() {
+    let transient = failed(fetched(60 * MINUTE, 0.5), at(3600), true, 0.9);
+    let permanent = failed(fetched(60 * MINUTE, 0.5), at(3600), false, 0.9);
+    let strict = Policy { serve_expired: false, ..POLICY };
+    assert_eq!(decide(&POLICY, &transient, at(3600)), Decision::ServeExpired);
+    assert_eq!(decide(&strict, &transient, at(3600)), Decision::Fail);
+    assert_eq!(decide(&POLICY, &permanent, at(3600)), Decision::Fail);
+    // The next attempt of the same outage, and the first one after a suspension.
+    assert_eq!(decide(&POLICY, &transient, at(3601)), Decision::WaitBriefly);
+    assert_eq!(decide(&POLICY, &transient, at(9999)), Decision::Wait);
+    assert_eq!(decide(&POLICY, &permanent, at(3606)), Decision::Wait);
+    assert_eq!(next_fetch(&permanent, at(9999)), None);
+    assert!(next_fetch(&transient, at(3600)).is_some());
+}
+
+#[test]
+fn backoff_doubles_to_half_a_minute_and_never_undercuts_a_second() {
+    assert_eq!([1, 2, 3, 4, 5, 6, 7, 100].map(|n| backoff(n, 1.0).as_secs()), [1, 2, 4, 8, 16, 30, 30, 30]);
+    assert_eq!([1, 6, 100].map(|n| backoff(n, 0.0)), [SECOND; 3]);
+    assert_eq!([0, 1, 4, 5, 100].map(|n| cold_retry(n, 1.0).as_millis()), [100, 200, 1600, 2000, 2000]);
+}
+
+fn durations() -> impl Strategy<Value = Duration> {
+    prop_oneof![0_u64..120_000, 0_u64..50_000_000].prop_map(Duration::from_millis)
+}
+
+proptest! {
+    /// Whatever the lifetime: the moments are in order, and fresh credentials are not due at once.
+    #[test]
+    fn moments_are_in_order(lifetime in durations(), random in 0.0..1.0_f64, window in proptest::option::of(durations())) {
+        let policy = Policy { advisory_window: window, ..POLICY };
+        let Validity { fetched_at, expiry, refresh_at, mandatory_at } =
+            Validity::new(&policy, at(0), Some(at(0) + lifetime), random);
+        let (expiry, refresh_at, mandatory_at) = (expiry.unwrap(), refresh_at.unwrap(), mandatory_at.unwrap());
+        prop_assert!(fetched_at + lifetime / 3 <= refresh_at + Duration::from_nanos(1));
+        prop_assert!(refresh_at <= mandatory_at + Duration::from_nanos(1) && mandatory_at <= expiry);
+    }
+
+    /// While credentials are usable nobody waits longer than briefly, and nobody gets an error, whatever has failed.
+    #[test]
+    fn usable_credentials_are_always_served(
+        lifetime in 1_u64..50_000,
+        failures in proptest::collection::vec((0_u64..50_000, any::<bool>(), 0.0..1.0_f64), 0..5),
+        serve_expired in any::<bool>(),
+        now in 0_u64..50_000,
+    ) {
+        let policy = Policy { serve_expired, ..POLICY };
+        let mut state = fetched(Duration::from_secs(lifetime), 0.5);
+        for (when, transient, random) in failures {
+            state = failed(state, at(when), transient, random);
+        }
+        use Decision::{Serve, ServeAndNudge, WaitBriefly};
+        let decision = decide(&policy, &state, at(now));
+        if now < lifetime {
+            prop_assert!(matches!(decision, Serve | ServeAndNudge | WaitBriefly), "{decision:?}");
+        } else {
+            prop_assert!(!matches!(decision, Serve | ServeAndNudge), "{decision:?}");
+            prop_assert!(serve_expired || !matches!(decision, Decision::ServeExpired | WaitBriefly), "{decision:?}");
+        }
+    }
+
+    /// A failed refresh is retried after a second at least, ten minutes at most, and so that an attempt still comes
+    /// before expiry and at the beginning of the last minute.
+    #[test]
+    fn retries_land_before_expiry(lifetime in 10_u64..50_000, failed_at in 0_u64..50_000, random in 0.0..1.0_f64) {
+        prop_assume!(failed_at + 2 < lifetime);
+        let state = failed(fetched(Duration::from_secs(lifetime), 0.5), at(failed_at), true, random);
+        let Failure { retry_at, .. } = state.failure.unwrap();
+        let wait = since(retry_at, at(failed_at));
+        prop_assert!(wait >= SECOND && wait <= RETRY_MAX);
+        prop_assert!(retry_at < at(lifetime));
+        let mandatory_at = state.validity.unwrap().mandatory_at.unwrap();
+        prop_assert!(at(failed_at) >= mandatory_at || retry_at <= mandatory_at.max(at(failed_at + 1)));
+    }
+
+    /// An outage from the first refresh to expiry costs a bounded number of attempts.
+    #[test]
+    fn an_outage_costs_some_ten_attempts(lifetime in 60_u64..50_000, randoms in proptest::collection::vec(0.0..1.0_f64, 64)) {
+        let mut state = fetched(Duration::from_secs(lifetime), randoms[0]);
+        let mut now = state.validity.unwrap().refresh_at.unwrap();
+        let mut attempts = 0;
+        for random in randoms.iter().cycle() {
+            if now >= at(lifetime) {
+                break;
+            }
+            attempts += 1;
+            state = failed(state, now, true, *random);
+            now = next_fetch(&state, now).unwrap();
+        }
+        prop_assert!((2..=45).contains(&attempts), "{attempts}");
+    }
+
+    /// Clocks that jump: a state from any time is judged without panic, and never rests for longer than its own rest.
+    #[test]
+    fn no_jump_of_the_clock_makes_it_rest_for_ever(
+        fetched_at in 0_u64..4_000_000_000, failed_at in 0_u64..4_000_000_000, now in 0_u64..4_000_000_000,
+        lifetime in durations(), random in 0.0..1.0_f64,
+    ) {
+        let time = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let validity = Validity::new(&POLICY, time(fetched_at), Some(time(fetched_at) + lifetime), random);
+        let state = failed(State { validity: Some(validity), ..State::default() }, time(failed_at), true, random);
+        let now = time(now);
+        let next = next_fetch(&state, now).unwrap();
+        prop_assert!(since(next, now) <= RETRY_MAX);
+        let _ = decide(&POLICY, &state, now);
+    }
+}

@@ -1,0 +1,260 @@
+//! What the providers, their callers and the driver share: how a caller is answered, waits, and wakes the driver.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_async::time::SharedTimeSource;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+
+use crate::clock;
+use crate::error::{Error, ErrorKind};
+use crate::refresh::cache::{Cache, Entry, Held};
+use crate::refresh::schedule::{self, Decision, Policy};
+use crate::refresh::{Fetch, driver};
+use crate::status::Status;
+
+/// A driver that has not even accepted an ask after this long does not run: its runtime is blocked, or alive but not
+/// polled. Then the waiting caller starts another one on its own runtime.
+const DRIVER_GONE: Duration = Duration::from_secs(1);
+/// On top of the longest flight, before a driver that accepted is given up.
+const FLIGHT_GRACE: Duration = Duration::from_secs(2);
+/// A source asked twice within a minute hands the same credentials out: no use in asking it for longer-lived ones.
+const SAME_AGAIN: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The error is that nothing is configured: every ask returns it.
+    pub(crate) source: Result<Arc<dyn Fetch>, Error>,
+    pub(crate) policy: Policy,
+    pub(crate) cache: Cache,
+    pub(crate) nudge: Notify,
+    pub(crate) changes: watch::Sender<Status>,
+    time: SharedTimeSource,
+    task: Mutex<Task>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Task {
+    driver: Option<AbortHandle>,
+    /// Survives the driver, so that a new one keeps the gap to the attempts of the old one.
+    pub(crate) last_start: Option<Instant>,
+}
+
+impl Shared {
+    pub(crate) fn new(source: Result<Arc<dyn Fetch>, Error>, policy: Policy, time: SharedTimeSource) -> Self {
+        let cache = Cache::default();
+        let kind = source.as_ref().ok().map(|source| source.kind());
+        let status = cache.load().status(time.now(), kind);
+        let (changes, _) = watch::channel(status);
+        Self { source, policy, cache, nudge: Notify::new(), changes, time, task: Mutex::default() }
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.time.now()
+    }
+
+    /// The hit path: what is at hand, if nobody has to be woken or waited for.
+    pub(crate) fn hit<T>(&self, pick: impl FnOnce(&Held) -> T) -> Option<T> {
+        let entry = self.cache.load();
+        match schedule::decide(&self.policy, &entry.state, self.now()) {
+            Decision::Serve => entry.held.as_ref().map(pick),
+            _ => None,
+        }
+    }
+
+    /// What is at hand and may be handed out without waiting, expired credentials in an outage included.
+    pub(crate) fn at_hand<T>(&self, pick: impl FnOnce(&Held) -> T) -> Option<T> {
+        let entry = self.cache.load();
+        match schedule::decide(&self.policy, &entry.state, self.now()) {
+            Decision::Fail | Decision::Wait => None,
+            _ => entry.held.as_ref().map(pick),
+        }
+    }
+
+    /// The whole answer: at once if that is possible, else after the flight that is under way or a new one.
+    pub(crate) async fn get<T>(self: &Arc<Self>, pick: impl Fn(&Held) -> T) -> Result<T, Error> {
+        self.source.as_ref().map_err(Clone::clone)?;
+        loop {
+            let entry = self.cache.load_full();
+            match schedule::decide(&self.policy, &entry.state, self.now()) {
+                Decision::Serve | Decision::ServeExpired => {}
+                Decision::ServeAndNudge => self.nudge_if_possible(),
+                Decision::WaitBriefly => {
+                    // Whatever comes of it, there is something to fall back on.
+                    let _ = timeout(schedule::BRIEF_WAIT, self.flight_after(&entry)).await;
+                    match self.at_hand(&pick) {
+                        Some(held) => return Ok(held),
+                        // Unless it has expired meanwhile, or been denied.
+                        None => continue,
+                    }
+                }
+                Decision::Wait => {
+                    let landed = self.flight_after(&entry).await?;
+                    match self.answer_of(&landed) {
+                        Some(answer) => return answer.map(pick),
+                        None => continue,
+                    }
+                }
+                Decision::Fail => return Err(entry.error.clone().unwrap_or_else(no_outcome)),
+            }
+            return entry.held.as_ref().map(&pick).ok_or_else(no_outcome);
+        }
+    }
+
+    /// What a flight means for those who waited for it, even if the moment in which its error is kept has passed.
+    /// `None`: it succeeded, but its credentials have expired meanwhile.
+    fn answer_of<'a>(&self, landed: &'a Entry) -> Option<Result<&'a Held, Error>> {
+        let held = landed.held.as_ref();
+        if let Some(held) = held.filter(|_| landed.state.is_usable(self.now())) {
+            return Some(Ok(held));
+        }
+        let error = landed.error.as_ref()?;
+        match held {
+            Some(held) if self.policy.serve_expired && error.is_transient() => Some(Ok(held)),
+            _ => Some(Err(error.clone())),
+        }
+    }
+
+    /// Credentials that are valid for `ttl` from now, fetching new ones if those at hand are not.
+    pub(crate) async fn get_valid_for<T>(
+        self: &Arc<Self>,
+        ttl: Duration,
+        pick: impl Fn(&Held) -> T,
+    ) -> Result<T, Error> {
+        self.get(|_| ()).await?;
+        let entry = self.cache.load_full();
+        if let Some(held) = self.lasting(&entry, ttl) {
+            return Ok(pick(held));
+        }
+        let now = self.now();
+        let fetched_at = entry.state.validity.map(|validity| validity.fetched_at);
+        let just_fetched = fetched_at.is_some_and(|at| at <= now && schedule::since(now, at) < SAME_AGAIN);
+        if just_fetched || !entry.state.may_be_asked(now) {
+            return Err(self.too_short(&entry, ttl));
+        }
+        self.cache.update(|entry| entry.state.forced = true);
+        let landed = self.flight_after(&entry).await?;
+        self.lasting(&landed, ttl).map(pick).ok_or_else(|| self.too_short(&landed, ttl))
+    }
+
+    fn lasting<'a>(&self, entry: &'a Entry, ttl: Duration) -> Option<&'a Held> {
+        let lasting = entry.state.is_usable(schedule::after(self.now(), ttl)) && entry.state.is_usable(self.now());
+        entry.held.as_ref().filter(|_| lasting)
+    }
+
+    fn too_short(&self, entry: &Entry, ttl: Duration) -> Error {
+        let expiry = entry.state.validity.and_then(|validity| validity.expiry);
+        let expiry = expiry.map_or_else(|| "never".to_owned(), clock::rfc3339);
+        let message = format!(
+            "credentials valid for {ttl:?} were asked for, and the source's newest expire at {expiry}: ask for less, or \
+             raise the session duration (IRSA: .duration(..), up to the role's maximum)"
+        );
+        match &entry.error {
+            Some(cause) => Error::caused_by(ErrorKind::LifetimeTooShort, message, cause.clone()),
+            None => Error::new(ErrorKind::LifetimeTooShort, message),
+        }
+    }
+
+    /// A service has refused the credentials with this access key id: from now on they count as expired.
+    pub(crate) fn invalidate(&self, access_key_id: &str) {
+        let now = self.now();
+        self.cache.update(|entry| {
+            let current = entry.held.as_ref().is_some_and(|held| held.credentials.access_key_id() == access_key_id);
+            if let (true, Some(validity)) = (current, entry.state.validity.as_mut()) {
+                validity.expiry = Some(validity.expiry.map_or(now, |expiry| expiry.min(now)));
+                entry.state.failure = None;
+                entry.state.forced = true;
+            }
+        });
+        self.nudge.notify_one();
+    }
+
+    /// Waits until a flight has ended that had not when `seen` was read, and returns what it left behind. Cancelling
+    /// this cancels nothing: the flight is the driver's.
+    async fn flight_after(self: &Arc<Self>, seen: &Entry) -> Result<Arc<Entry>, Error> {
+        let mut changes = self.changes.subscribe();
+        self.wake_driver(false)?;
+        let began = Instant::now();
+        loop {
+            let entry = self.cache.load_full();
+            if entry.flights_ended != seen.flights_ended {
+                return Ok(entry);
+            }
+            match timeout(DRIVER_GONE, changes.changed()).await {
+                // Perhaps the driver said goodbye with its runtime.
+                Ok(_) => self.wake_driver(false)?,
+                Err(_) => {
+                    let accepted = self.cache.load().state.flight.is_some();
+                    if !accepted || began.elapsed() > self.longest_flight() {
+                        self.wake_driver(true)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn longest_flight(&self) -> Duration {
+        self.flight_budget().saturating_add(FLIGHT_GRACE)
+    }
+
+    /// The longest that one flight takes: the series of a cold start, or one attempt.
+    pub(crate) fn flight_budget(&self) -> Duration {
+        let attempt = self.source.as_ref().map_or(Duration::ZERO, |source| source.attempt_timeout());
+        schedule::MIN_GAP.saturating_add(attempt.max(self.policy.startup_timeout))
+    }
+
+    /// Outside a runtime no driver can be started; who has usable credentials need not hear of it.
+    pub(crate) fn nudge_if_possible(self: &Arc<Self>) {
+        let _ = self.wake_driver(false);
+    }
+
+    /// Wakes the driver; starts one if there is none, if its runtime is gone, or to `replace` one that does not react.
+    fn wake_driver(self: &Arc<Self>, replace: bool) -> Result<(), Error> {
+        let mut task = self.task();
+        let gone = task.driver.as_ref().is_none_or(AbortHandle::is_finished);
+        if gone || replace {
+            let runtime = Handle::try_current().map_err(|e| {
+                let message = "credentials must be fetched, and this is not inside a tokio runtime: call it from async \
+                               code run by tokio (#[tokio::main], Runtime::block_on)";
+                Error::caused_by(ErrorKind::NoRuntime, message, e)
+            })?;
+            let epoch = self.cache.next_epoch();
+            let driver = runtime.spawn(driver::drive(Arc::clone(self), epoch)).abort_handle();
+            if let Some(old) = task.driver.replace(driver) {
+                old.abort();
+            }
+        }
+        self.nudge.notify_one();
+        Ok(())
+    }
+
+    pub(crate) fn task(&self) -> MutexGuard<'_, Task> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let kind = self.source.as_ref().ok().map(|source| source.kind());
+        let mut status = self.cache.load().status(self.now(), kind);
+        if let Err(not_configured) = &self.source {
+            status.last_error = Some(not_configured.clone());
+            status.health = crate::status::Health::Failed;
+        }
+        status
+    }
+
+    /// The last provider is gone: end the driver, close its connection, wipe the secrets.
+    pub(crate) fn close(&self) {
+        if let Some(driver) = self.task().driver.take() {
+            driver.abort();
+        }
+        self.cache.next_epoch();
+        self.cache.update(|entry| *entry = Entry::default());
+    }
+}
+
+pub(crate) fn no_outcome() -> Error {
+    Error::new(ErrorKind::Unavailable, "no credentials have been fetched yet: ask again")
+}

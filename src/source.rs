@@ -1,0 +1,226 @@
+//! Where credentials come from: the two sources, and what they have in common.
+
+#[cfg(feature = "pod-identity")]
+pub(crate) mod container_endpoint;
+#[cfg(feature = "pod-identity")]
+pub(crate) mod pod_identity;
+#[cfg(feature = "irsa")]
+pub(crate) mod sts_endpoint;
+#[cfg(feature = "irsa")]
+pub(crate) mod web_identity;
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+
+use crate::clock;
+use crate::error::{Error, ErrorKind};
+use crate::refresh::{BoxFuture, Fetch, Fetched};
+use crate::token_file::{Token, TokenSource};
+
+/// The two ways in which a pod on EKS gets AWS access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SourceKind {
+    /// IRSA: the pod's token is exchanged at STS by `AssumeRoleWithWebIdentity`.
+    WebIdentity,
+    /// EKS Pod Identity, or any other container credentials endpoint: an agent hands credentials out.
+    PodIdentity,
+}
+
+impl SourceKind {
+    /// How the environment variable `EKS_CREDENTIALS_SOURCE` and log events write it: `irsa` or `pod-identity`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebIdentity => "irsa",
+            Self::PodIdentity => "pod-identity",
+        }
+    }
+
+    /// The `provider_name` of the credentials, which the SDK shows in its logs.
+    pub(crate) fn provider_name(self) -> &'static str {
+        match self {
+            Self::WebIdentity => "EksWebIdentity",
+            Self::PodIdentity => "EksPodIdentity",
+        }
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WebIdentity => "IRSA",
+            Self::PodIdentity => "EKS Pod Identity",
+        })
+    }
+}
+
+/// One configured source.
+#[derive(Debug)]
+pub(crate) enum Source {
+    #[cfg(feature = "irsa")]
+    WebIdentity(Box<web_identity::WebIdentity>),
+    #[cfg(feature = "pod-identity")]
+    PodIdentity(Box<pod_identity::PodIdentity>),
+}
+
+impl Source {
+    pub(crate) fn kind(&self) -> SourceKind {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(_) => SourceKind::WebIdentity,
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(_) => SourceKind::PodIdentity,
+        }
+    }
+
+    fn attempt_timeout(&self) -> Duration {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(source) => source.attempt_timeout(),
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(source) => source.attempt_timeout(),
+        }
+    }
+
+    /// One attempt, token file and all, within `limit`.
+    async fn fetch(&self, limit: Duration) -> Result<Fetched, Error> {
+        let attempt = async {
+            match self {
+                #[cfg(feature = "irsa")]
+                Self::WebIdentity(source) => source.fetch().await,
+                #[cfg(feature = "pod-identity")]
+                Self::PodIdentity(source) => source.fetch().await,
+            }
+        };
+        match tokio::time::timeout(limit, attempt).await {
+            Ok(outcome) => outcome.map(|credentials| Fetched { credentials, source: self.kind() }),
+            Err(_) => Err(self.timed_out(limit)),
+        }
+    }
+
+    fn timed_out(&self, limit: Duration) -> Error {
+        let peer = match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(source) => source.peer(),
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(source) => source.peer(),
+        };
+        let message = format!("{} did not answer within {limit:.1?}: {}", peer.name, peer.if_unreachable);
+        Error::new(ErrorKind::Timeout, message)
+    }
+}
+
+/// What the driver fetches from: the detected source, and the one that a permanent denial hands over to.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub(crate) first: Source,
+    /// Only with `.fallback(true)` and both methods configured.
+    pub(crate) fallback: Option<Source>,
+}
+
+impl Fetch for Sources {
+    fn kind(&self) -> SourceKind {
+        self.first.kind()
+    }
+
+    fn attempt_timeout(&self) -> Duration {
+        let fallback = self.fallback.as_ref().map_or(Duration::ZERO, Source::attempt_timeout);
+        self.first.attempt_timeout().saturating_add(fallback)
+    }
+
+    /// Every fetch begins with the preferred source, so that it is used again as soon as it works again. `limit` is for
+    /// both together: what the first leaves of it is the second's.
+    fn fetch(&self, limit: Duration) -> BoxFuture<'_, Result<Fetched, Error>> {
+        Box::pin(async move {
+            let started = tokio::time::Instant::now();
+            let denied = match self.first.fetch(limit.min(self.first.attempt_timeout())).await {
+                Err(error) if error.kind() == ErrorKind::Denied => error,
+                outcome => return outcome,
+            };
+            let Some(fallback) = &self.fallback else { return Err(denied) };
+            tracing::warn!(
+                denied = self.first.kind().as_str(),
+                fallback = fallback.kind().as_str(),
+                error = %denied,
+                "the preferred source was denied, falling back to the other one"
+            );
+            fallback.fetch(limit.saturating_sub(started.elapsed())).await.map_err(|second| {
+                let message = format!("{denied}; and the fallback failed too: {second}");
+                // An outage of the fallback may pass, so the whole may.
+                let kind = if second.is_transient() { second.kind() } else { ErrorKind::Denied };
+                Error::caused_by(kind, message, second)
+            })
+        })
+    }
+}
+
+/// One exchange, and a second one at once if the token was refused and kubelet has rotated it meanwhile.
+pub(crate) async fn with_token<F>(tokens: &TokenSource, exchange: impl Fn(Token) -> F) -> Result<Credentials, Error>
+where
+    F: Future<Output = Result<Credentials, Error>>,
+{
+    let token = tokens.token().await?;
+    let rejected = match exchange(token.clone()).await {
+        Err(error) if error.kind() == ErrorKind::TokenRejected => error,
+        outcome => return outcome,
+    };
+    match tokens.token().await? {
+        rotated if rotated != token => exchange(rotated).await,
+        _ => Err(rejected),
+    }
+}
+
+/// What an answer holds, in either protocol.
+pub(crate) struct Keys<'a> {
+    pub(crate) access_key_id: &'a str,
+    pub(crate) secret_access_key: &'a str,
+    pub(crate) session_token: &'a str,
+    /// RFC 3339. Missing means that the credentials never expire.
+    pub(crate) expiration: Option<&'a str>,
+    pub(crate) account_id: Option<&'a str>,
+}
+
+impl Keys<'_> {
+    /// Checks the form of every field. Whether the expiry lies ahead is judged where the clock is.
+    pub(crate) fn into_credentials(self, source: SourceKind, peer: &str) -> Result<Credentials, Error> {
+        let wrong = |what: &str| Error::new(ErrorKind::InvalidResponse, format!("{peer} answered 200 with {what}"));
+        let required = [
+            ("AccessKeyId", self.access_key_id),
+            ("SecretAccessKey", self.secret_access_key),
+            ("session token", self.session_token),
+        ];
+        if let Some((name, _)) = required.iter().find(|(_, value)| value.trim().is_empty()) {
+            return Err(wrong(&format!("an empty {name}")));
+        }
+        let mut credentials = Credentials::builder()
+            .access_key_id(self.access_key_id)
+            .secret_access_key(self.secret_access_key)
+            .session_token(self.session_token)
+            .provider_name(source.provider_name());
+        if let Some(expiration) = self.expiration {
+            // Cut, because anything may come in place of a date.
+            let shown = || expiration.chars().take(40).collect::<String>();
+            let expiry = clock::parse_rfc3339(expiration)
+                .ok_or_else(|| wrong(&format!("the Expiration \"{}\", which is no RFC 3339 date", shown())))?;
+            credentials = credentials.expiry(expiry);
+        }
+        if let Some(account) = self.account_id.filter(|account| !account.is_empty()) {
+            credentials = credentials.account_id(account);
+        }
+        Ok(credentials.build())
+    }
+}
+
+/// What a status says when the body does not say more.
+pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        429 => ErrorKind::Throttled,
+        408 | 425 | 500.. => ErrorKind::Unavailable,
+        400..=499 => ErrorKind::Denied,
+        // Redirects are not followed, and nothing but 200 carries credentials.
+        _ => ErrorKind::InvalidResponse,
+    }
+}

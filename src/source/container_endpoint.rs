@@ -1,0 +1,147 @@
+//! `AWS_CONTAINER_CREDENTIALS_{RELATIVE,FULL}_URI` → an address that may be asked, by the rules that all AWS SDKs share.
+//!
+//! Plain http hands the pod's token to whoever listens there, so only hosts on this machine or link-local agents are
+//! allowed. A literal address is judged here; a host name when it is resolved, address by address
+//! ([`is_allowed`] is asked by the resolver that the agent's client dials with).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+use crate::env;
+use crate::error::Error;
+
+/// The ECS agent: where relative URIs point.
+const ECS_AGENT_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
+/// The EKS Pod Identity agent.
+const EKS_AGENT_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 23);
+/// The EKS Pod Identity agent on IPv6 clusters.
+const EKS_AGENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23);
+
+/// A vetted place to get container credentials from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ContainerEndpoint(Url);
+
+impl ContainerEndpoint {
+    /// A path below the ECS agent's fixed address.
+    pub(crate) fn relative(path: &str) -> Result<Self, Error> {
+        if !path.starts_with('/') {
+            let name = env::CONTAINER_RELATIVE_URI;
+            return Err(Error::invalid(format!("{name}=\"{path}\" is not a path: it must begin with \"/\"")));
+        }
+        Self::parse(env::CONTAINER_RELATIVE_URI, &format!("http://{ECS_AGENT_V4}{path}"))
+    }
+
+    /// A whole URL: `https` to anywhere, `http` only to this machine and the known link-local agents.
+    pub(crate) fn full(url: &str) -> Result<Self, Error> {
+        Self::parse(env::CONTAINER_FULL_URI, url)
+    }
+
+    fn parse(name: &str, value: &str) -> Result<Self, Error> {
+        let wrong = |why: String| Error::invalid(format!("{name}=\"{value}\" {why}"));
+        let url = Url::parse(value).map_err(|e| {
+            wrong(format!("is not a URL ({e}); EKS Pod Identity injects http://{EKS_AGENT_V4}/v1/credentials"))
+        })?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Error::invalid(format!("{name} must not contain a user name or password")));
+        }
+        let literal = match url.host() {
+            None => return Err(wrong("names no host".into())),
+            Some(Host::Domain(_)) => None,
+            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
+        };
+        match (url.scheme(), literal) {
+            ("https", _) | ("http", None) => Ok(Self(url)),
+            ("http", Some(ip)) if is_allowed(ip) => Ok(Self(url)),
+            ("http", Some(_)) => Err(wrong(format!(
+                "would send the pod's token in clear text to an address that is not allowed: \
+                 plain http is for {ALLOWED}; use https for any other host"
+            ))),
+            (scheme, _) => Err(wrong(format!("has the scheme \"{scheme}\"; expected http or https"))),
+        }
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.0
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Whether this is the EKS Pod Identity agent itself, which never answers without a token.
+    pub(crate) fn is_eks_agent(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Ipv4(ip)) => ip == EKS_AGENT_V4,
+            Some(Host::Ipv6(ip)) => ip == EKS_AGENT_V6,
+            _ => false,
+        }
+    }
+}
+
+/// The allowed addresses, for error messages.
+pub(crate) const ALLOWED: &str = "loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23";
+
+/// Whether plain http may be spoken to `ip`.
+pub(crate) fn is_allowed(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_loopback() || v4 == ECS_AGENT_V4 || v4 == EKS_AGENT_V4,
+        IpAddr::V6(v6) => {
+            v6 == EKS_AGENT_V6 || v6.is_loopback() || v6.to_ipv4_mapped().is_some_and(|v4| is_allowed(v4.into()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allowed_and_refused_uris() {
+        for url in [
+            "http://169.254.170.23/v1/credentials",
+            "http://[fd00:ec2::23]/v1/credentials",
+            "http://169.254.170.2:80/x",
+            "http://127.0.0.1:9876/x",
+            "http://127.255.1.2/x",
+            "http://[::1]:80/x",
+            "http://localhost:1/x",
+            "https://credentials.example.com/x",
+            "https://8.8.8.8/x",
+        ] {
+            assert_eq!(ContainerEndpoint::full(url).unwrap().url().host_str(), Url::parse(url).unwrap().host_str());
+        }
+        for url in [
+            "http://169.254.169.254/latest/meta-data",
+            "http://8.8.8.8/x",
+            "http://[fd00:ec2::24]/x",
+            "http://[::ffff:8.8.8.8]/x",
+            "http://2130706434.example@8.8.8.8/x",
+            "ftp://127.0.0.1/x",
+            "/v1/credentials",
+            "http://",
+        ] {
+            let message = ContainerEndpoint::full(url).expect_err(url).to_string();
+            assert!(message.starts_with("AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_relative_uri_is_a_path_at_the_ecs_agent_and_nothing_else() {
+        let endpoint = ContainerEndpoint::relative("/v2/credentials/id?a=b").unwrap();
+        assert_eq!(endpoint.url().as_str(), "http://169.254.170.2/v2/credentials/id?a=b");
+        assert!(!endpoint.is_eks_agent());
+        assert!(ContainerEndpoint::relative("v2/x").is_err());
+        // With the host in front of it, none of these can name another one.
+        for path in ["//evil.example/x", "/@evil.example/x", "/\\evil.example"] {
+            assert_eq!(ContainerEndpoint::relative(path).unwrap().url().host_str(), Some("169.254.170.2"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_uri_is_refused_and_not_shown() {
+        let message = ContainerEndpoint::full("https://me:hunter2@h/x").unwrap_err().to_string();
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}

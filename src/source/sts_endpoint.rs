@@ -1,0 +1,138 @@
+//! Region × FIPS × dual-stack → the regional STS endpoint, by the rules of the AWS SDKs' endpoint rule set.
+//!
+//! Never the global endpoint: it is one region's outage away from everybody, and AWS advises against it. Tested against
+//! the rule set in `aws-sdk-sts` itself.
+
+use url::Url;
+
+use crate::env::{self, Env};
+use crate::error::Error;
+use crate::region;
+
+/// One AWS partition: which regions it has and under which domains.
+struct Partition {
+    region_prefix: &'static str,
+    suffix: &'static str,
+    dual_stack_suffix: &'static str,
+}
+
+/// More specific prefixes first: `us-gov-`, `us-iso…-` before `us-`.
+const PARTITIONS: [Partition; 8] = [
+    Partition { region_prefix: "us-gov-", suffix: "amazonaws.com", dual_stack_suffix: "api.aws" },
+    Partition { region_prefix: "us-iso-", suffix: "c2s.ic.gov", dual_stack_suffix: "api.aws.ic.gov" },
+    Partition { region_prefix: "us-isob-", suffix: "sc2s.sgov.gov", dual_stack_suffix: "api.aws.scloud" },
+    Partition { region_prefix: "us-isof-", suffix: "csp.hci.ic.gov", dual_stack_suffix: "api.aws.hci.ic.gov" },
+    Partition { region_prefix: "eu-isoe-", suffix: "cloud.adc-e.uk", dual_stack_suffix: "api.cloud-aws.adc-e.uk" },
+    Partition { region_prefix: "cn-", suffix: "amazonaws.com.cn", dual_stack_suffix: "api.amazonwebservices.com.cn" },
+    Partition { region_prefix: "eusc-", suffix: "amazonaws.eu", dual_stack_suffix: "api.amazonwebservices.eu" },
+    Partition { region_prefix: "", suffix: "amazonaws.com", dual_stack_suffix: "api.aws" },
+];
+
+/// The URL to post to, by the order of PROTOCOLS: builder, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, region rules.
+pub(crate) fn resolve(env: &Env, configured: Option<&str>, region: Option<&str>) -> Result<Url, Error> {
+    if let Some(url) = configured {
+        return parse_override("the sts_endpoint given to the builder", url);
+    }
+    if !env.flag(env::IGNORE_ENDPOINT_URLS)?
+        && let Some((name, url)) = env.first_of(&[env::ENDPOINT_URL_STS, env::ENDPOINT_URL])?
+    {
+        return parse_override(name, url);
+    }
+    let region = region::region(env, region)?.ok_or_else(|| {
+        Error::invalid(format!(
+            "IRSA needs a region for its STS endpoint: set {} (the EKS webhook sets it when the container does not), \
+             or give region(..) to the builder",
+            env::REGION
+        ))
+    })?;
+    regional(&region, env.flag(env::USE_FIPS)?, env.flag(env::USE_DUALSTACK)?)
+}
+
+/// The host of `region`, as the SDKs' endpoint rules have it.
+pub(crate) fn regional(region: &str, fips: bool, dual_stack: bool) -> Result<Url, Error> {
+    let partition = PARTITIONS.iter().find(|p| region.starts_with(p.region_prefix));
+    let Some(partition) = partition else {
+        return Err(Error::invalid(format!("no AWS partition has the region \"{region}\"")));
+    };
+    // GovCloud's plain endpoints are the FIPS ones.
+    let plain_is_fips = region.starts_with("us-gov-") && !dual_stack;
+    let service = if fips && !plain_is_fips { "sts-fips" } else { "sts" };
+    let suffix = if dual_stack { partition.dual_stack_suffix } else { partition.suffix };
+    let url = format!("https://{service}.{region}.{suffix}/");
+    Url::parse(&url)
+        .map_err(|e| Error::caused_by(crate::ErrorKind::InvalidConfiguration, format!("{url} is no URL"), e))
+}
+
+fn parse_override(name: &str, value: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::invalid(format!("{name}: \"{value}\" {why}; expected e.g. https://sts.example.com"));
+    let url = Url::parse(value).map_err(|e| wrong(&format!("is not a URL ({e})")))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+        return Err(wrong("is not an http or https URL"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::invalid(format!("{name} must not contain a user name or password")));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(vars: &[(&str, &str)]) -> Result<String, String> {
+        let env = Env::from_os(vars.iter().map(|(name, value)| (name.into(), value.into())));
+        resolve(&env, None, None).map(String::from).map_err(|e| e.to_string())
+    }
+
+    /// Every region of every partition, against the rule set in the SDK's own STS client.
+    #[tokio::test]
+    async fn the_sdks_own_resolver_is_the_oracle() {
+        use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+        let oracle = DefaultResolver::new();
+        let regions = "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 \
+                       ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 \
+                       ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 \
+                       eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 \
+                       us-east-2 us-west-1 us-west-2 cn-north-1 cn-northwest-1 eusc-de-east-1 us-iso-east-1 us-iso-west-1 \
+                       us-isob-east-1 us-isob-west-1 eu-isoe-west-1 us-isof-east-1 us-isof-south-1 us-gov-east-1 \
+                       us-gov-west-1 xx-future-1";
+        for region in regions.split_whitespace() {
+            for (fips, dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
+                let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack);
+                let params = params.use_global_endpoint(false).build().unwrap();
+                let expected = oracle.resolve_endpoint(&params).await.unwrap();
+                let ours = regional(region, fips, dual_stack).unwrap();
+                assert_eq!(ours.as_str(), format!("{}/", expected.url()), "fips {fips}, dual-stack {dual_stack}");
+            }
+        }
+    }
+
+    #[test]
+    fn order_of_the_overrides() {
+        let region = (env::REGION, "eu-central-1");
+        let all = (env::ENDPOINT_URL, "http://localhost:4566");
+        let sts = (env::ENDPOINT_URL_STS, "http://localhost:1");
+        let ignore = (env::IGNORE_ENDPOINT_URLS, "true");
+        assert_eq!(resolved(&[region]).unwrap(), "https://sts.eu-central-1.amazonaws.com/");
+        assert_eq!(resolved(&[region, all]).unwrap(), "http://localhost:4566/");
+        assert_eq!(resolved(&[region, all, sts]).unwrap(), "http://localhost:1/");
+        assert_eq!(resolved(&[region, all, sts, ignore]).unwrap(), "https://sts.eu-central-1.amazonaws.com/");
+        let env = Env::from([sts]);
+        assert_eq!(resolve(&env, Some("http://b"), None).unwrap().as_str(), "http://b/");
+    }
+
+    #[test]
+    fn no_region_is_an_error_that_says_so() {
+        assert!(resolved(&[]).unwrap_err().starts_with("IRSA needs a region"));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_its_value() {
+        for url in ["localhost:4566", "ftp://x", "sts"] {
+            let message = resolved(&[(env::ENDPOINT_URL_STS, url)]).unwrap_err();
+            assert!(message.contains(url) && message.starts_with("AWS_ENDPOINT_URL_STS"), "{message}");
+        }
+        let message = resolved(&[(env::ENDPOINT_URL_STS, "https://user:hunter2@x")]).unwrap_err();
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}

@@ -1,0 +1,295 @@
+//! IRSA: `AssumeRoleWithWebIdentity` at STS. The request is unsigned; the token in its body is what proves who asks.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use reqwest::Client;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
+
+use crate::detect::IrsaSettings;
+use crate::error::{Error, ErrorKind};
+use crate::http::{self, Peer, Reply};
+use crate::source::{Keys, SourceKind, kind_of_status, with_token};
+use crate::tls::TlsSettings;
+use crate::token_file::{self, Token, TokenSource};
+
+/// STS answers in well under a second; 10 s is ten times its slowest percentile and leaves a second attempt inside the
+/// 20 s budget of a cold start.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// STS allows 2–64 characters.
+const SESSION_NAME_MAX: usize = 64;
+
+const IF_UNREACHABLE: &str = "check the pod's egress (NAT or an STS VPC endpoint), DNS, NetworkPolicies, the region \
+                              and HTTPS_PROXY/NO_PROXY";
+
+/// Everything that `AssumeRoleWithWebIdentity` needs, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct WebIdentityConfig {
+    pub(crate) role_arn: String,
+    pub(crate) token_file: PathBuf,
+    pub(crate) endpoint: Url,
+    pub(crate) session_name: Option<String>,
+    /// The pod's name, for a session name when the token is not bound to a pod.
+    pub(crate) host_name: Option<String>,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) policy: Option<String>,
+    pub(crate) policy_arns: Vec<String>,
+    pub(crate) provider_id: Option<String>,
+    pub(crate) tls: TlsSettings,
+}
+
+/// The IRSA source.
+#[derive(Debug)]
+pub(crate) struct WebIdentity {
+    config: WebIdentityConfig,
+    tokens: TokenSource,
+    peer: Peer,
+    attempt_timeout: Duration,
+    client: OnceCell<Client>,
+    /// Fixed at the first fetch: CloudTrail shows one session name for the life of the process.
+    session_name: OnceLock<String>,
+}
+
+impl WebIdentity {
+    pub(crate) fn new(config: WebIdentityConfig, client: Option<Client>, attempt_timeout: Option<Duration>) -> Self {
+        let peer = Peer {
+            name: format!("STS at {}", config.endpoint.origin().ascii_serialization()),
+            if_unreachable: IF_UNREACHABLE,
+        };
+        Self {
+            tokens: TokenSource::File(config.token_file.clone()),
+            peer,
+            attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
+            client: client.map_or_else(OnceCell::new, |client| OnceCell::new_with(Some(client))),
+            session_name: OnceLock::new(),
+            config,
+        }
+    }
+
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        self.attempt_timeout
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) async fn fetch(&self) -> Result<Credentials, Error> {
+        let client = self.client.get_or_try_init(|| self.build_client()).await?;
+        with_token(&self.tokens, |token| self.exchange(client, token)).await
+    }
+
+    async fn build_client(&self) -> Result<Client, Error> {
+        match self.config.endpoint.scheme() {
+            "https" => self.config.tls.client().await,
+            _ => http::plain_client(http::base_client()),
+        }
+    }
+
+    async fn exchange(&self, client: &Client, token: Token) -> Result<Credentials, Error> {
+        let request = client
+            .post(self.config.endpoint.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+            .body(self.form(&token));
+        let reply = http::send(request, &self.peer).await?;
+        match reply.status {
+            200 => self.read_success(&reply),
+            _ => Err(self.read_error(&reply, &token)),
+        }
+    }
+
+    fn form(&self, token: &Token) -> String {
+        let config = &self.config;
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(4096));
+        form.append_pair("Action", "AssumeRoleWithWebIdentity")
+            .append_pair("Version", "2011-06-15")
+            .append_pair("RoleArn", &config.role_arn)
+            .append_pair("RoleSessionName", self.session_name(token))
+            .append_pair("WebIdentityToken", token.expose());
+        if let Some(duration) = config.duration {
+            form.append_pair("DurationSeconds", &duration.as_secs().to_string());
+        }
+        if let Some(policy) = &config.policy {
+            form.append_pair("Policy", policy);
+        }
+        for (arn, n) in config.policy_arns.iter().zip(1_u32..) {
+            form.append_pair(&format!("PolicyArns.member.{n}.arn"), arn);
+        }
+        if let Some(provider_id) = &config.provider_id {
+            form.append_pair("ProviderId", provider_id);
+        }
+        form.finish()
+    }
+
+    fn session_name(&self, token: &Token) -> &str {
+        self.session_name.get_or_init(|| {
+            let pod = || token.claims().and_then(|claims| claims.pod());
+            let configured = self.config.session_name.clone();
+            clean_session_name(&configured.or_else(pod).or_else(|| self.config.host_name.clone()).unwrap_or_default())
+        })
+    }
+
+    fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
+        let unreadable = |why: &str| {
+            let message = format!("{} answered 200 ({}) with {why}", self.peer.name, reply.content_type);
+            Error::new(ErrorKind::InvalidResponse, message)
+        };
+        let text = std::str::from_utf8(&reply.body).map_err(|_| unreadable("bytes that are not UTF-8"))?;
+        let answer: Success = quick_xml::de::from_str(text).map_err(|e| unreadable(&complaint(&e)))?;
+        let Answer { credentials: keys, assumed_role_user } = answer.result;
+        let arn = assumed_role_user.map_or_else(|| self.config.role_arn.clone(), |user| user.arn);
+        Keys {
+            access_key_id: &keys.access_key_id,
+            secret_access_key: &keys.secret_access_key,
+            session_token: &keys.session_token,
+            expiration: Some(&keys.expiration),
+            account_id: arn.split(':').nth(4),
+        }
+        .into_credentials(SourceKind::WebIdentity, &self.peer.name)
+    }
+
+    fn read_error(&self, reply: &Reply, token: &Token) -> Error {
+        let Reply { status, body, .. } = reply;
+        let Self { peer: Peer { name, .. }, config, .. } = self;
+        let parsed = std::str::from_utf8(body).ok().and_then(|text| quick_xml::de::from_str::<Failure>(text).ok());
+        let Some(Failure { error: Refusal { code, message } }) = parsed else {
+            let message = format!("{name} answered {status}: {}", reply.quote(token.expose()));
+            return Error::new(kind_of_status(*status), message);
+        };
+        let kind = kind_of(&code, &message, *status);
+        let said = http::quote(&message, token.expose());
+        let message = match kind {
+            ErrorKind::Denied | ErrorKind::TokenRejected => {
+                let (role, claims) = (&config.role_arn, token_file::describe(token));
+                format!("{name} refused role {role} ({code}: {said}); {claims}; {}", remedy(&code))
+            }
+            _ => format!("{name} answered {status} {code}: {said}"),
+        };
+        Error::new(kind, message)
+    }
+}
+
+/// What the deserializer complains of, without the values that it may quote.
+fn complaint(error: &quick_xml::DeError) -> String {
+    match error {
+        quick_xml::DeError::Custom(what) if what.starts_with("missing field") => format!("XML with a {what}"),
+        _ => "something that is not its XML".to_owned(),
+    }
+}
+
+/// A configured name is not cleaned, because somebody will look for it.
+pub(crate) fn check_session_name(name: &str) -> Result<(), Error> {
+    if (2..=SESSION_NAME_MAX).contains(&name.len()) && name.chars().all(is_session_name_char) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the role session name \"{name}\" is not 2–64 characters of [A-Za-z0-9_+=,.@-]")))
+}
+
+/// The limits of the STS API, for settings that do not come from the environment.
+pub(crate) fn check_parameters(settings: &IrsaSettings) -> Result<(), Error> {
+    let IrsaSettings { duration, policy, policy_arns, .. } = settings;
+    if let Some(duration) = duration.filter(|d| !(900..=43_200).contains(&d.as_secs()) || d.subsec_nanos() > 0) {
+        let message = format!("duration is {duration:?}, but STS takes whole seconds from 15 minutes to 12 hours");
+        return Err(Error::invalid(message));
+    }
+    if let Some(length) = policy.as_ref().map(|policy| policy.chars().count()).filter(|&n| n == 0 || n > 2048) {
+        return Err(Error::invalid(format!("policy has {length} characters, but STS takes 1 to 2,048")));
+    }
+    if policy_arns.len() > 10 {
+        return Err(Error::invalid(format!("{} policy ARNs are given, but STS takes 10", policy_arns.len())));
+    }
+    match policy_arns.iter().find(|arn| !arn.starts_with("arn:")) {
+        Some(arn) => Err(Error::invalid(format!("the policy ARN \"{arn}\" is not an ARN"))),
+        None => Ok(()),
+    }
+}
+
+/// The table of PROTOCOLS §2. The message decides once: STS says `InvalidIdentityToken` also when it failed to fetch
+/// the issuer's keys itself.
+fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
+    match code {
+        "InvalidIdentityToken" if message.to_ascii_lowercase().contains("verification key") => ErrorKind::Unavailable,
+        "IDPCommunicationError" => ErrorKind::Unavailable,
+        "ExpiredTokenException" => ErrorKind::TokenRejected,
+        "RequestLimitExceeded" => ErrorKind::Throttled,
+        _ if code.starts_with("Throttling") => ErrorKind::Throttled,
+        _ => kind_of_status(status),
+    }
+}
+
+fn remedy(code: &str) -> &'static str {
+    match code {
+        "AccessDenied" => {
+            "compare them with the conditions of the role's trust policy, and that the role exists in that account"
+        }
+        "InvalidIdentityToken" | "IDPRejectedClaim" => {
+            "check that the role's account has an IAM OIDC provider for this issuer with this audience as a client id"
+        }
+        "ExpiredTokenException" => "check that kubelet still rotates the token file and that the node's clock is right",
+        "RegionDisabledException" => "activate STS for this region in the account, or use another region",
+        "ValidationError" | "MalformedPolicyDocument" | "PackedPolicyTooLarge" => {
+            "correct the role ARN, duration, session name or session policy"
+        }
+        _ => "see the STS API reference for this code",
+    }
+}
+
+/// Cut and cleaned to `[\w+=,.@-]{2,64}`. The end is kept: it is the random part of a pod's name.
+fn clean_session_name(name: &str) -> String {
+    let clean: Vec<char> = name.chars().map(|c| if is_session_name_char(c) { c } else { '-' }).collect();
+    let kept = clean.get(clean.len().saturating_sub(SESSION_NAME_MAX)..).unwrap_or_default();
+    let name: String = kept.iter().collect::<String>().trim_start_matches('-').to_owned();
+    if name.len() < 2 { "eks-credentials".to_owned() } else { name }
+}
+
+fn is_session_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
+}
+
+#[derive(Deserialize)]
+struct Success {
+    #[serde(rename = "AssumeRoleWithWebIdentityResult")]
+    result: Answer,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    credentials: AnsweredKeys,
+    assumed_role_user: Option<AssumedRoleUser>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AnsweredKeys {
+    access_key_id: Zeroizing<String>,
+    secret_access_key: Zeroizing<String>,
+    session_token: Zeroizing<String>,
+    expiration: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumedRoleUser {
+    arn: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failure {
+    error: Refusal,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Refusal {
+    code: String,
+    #[serde(default)]
+    message: String,
+}

@@ -1,0 +1,239 @@
+//! The projected service account token: read anew for every attempt, checked, never shown.
+//!
+//! kubelet rotates it by renaming a symlink, so the path is opened afresh each time and no descriptor is kept. The
+//! claims are decoded without verification, and only to explain: to say in an error who the pod is, and to name the
+//! role session after it.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+#[cfg(feature = "pod-identity")]
+use reqwest::header::HeaderValue;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::error::{Error, ErrorKind};
+
+/// A projected token has about 1.1 KB and STS takes 20,000 characters; anything larger is some other file.
+const MAX_SIZE: u64 = 64 * 1024;
+/// On Windows there is a moment without the file while kubelet swaps it.
+const MISSING_RETRIES: u32 = 4;
+const MISSING_PAUSE: Duration = Duration::from_millis(50);
+
+/// A bearer token that is wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token(Zeroizing<String>);
+
+/// Reads the token on a blocking thread: the file may be on a slow or hung volume.
+pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
+    let mut missing = 0;
+    loop {
+        let owned = path.to_owned();
+        let outcome = tokio::task::spawn_blocking(move || read_blocking(&owned)).await;
+        match outcome {
+            Ok(Err(e)) if e.kind() == io::ErrorKind::NotFound && missing < MISSING_RETRIES => {
+                missing += 1;
+                tokio::time::sleep(MISSING_PAUSE).await;
+            }
+            Ok(Err(e)) => return Err(explain(path, e)),
+            Ok(Ok(bytes)) => return Token::parse(bytes, &path.display().to_string()),
+            Err(join) => {
+                let message = format!("the thread that reads the token file {} ended early", path.display());
+                return Err(Error::caused_by(ErrorKind::Unavailable, message, join));
+            }
+        }
+    }
+}
+
+fn read_blocking(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Checked before opening: opening a FIFO would block until somebody writes to it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    File::open(path)?.take(MAX_SIZE.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn explain(path: &Path, error: io::Error) -> Error {
+    let path = path.display();
+    let message = match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "the token file {path} does not exist: check that the pod mounts the projected service account token there"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "the token file {path} may not be read by this process ({}): set fsGroup in the pod's securityContext, \
+             which makes kubelet project the token readable for that group",
+            ownership(Path::new(&path.to_string()))
+        ),
+        io::ErrorKind::InvalidInput => format!("the token path {path} is not a regular file: point it at the token"),
+        _ => format!("the token file {path} could not be read"),
+    };
+    Error::caused_by(ErrorKind::TokenFile, message, error)
+}
+
+#[cfg(unix)]
+fn ownership(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    // The owner of /proc/self is the effective user; asking the kernel itself would take `unsafe` or a crate.
+    let me = fs::metadata("/proc/self").map_or("unknown".to_owned(), |m| m.uid().to_string());
+    match fs::metadata(path) {
+        Ok(m) => format!("uid {me}; the file has mode {:04o}, owner {}:{}", m.mode() & 0o7777, m.uid(), m.gid()),
+        Err(_) => format!("uid {me}; a folder on the way may not be entered"),
+    }
+}
+
+#[cfg(not(unix))]
+fn ownership(_: &Path) -> String {
+    "access denied".to_owned()
+}
+
+impl Token {
+    /// Trims what editors and shells add, and refuses what could not be a token. `origin` names the file or variable.
+    pub(crate) fn parse(bytes: Zeroizing<Vec<u8>>, origin: &str) -> Result<Self, Error> {
+        let wrong = |why: &str| Err(Error::new(ErrorKind::TokenFile, format!("the token in {origin} {why}")));
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_SIZE {
+            return wrong("is larger than 64 KiB: this is not a service account token");
+        }
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            return wrong("is not UTF-8 text: this is not a service account token");
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return wrong("is empty: check the projected volume");
+        }
+        if text.chars().any(|c| c.is_control() || !c.is_ascii()) {
+            return wrong("has a line break, a control or a non-ASCII character inside: expected one line");
+        }
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// For a request body, and for taking the token out of what a server said. It goes nowhere else.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// For a header, marked sensitive so that no HTTP crate logs it.
+    #[cfg(feature = "pod-identity")]
+    pub(crate) fn header(&self) -> Result<HeaderValue, Error> {
+        let mut value = HeaderValue::from_str(&self.0)
+            .map_err(|e| Error::caused_by(ErrorKind::TokenFile, "the token cannot be sent in an http header", e))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// Who the token says it is, if it can be read as a JWT.
+    pub(crate) fn claims(&self) -> Option<Claims> {
+        let payload = self.0.split('.').nth(1)?;
+        let json = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
+        serde_json::from_slice(&json).ok()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(** redacted **)")
+    }
+}
+
+/// The claims that explain a denial. Unverified.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Claims {
+    #[serde(default)]
+    iss: Option<String>,
+    #[serde(default)]
+    sub: Option<String>,
+    #[serde(default)]
+    aud: Audience,
+    #[serde(default)]
+    exp: Option<u64>,
+    #[cfg(feature = "irsa")]
+    #[serde(default, rename = "kubernetes.io")]
+    kubernetes: Kubernetes,
+}
+
+/// Kubernetes writes a list; the JWT standard allows a single string too.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    Many(Vec<String>),
+    One(String),
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+#[cfg(feature = "irsa")]
+#[derive(Debug, Default, Deserialize)]
+struct Kubernetes {
+    #[serde(default)]
+    namespace: Option<String>,
+    #[serde(default)]
+    pod: Option<Pod>,
+}
+
+#[cfg(feature = "irsa")]
+#[derive(Debug, Default, Deserialize)]
+struct Pod {
+    #[serde(default)]
+    name: Option<String>,
+}
+
+impl Claims {
+    /// `{namespace}-{pod}`, if the token is bound to a pod.
+    #[cfg(feature = "irsa")]
+    pub(crate) fn pod(&self) -> Option<String> {
+        let namespace = self.kubernetes.namespace.as_deref()?;
+        let pod = self.kubernetes.pod.as_ref()?.name.as_deref()?;
+        Some(format!("{namespace}-{pod}"))
+    }
+}
+
+/// `iss=… sub=… aud=… exp=…`, to lay beside a trust policy.
+impl fmt::Display for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_none = |claim: &Option<String>| claim.clone().unwrap_or_else(|| "none".to_owned());
+        let aud = match &self.aud {
+            Audience::Many(list) => list.join(","),
+            Audience::One(one) => one.clone(),
+        };
+        let exp = self.exp.and_then(|exp| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(exp)));
+        let exp = exp.map_or_else(|| "none".to_owned(), clock::rfc3339);
+        write!(f, "iss={} sub={} aud={aud} exp={exp}", or_none(&self.iss), or_none(&self.sub))
+    }
+}
+
+/// What an error says of the token that was refused.
+pub(crate) fn describe(token: &Token) -> String {
+    match token.claims() {
+        None => "the token is not a JWT".to_owned(),
+        Some(claims) => format!("the token has {claims}"),
+    }
+}
+
+/// A file that is read for every attempt, or a fixed value.
+#[derive(Clone, Debug)]
+pub(crate) enum TokenSource {
+    File(PathBuf),
+    #[cfg(feature = "pod-identity")]
+    Fixed(Token),
+}
+
+impl TokenSource {
+    pub(crate) async fn token(&self) -> Result<Token, Error> {
+        match self {
+            Self::File(path) => read(path).await,
+            #[cfg(feature = "pod-identity")]
+            Self::Fixed(token) => Ok(token.clone()),
+        }
+    }
+}
