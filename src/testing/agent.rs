@@ -1,0 +1,124 @@
+//! The EKS Pod Identity agent, as measured on v0.1.37: its demands, its plain-text errors, its cache.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use super::ledger::Issued;
+use super::stand_in::{Protocol, Reuse, Verdict};
+use super::token::Issuer;
+use super::wire::{Request, Response};
+use crate::clock;
+
+pub(super) const AUDIENCE: &str = "pods.eks.amazonaws.com";
+pub(super) const PATH: &str = "/v1/credentials";
+
+const MAX_REUSE: Duration = Duration::from_secs(3 * 3600);
+const AT_LEAST_LEFT: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) address: SocketAddr,
+    pub(super) issuer: Issuer,
+    pub(super) account: String,
+    /// The `sub` that has an association.
+    pub(super) associated_subject: String,
+}
+
+impl Protocol for Agent {
+    const LIFETIME: Duration = Duration::from_secs(6 * 3600);
+
+    fn reuse(lifetime: Duration) -> Option<Reuse> {
+        Some(Reuse { renewed_after: lifetime.min(MAX_REUSE), at_least_left: AT_LEAST_LEFT })
+    }
+
+    fn judge(&self, request: &Request, now: SystemTime) -> Verdict {
+        let Request { method, target, .. } = request;
+        let unexpected = |response, what| Verdict::Unexpected(response, what);
+        if method != "GET" || target != PATH {
+            return unexpected(text(404, "404 page not found\n"), format!("{method} {target}, not GET {PATH}"));
+        }
+        let host = request.header("host").unwrap_or_default();
+        if host != self.address.to_string() {
+            let body = format!(
+                "Access Denied. Called agent through invalid address, please use one of the following: {}",
+                self.address
+            );
+            return unexpected(text(403, &body), format!("the Host {host}, not the literal address"));
+        }
+        match request.header("authorization") {
+            None | Some("") => {
+                unexpected(text(400, "Service account token cannot be empty"), "no Authorization header".to_owned())
+            }
+            Some(token) if token.contains(' ') => unexpected(
+                text(
+                    400,
+                    "Service account token cannot be parsed: token is malformed: token contains an invalid number of segments",
+                ),
+                "an Authorization header that is not a raw token".to_owned(),
+            ),
+            Some(token) => self.judge_token(token, now),
+        }
+    }
+
+    fn credentials(&self, _: &Request, issued: &Issued) -> Response {
+        let body = json!({
+            "AccessKeyId": issued.access_key_id,
+            "SecretAccessKey": issued.secret_access_key,
+            "Token": issued.session_token,
+            "AccountId": self.account,
+            "Expiration": clock::rfc3339(issued.expiry),
+        });
+        Response::new(200, "application/json", body.to_string())
+    }
+
+    fn refusal(&self, code: &str, message: &str) -> Response {
+        let status = match code {
+            "ResourceNotFoundException" => 404,
+            "ThrottlingException" => 429,
+            "InternalServerException" => 500,
+            "ServiceUnavailableException" => 503,
+            // Denied, expired, invalid: all alike.
+            _ => 400,
+        };
+        text(status, &format!("[00000000-0000-4000-8000-0000000000ff]: ({code}): {message}, fault: client"))
+    }
+}
+
+impl Agent {
+    fn judge_token(&self, token: &str, now: SystemTime) -> Verdict {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let refuse = |response| Verdict::Refuse(response);
+        if token.split('.').count() != 3 {
+            return refuse(text(
+                400,
+                "Service account token cannot be parsed: token is malformed: token contains an invalid number of segments",
+            ));
+        }
+        // The agent itself does not know the issuer's keys: EKS Auth does.
+        let Some(claims) = self.issuer.verify(token) else {
+            return refuse(self.refusal("InvalidTokenException", "The token included in the request is invalid"));
+        };
+        if claims.exp <= now {
+            return refuse(text(400, "Service account token failed basic claim validations: token is expired"));
+        }
+        if claims.nbf > now {
+            return refuse(text(400, "Service account token failed basic claim validations: token is not valid yet"));
+        }
+        if !claims.aud.iter().any(|aud| aud == AUDIENCE) {
+            return refuse(self.refusal("InvalidTokenException", "The token has an invalid audience"));
+        }
+        if claims.sub != self.associated_subject {
+            return refuse(self.refusal(
+                "ResourceNotFoundException",
+                "The token included in the request has no service account role association for it.",
+            ));
+        }
+        Verdict::Grant
+    }
+}
+
+fn text(status: u16, body: &str) -> Response {
+    Response::new(status, "text/plain; charset=utf-8", body.to_owned())
+}

@@ -1,0 +1,188 @@
+//! STS's `AssumeRoleWithWebIdentity`, as measured: what it demands, in which order it refuses, and how it writes it.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use url::form_urlencoded;
+
+use super::ledger::Issued;
+use super::stand_in::{Protocol, Reuse, Verdict};
+use super::token::Issuer;
+use super::wire::{Request, Response};
+use crate::clock;
+
+pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
+
+const PARAMETERS: [&str; 9] = [
+    "Action",
+    "Version",
+    "RoleArn",
+    "RoleSessionName",
+    "WebIdentityToken",
+    "DurationSeconds",
+    "Policy",
+    "ProviderId",
+    "PolicyArns",
+];
+
+#[derive(Debug)]
+pub(super) struct Sts {
+    pub(super) issuer: Issuer,
+    pub(super) role_arn: String,
+    /// The `sub` that the role's trust policy lets in.
+    pub(super) trusted_subject: String,
+}
+
+impl std::fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Issuer").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Protocol for Sts {
+    const LIFETIME: Duration = Duration::from_secs(3600);
+
+    fn reuse(_: Duration) -> Option<Reuse> {
+        None
+    }
+
+    fn judge(&self, request: &Request, now: SystemTime) -> Verdict {
+        let form = Form::of(request);
+        if let Some(what) = unexpected(request, &form) {
+            return Verdict::Unexpected(self.refusal("InvalidAction", &what), what);
+        }
+        match self.refuse(&form, now) {
+            None => Verdict::Grant,
+            Some((code, message)) => Verdict::Refuse(self.refusal(code, message)),
+        }
+    }
+
+    fn credentials(&self, request: &Request, issued: &Issued) -> Response {
+        let form = Form::of(request);
+        let session = form.get("RoleSessionName");
+        let (account, role) = account_and_role(&self.role_arn);
+        let Issued { access_key_id, secret_access_key, session_token, expiry } = issued;
+        let body = format!(
+            r#"<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleWithWebIdentityResult>
+    <Audience>{AUDIENCE}</Audience>
+    <AssumedRoleUser>
+      <AssumedRoleId>AROALOCALLOCALLOCAL00:{session}</AssumedRoleId>
+      <Arn>arn:aws:sts::{account}:assumed-role/{role}/{session}</Arn>
+    </AssumedRoleUser>
+    <Provider>arn:aws:iam::{account}:oidc-provider/{}</Provider>
+    <Credentials>
+      <AccessKeyId>{access_key_id}</AccessKeyId>
+      <SecretAccessKey>{secret_access_key}</SecretAccessKey>
+      <SessionToken>{session_token}</SessionToken>
+      <Expiration>{}</Expiration>
+    </Credentials>
+    <SubjectFromWebIdentityToken>{}</SubjectFromWebIdentityToken>
+  </AssumeRoleWithWebIdentityResult>
+  <ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>
+</AssumeRoleWithWebIdentityResponse>
+"#,
+            self.issuer.url.trim_start_matches("https://"),
+            clock::rfc3339(*expiry),
+            self.trusted_subject,
+        );
+        Response::new(200, "text/xml", body)
+    }
+
+    fn refusal(&self, code: &str, message: &str) -> Response {
+        let (status, fault) = match code {
+            "AccessDenied" | "RegionDisabledException" | "IDPRejectedClaim" => (403, "Sender"),
+            "RequestLimitExceeded" | "ServiceUnavailable" => (503, "Receiver"),
+            "InternalFailure" => (500, "Receiver"),
+            _ => (400, "Sender"),
+        };
+        let body = format!(
+            r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <Error>
+    <Type>{fault}</Type>
+    <Code>{code}</Code>
+    <Message>{message}</Message>
+  </Error>
+  <RequestId>{REQUEST_ID}</RequestId>
+</ErrorResponse>
+"#
+        );
+        Response::new(status, "text/xml", body)
+    }
+}
+
+const REQUEST_ID: &str = "00000000-0000-4000-8000-0000000000ff";
+
+impl Sts {
+    /// The first reason for which STS refuses this well-formed request.
+    fn refuse(&self, form: &Form, now: SystemTime) -> Option<(&'static str, &'static str)> {
+        let get = |name| form.get(name);
+        let session = get("RoleSessionName");
+        let session_ok = (2..=64).contains(&session.len())
+            && session.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c));
+        let duration_ok = match get("DurationSeconds") {
+            "" => true,
+            seconds => seconds.parse::<u32>().is_ok_and(|seconds| (900..=43_200).contains(&seconds)),
+        };
+        if !session_ok || !duration_ok || !(4..=20_000).contains(&get("WebIdentityToken").len()) {
+            return Some(("ValidationError", "1 validation error detected"));
+        }
+        let Some(claims) = self.issuer.verify(get("WebIdentityToken")) else {
+            return Some(("InvalidIdentityToken", "No OpenIDConnect provider found in your account for this issuer"));
+        };
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if claims.exp <= now {
+            return Some((
+                "ExpiredTokenException",
+                "Token expired: current date/time must be before the expiration date/time",
+            ));
+        }
+        if !claims.aud.iter().any(|aud| aud == AUDIENCE) {
+            return Some(("InvalidIdentityToken", "Incorrect token audience"));
+        }
+        if get("RoleArn") != self.role_arn || claims.sub != self.trusted_subject {
+            return Some(("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
+        }
+        None
+    }
+}
+
+struct Form(HashMap<String, String>);
+
+impl Form {
+    fn of(request: &Request) -> Self {
+        Self(form_urlencoded::parse(&request.body).into_owned().collect())
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// What no correct client sends.
+fn unexpected(request: &Request, form: &Form) -> Option<String> {
+    let Request { method, target, .. } = request;
+    if method != "POST" || target != "/" {
+        return Some(format!("{method} {target}, not POST /"));
+    }
+    let content_type = request.header("content-type").unwrap_or("no content type");
+    if !content_type.starts_with("application/x-www-form-urlencoded") {
+        return Some(format!("content-type {content_type}"));
+    }
+    if request.header("authorization").is_some() {
+        return Some("an Authorization header on an unsigned call".to_owned());
+    }
+    let known = |name: &str| PARAMETERS.contains(&name.split('.').next().unwrap_or_default());
+    if let Some(name) = form.0.keys().find(|name| !known(name)) {
+        return Some(format!("the parameter {name}"));
+    }
+    match (form.get("Action"), form.get("Version")) {
+        ("AssumeRoleWithWebIdentity", "2011-06-15") => None,
+        (action, version) => Some(format!("Action {action}, Version {version}")),
+    }
+}
+
+fn account_and_role(arn: &str) -> (&str, &str) {
+    let account = arn.split(':').nth(4).unwrap_or_default();
+    (account, arn.rsplit('/').next().unwrap_or_default())
+}
