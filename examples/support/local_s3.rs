@@ -1,0 +1,98 @@
+//! An S3 on loopback that lets in only what the local pod's STS or agent has issued: it verifies the signature (by the
+//! `s3s` crate), the session token and the expiry.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+
+use aws_smithy_async::time::{SystemTimeSource, TimeSource as _};
+use eks_credentials::testing::{Issued, Ledger};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Result, s3_error};
+use s3s_fs::FileSystem;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Buckets and the objects in them.
+pub(crate) const BUCKETS: [(&str, &[&str]); 2] =
+    [("invoices-2026", &["2026-10.csv", "2026-11.csv"]), ("thumbnails", &["cat.webp", "dog.webp", "owl.webp"])];
+
+/// Ends when dropped.
+pub(crate) struct LocalS3 {
+    url: String,
+    server: JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl LocalS3 {
+    pub(crate) async fn start(ledger: Ledger) -> Result<Self, Box<dyn std::error::Error>> {
+        let folder = tempfile::Builder::new().prefix("local-s3-").tempdir()?;
+        for (bucket, objects) in BUCKETS {
+            fs::create_dir(folder.path().join(bucket))?;
+            for object in objects {
+                fs::write(folder.path().join(bucket).join(object), object)?;
+            }
+        }
+        let files = FileSystem::new(folder.path()).map_err(|e| io::Error::other(format!("{e:?}")))?;
+        let mut service = S3ServiceBuilder::new(files);
+        service.set_auth(SecretKeys(ledger.clone()));
+        service.set_access(Sessions(ledger));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let server = tokio::spawn(serve(listener, service.build()));
+        Ok(Self { url, server, _folder: folder })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for LocalS3 {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, service: S3Service) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let service = service.clone();
+        tokio::spawn(async move {
+            // A client that breaks off is its own affair.
+            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+struct SecretKeys(Ledger);
+
+#[async_trait::async_trait]
+impl S3Auth for SecretKeys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let issued = self.0.get(access_key).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        Ok(SecretKey::from(issued.secret_access_key))
+    }
+}
+
+struct Sessions(Ledger);
+
+#[async_trait::async_trait]
+impl S3Access for Sessions {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let key = context.credentials().ok_or_else(|| s3_error!(AccessDenied, "the request is not signed"))?;
+        let Issued { session_token, expiry, .. } =
+            self.0.get(&key.access_key).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        let sent = context.headers().get("x-amz-security-token").map(|token| token.as_bytes());
+        if sent != Some(session_token.as_bytes()) {
+            return Err(s3_error!(InvalidToken, "the session token does not belong to the access key"));
+        }
+        if expiry <= SystemTimeSource::new().now() {
+            return Err(s3_error!(ExpiredToken, "the session has expired"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Which method a pod's environment means, and what is said of one that means none.
+#![cfg(all(feature = "irsa", feature = "pod-identity"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod support;
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
+use eks_credentials::{EksCredentialsProvider, ErrorKind, SourceKind};
+use support::whole;
+
+const ROLE: (&str, &str) = ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app");
+const TOKEN: (&str, &str) = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token");
+const REGION: (&str, &str) = ("AWS_REGION", "eu-central-1");
+const FULL: (&str, &str) = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+const FULL_V6: (&str, &str) = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://[fd00:ec2::23]/v1/credentials");
+const RELATIVE: (&str, &str) = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/id");
+const AGENT_TOKEN: (&str, &str) = (
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token",
+);
+
+/// The detected source, `None` for none, or the error.
+fn detected(env: &[(&str, &str)]) -> Result<Option<SourceKind>, String> {
+    let provider = EksCredentialsProvider::builder().env(env.iter().copied()).build().map_err(|e| whole(&e))?;
+    Ok(provider.status().source)
+}
+
+#[test]
+fn each_method_by_itself_and_the_order_of_both() {
+    use SourceKind::{PodIdentity, WebIdentity};
+    for (env, expected) in [
+        (vec![], None),
+        (vec![ROLE, TOKEN, REGION], Some(WebIdentity)),
+        (vec![FULL, AGENT_TOKEN], Some(PodIdentity)),
+        (vec![FULL_V6, AGENT_TOKEN], Some(PodIdentity)),
+        // As on ECS: no token.
+        (vec![RELATIVE], Some(PodIdentity)),
+        (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN], Some(WebIdentity)),
+        (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "pod-identity")], Some(PodIdentity)),
+        (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "irsa")], Some(WebIdentity)),
+        (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", " auto ")], Some(WebIdentity)),
+        // A preference for what is not there is no reason to fail.
+        (vec![ROLE, TOKEN, REGION, ("EKS_CREDENTIALS_SOURCE", "pod-identity")], Some(WebIdentity)),
+        // No AWS SDK takes a lone role ARN for IRSA.
+        (vec![ROLE, FULL, AGENT_TOKEN], Some(PodIdentity)),
+        // Empty is unset, blanks are no value.
+        (vec![(ROLE.0, ""), (TOKEN.0, "  "), FULL, AGENT_TOKEN], Some(PodIdentity)),
+        (vec![(ROLE.0, " arn:aws-cn:iam::111122223333:role/path/to/app "), TOKEN, REGION], Some(WebIdentity)),
+    ] {
+        assert_eq!(detected(&env), Ok(expected), "{env:?}");
+    }
+}
+
+#[test]
+fn the_variable_has_the_last_word_over_the_builder() {
+    let both = [ROLE, TOKEN, REGION, FULL, AGENT_TOKEN];
+    let source = |env: &[(&str, &str)]| {
+        let builder = EksCredentialsProvider::builder().prefer(SourceKind::PodIdentity).env(env.iter().copied());
+        builder.build().unwrap().status().source.unwrap()
+    };
+    assert_eq!(source(&both), SourceKind::PodIdentity);
+    assert_eq!(source(&[&both[..], &[("EKS_CREDENTIALS_SOURCE", "irsa")]].concat()), SourceKind::WebIdentity);
+    assert_eq!(source(&[&both[..], &[("EKS_CREDENTIALS_SOURCE", "auto")]].concat()), SourceKind::WebIdentity);
+}
+
+#[test]
+fn half_configured_pods_are_told_what_is_missing_and_why() {
+    let webhook = "the EKS webhook injects a pair of variables only if the container sets neither";
+    for (env, named) in [
+        (vec![ROLE, REGION], vec![ROLE.0, ROLE.1, "AWS_WEB_IDENTITY_TOKEN_FILE is not", webhook]),
+        (vec![TOKEN, REGION], vec![TOKEN.0, TOKEN.1, "AWS_ROLE_ARN is not", webhook]),
+        (vec![FULL], vec![FULL.0, FULL.1, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not", webhook]),
+        (vec![AGENT_TOKEN], vec![AGENT_TOKEN.0, AGENT_TOKEN.1, "AWS_CONTAINER_CREDENTIALS_FULL_URI is not", webhook]),
+        // The first of the order decides, even if the second would do.
+        (vec![TOKEN, REGION, FULL, AGENT_TOKEN], vec!["AWS_ROLE_ARN is not"]),
+        (vec![ROLE, TOKEN], vec!["needs a region", "AWS_REGION"]),
+        (vec![(ROLE.0, "my-role"), TOKEN, REGION], vec!["AWS_ROLE_ARN", "my-role", "not a role ARN"]),
+        (vec![(ROLE.0, "arn:aws:iam::12:role/x"), TOKEN, REGION], vec!["arn:aws:iam::12:role/x", "not a role ARN"]),
+        (vec![(ROLE.0, "arn:aws:iam::111122223333:user/x"), TOKEN, REGION], vec!["not a role ARN"]),
+        (vec![(FULL.0, "http://8.8.8.8/x"), AGENT_TOKEN], vec!["http://8.8.8.8/x", "not allowed", "loopback"]),
+        (vec![(FULL.0, "169.254.170.23"), AGENT_TOKEN], vec!["169.254.170.23", "is not a URL"]),
+        (vec![(RELATIVE.0, "v2/credentials")], vec!["v2/credentials", "must begin with \"/\""]),
+        (vec![ROLE, TOKEN, ("AWS_REGION", "Frankfurt")], vec!["AWS_REGION", "Frankfurt"]),
+        (vec![("EKS_CREDENTIALS_SOURCE", "IRSA")], vec!["EKS_CREDENTIALS_SOURCE", "IRSA", "pod-identity, auto"]),
+        (vec![ROLE, TOKEN, REGION, ("AWS_ROLE_SESSION_NAME", "a b")], vec!["\"a b\"", "2–64"]),
+        (vec![ROLE, TOKEN, REGION, ("AWS_USE_FIPS_ENDPOINT", "yes")], vec!["AWS_USE_FIPS_ENDPOINT", "yes"]),
+    ] {
+        let error = EksCredentialsProvider::builder().env(env.clone()).build().expect_err(&format!("{env:?}"));
+        assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
+        let message = error.to_string();
+        for part in named {
+            assert!(message.contains(part), "{message}\nlacks {part}");
+        }
+        assert!(matches!(CredentialsError::from(error), CredentialsError::InvalidConfiguration(_)));
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_errors_at_build() {
+    use std::time::Duration;
+    let builder = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION]);
+    for (result, named) in [
+        (builder().duration(Duration::from_secs(60)).build(), "15 minutes"),
+        (builder().duration(Duration::from_millis(900_500)).build(), "whole seconds"),
+        (builder().policy("x".repeat(2049)).build(), "2049 characters"),
+        (builder().policy_arn("ReadOnlyAccess").build(), "ReadOnlyAccess"),
+        (builder().session_name("x").build(), "2–64"),
+        (builder().sts_endpoint("localhost:4566").build(), "localhost:4566"),
+        (builder().region("Frankfurt").build(), "Frankfurt"),
+        (builder().startup_timeout(Duration::ZERO).build(), "startup_timeout"),
+    ] {
+        let error = result.expect_err(named);
+        assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_configured_says_what_was_looked_for_and_composes_in_a_chain() {
+    let provider = EksCredentialsProvider::builder().env([("PATH", "/bin")]).build().unwrap();
+    let error = provider.credentials().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotConfigured);
+    let message = error.to_string();
+    for part in [ROLE.0, TOKEN.0, FULL.0, "annotation", "association", "webhook", "agent add-on", "must be restarted"] {
+        assert!(message.contains(part), "{message}\nlacks {part}");
+    }
+    assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::NotConfigured);
+    let sdk = provider.provide_credentials().await.unwrap_err();
+    assert!(matches!(sdk, CredentialsError::CredentialsNotLoaded(_)));
+
+    let laptop = aws_credential_types::Credentials::new("laptop", "key", None, None, "profile");
+    let chain =
+        aws_config::meta::credentials::CredentialsProviderChain::first_try("eks", provider).or_else("profile", laptop);
+    assert_eq!(chain.provide_credentials().await.unwrap().access_key_id(), "laptop");
+}

@@ -1,0 +1,64 @@
+"""Makes in MiniStack what an account has for a pod: an OIDC provider, a role for IRSA and Pod Identity, a bucket.
+
+setup.py <endpoint> <role ARN> <issuer> <subject> <bucket> <object key>...
+"""
+
+import json
+import sys
+from typing import Any
+
+import boto3
+
+AUDIENCE = "sts.amazonaws.com"
+
+
+def trust(provider: str, issuer: str, subject: str) -> dict[str, Any]:
+    # Not StringEquals for aud: MiniStack matches that against the text of Kubernetes' list.
+    irsa = {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {
+            "StringEquals": {f"{issuer}:sub": subject},
+            "ForAnyValue:StringEquals": {f"{issuer}:aud": AUDIENCE},
+        },
+    }
+    pod_identity = {
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+    }
+    return {"Version": "2012-10-17", "Statement": [irsa, pod_identity]}
+
+
+def permissions(bucket: str) -> dict[str, Any]:
+    arn = f"arn:aws:s3:::{bucket}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"},
+            {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn},
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{arn}/*"},
+        ],
+    }
+
+
+def main(endpoint: str, role_arn: str, issuer: str, subject: str, bucket: str, *keys: str) -> None:
+    account, role = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    # To MiniStack an account id is the access key of that account's root.
+    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name="eu-central-1")
+    iam = session.client("iam", endpoint_url=endpoint)
+    s3 = session.client("s3", endpoint_url=endpoint)
+
+    provider = iam.create_open_id_connect_provider(Url=issuer, ClientIDList=[AUDIENCE])["OpenIDConnectProviderArn"]
+    document = trust(provider, issuer.removeprefix("https://"), subject)
+    created = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(document))["Role"]["Arn"]
+    assert created == role_arn, created
+    iam.put_role_policy(RoleName=role, PolicyName="read", PolicyDocument=json.dumps(permissions(bucket)))
+
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,88 @@
+//! Secrets never appear: not in logs at TRACE (every test of this crate runs under the same sieve), not in Debug, not in
+//! errors, whatever the servers say.
+#![cfg(all(feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod support;
+
+use eks_credentials::testing::{Answer, LocalPod};
+use support::{SECRETS, builder, leaked, whole, with};
+
+#[test]
+fn the_sieve_finds_what_it_looks_for() {
+    use base64::Engine as _;
+    for secret in SECRETS {
+        assert_eq!(leaked(&format!("x {secret}rest")), Some(secret));
+        for skip in 0..3 {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{}{secret}rest", "-".repeat(skip)));
+            assert_eq!(leaked(&encoded), Some(secret), "{encoded}");
+        }
+    }
+    assert_eq!(leaked("nothing here"), None);
+}
+
+#[tokio::test]
+async fn nothing_that_can_be_printed_shows_a_secret() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let mut printed = vec![format!("{pod:?}")];
+    for env in [pod.irsa_env(), pod.pod_identity_env()] {
+        let token = std::fs::read_to_string(pod.irsa_token().path()).unwrap();
+        let env = with(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN", &token);
+        let builder = builder(env.clone());
+        printed.push(format!("{builder:?}"));
+        let provider = builder.build().unwrap();
+        let credentials = provider.credentials().await.unwrap();
+        let issued = pod.ledger().get(credentials.access_key_id()).unwrap();
+        printed.push(format!("{provider:?} {provider:#?} {credentials:?} {issued:?} {:?}", provider.status()));
+        printed.push(format!("{:?}", provider.identity_cache()));
+        printed.push(format!("{:?}", provider.sdk_config(eks_credentials::BehaviorVersion::latest())));
+    }
+    for text in printed {
+        assert_eq!(leaked(&text), None, "{text}");
+    }
+}
+
+/// Servers that send keys and tokens where they do not belong, and break off in the middle of them.
+#[tokio::test]
+async fn no_error_shows_what_a_hostile_or_broken_server_sent() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let token = std::fs::read_to_string(pod.irsa_token().path()).unwrap();
+    let xml = |keys: &str| {
+        format!(
+            "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials>\
+             </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+        )
+    };
+    let bodies = [
+        xml("<AccessKeyId>A</AccessKeyId><SecretAccessKey>local-secret-1</SecretAccessKey>"),
+        xml("<AccessKeyId>A</AccessKeyId><SecretAccessKey>local-secret-1</AccessKeyId>"),
+        xml("<AccessKeyId>A</AccessKeyId><SecretAccessKey>local-secret-1&bad;</SecretAccessKey>"),
+        r#"{"AccessKeyId":"A","SecretAccessKey":"local-secret-1","Token":["local-session-1"]}"#.to_owned(),
+        r#"{"AccessKeyId":"A","SecretAccessKey":"local-secret-1","Token":"local-session-1","Expiration":"soon"}"#
+            .to_owned(),
+        r#"{"AccessKeyId":"A","SecretAccessKey":"local-secret-1","Token":"local-session-1"#.to_owned(),
+    ];
+    let refusals = [
+        format!("your token {token} is not nice"),
+        format!("<ErrorResponse><Error><Code>AccessDenied</Code><Message>{token}</Message></Error></ErrorResponse>"),
+        format!(r#"{{"Code":"AccessDenied","Message":"{token}"}}"#),
+    ];
+    let answers = bodies.into_iter().map(|body| Answer::http(200, body));
+    let answers = answers.chain(refusals.into_iter().map(|body| Answer::http(400, body)));
+    let under_another_status = r#"{"AccessKeyId":"A","SecretAccessKey":"local-secret-1","Token":"local-session-1"}"#;
+    let answers = answers.chain([Answer::http_as(201, "application/json", under_another_status)]);
+    for answer in answers.chain([Answer::truncated(), Answer::expired(), Answer::reset()]) {
+        for (stand_in, env) in [(pod.sts(), pod.irsa_env()), (pod.agent(), pod.pod_identity_env())] {
+            stand_in.always(answer.clone());
+            let short = builder(env).startup_timeout(support::millis(200)).build().unwrap();
+            // The same token went to both, or its refusal could not quote it.
+            let Err(error) = short.credentials().await else { continue };
+            let text = format!("{} {error:?} {:?}", whole(&error), short.status());
+            assert!(!text.contains("local-secret-") && !text.contains("local-session-"), "{answer:?}: {text}");
+            let jwt = stand_in.address() == pod.sts().address() && text.contains("eyJ0eXAi");
+            assert!(!jwt, "{answer:?}: {text}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Inside a real S3 client, in each way in which the docs put it there, against an S3 that verifies every signature,
+//! session token and expiry.
+#![cfg(all(feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+#[path = "../examples/support/local_s3.rs"]
+mod local_s3;
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, Region, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use eks_credentials::testing::{Answer, LocalPod};
+use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
+use local_s3::{BUCKETS, LocalS3};
+use support::{provider, with};
+use tokio::time::{MissedTickBehavior, interval};
+
+async fn pod_and_s3() -> (LocalPod, LocalS3) {
+    let pod = LocalPod::start().await.unwrap();
+    let s3 = LocalS3::start(pod.ledger().clone()).await.unwrap();
+    (pod, s3)
+}
+
+async fn lists(client: &Client) {
+    let listed =
+        client.list_buckets().send().await.unwrap_or_else(|e| panic!("{}", aws_sdk_s3::error::DisplayErrorContext(e)));
+    let names: Vec<&str> = listed.buckets().iter().filter_map(|bucket| bucket.name()).collect();
+    assert_eq!(names, BUCKETS.map(|(name, _)| name));
+}
+
+/// The provider alone, under the SDK's default lazy cache.
+fn under_the_sdks_cache(provider: &EksCredentialsProvider, s3: &LocalS3) -> Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(s3.url())
+        .credentials_provider(provider.clone());
+    Client::from_conf(config.build())
+}
+
+/// Provider and cache given to aws-config.
+async fn in_aws_config(provider: &EksCredentialsProvider, s3: &LocalS3) -> Client {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(s3.url())
+        .credentials_provider(provider.clone())
+        .identity_cache(provider.identity_cache())
+        .load()
+        .await;
+    Client::new(&config)
+}
+
+/// Without aws-config.
+fn from_sdk_config(provider: &EksCredentialsProvider) -> Client {
+    Client::new(&provider.sdk_config(BehaviorVersion::latest()).build())
+}
+
+#[tokio::test]
+async fn a_real_client_lists_buckets_through_each_wiring_and_each_source() {
+    let (pod, s3) = pod_and_s3().await;
+    for env in [pod.irsa_env(), pod.pod_identity_env()] {
+        let provider = provider(with(env, "AWS_ENDPOINT_URL_S3", s3.url()));
+        lists(&under_the_sdks_cache(&provider, &s3)).await;
+        lists(&in_aws_config(&provider, &s3).await).await;
+        lists(&from_sdk_config(&provider)).await;
+        assert_eq!(provider.status().refreshes, 1);
+    }
+}
+
+/// Twenty requests a second, on each wiring, over credentials of four seconds: none fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn refreshes_cost_a_client_nothing() {
+    let (pod, s3) = pod_and_s3().await;
+    pod.sts().set_lifetime(Duration::from_secs(4)).set_latency(Duration::from_millis(200));
+    let provider = provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", s3.url()));
+    let (lazy, learnt, own) =
+        (under_the_sdks_cache(&provider, &s3), in_aws_config(&provider, &s3).await, from_sdk_config(&provider));
+    let mut ticks = interval(Duration::from_millis(50));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = std::collections::HashSet::new();
+    while seen.len() < 4 {
+        ticks.tick().await;
+        tokio::join!(lists(&lazy), lists(&learnt), lists(&own));
+        seen.insert(provider.cached().unwrap().access_key_id().to_owned());
+    }
+    assert_eq!(pod.sts().most_at_once(), 1);
+}
+
+/// Some other provider, which counts how often it is asked; or a wrapper that stops passing ours on.
+#[derive(Clone, Debug)]
+struct Other {
+    credentials: Credentials,
+    ours: Option<EksCredentialsProvider>,
+    pass_ours_on: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Other {
+    async fn new(pod: &LocalPod, ours: Option<EksCredentialsProvider>) -> Self {
+        let credentials = provider(pod.irsa_env()).credentials().await.unwrap();
+        Self { credentials, pass_ours_on: Arc::new(ours.is_some().into()), ours, asked: Arc::default() }
+    }
+}
+
+impl ProvideCredentials for Other {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.asked.fetch_add(1, Relaxed);
+        match &self.ours {
+            Some(ours) if self.pass_ours_on.load(Relaxed) => ours.provide_credentials(),
+            _ => future::ProvideCredentials::ready(Ok(self.credentials.clone())),
+        }
+    }
+}
+
+/// Whose access key signed the last request.
+#[derive(Clone, Debug, Default)]
+struct Signer(Arc<Mutex<String>>);
+
+impl Intercept for Signer {
+    fn name(&self) -> &'static str {
+        "Signer"
+    }
+
+    fn read_after_signing(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let header = context.request().headers().get("authorization").unwrap();
+        let key = header.split_once("Credential=").unwrap().1.split_once('/').unwrap().0;
+        *self.0.lock().unwrap() = key.to_owned();
+        Ok(())
+    }
+}
+
+async fn signer_of(client: &Client, overriding: Option<Other>) -> String {
+    let signer = Signer::default();
+    let request = client.list_buckets().customize().interceptor(signer.clone());
+    let request = match overriding {
+        Some(other) => request.config_override(aws_sdk_s3::Config::builder().credentials_provider(other)),
+        None => request,
+    };
+    request.send().await.unwrap();
+    signer.0.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn an_operation_with_another_provider_gets_its_own_identity_and_never_ours() {
+    let (pod, s3) = pod_and_s3().await;
+    let provider = provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", s3.url()));
+    let ours = provider.credentials().await.unwrap();
+    let other = Other::new(&pod, None).await;
+    assert_ne!(ours.access_key_id(), other.credentials.access_key_id());
+    for client in [in_aws_config(&provider, &s3).await, from_sdk_config(&provider)] {
+        for _ in 0..3 {
+            assert_eq!(signer_of(&client, None).await, ours.access_key_id());
+            assert_eq!(signer_of(&client, Some(other.clone())).await, other.credentials.access_key_id());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_another_provider_under_our_cache_is_cached_as_the_sdk_does_it() {
+    let (pod, s3) = pod_and_s3().await;
+    let provider = provider(pod.irsa_env());
+    let other = Other::new(&pod, None).await;
+    let config = from_sdk_config(&provider).config().to_builder();
+    let client = Client::from_conf(config.endpoint_url(s3.url()).credentials_provider(other.clone()).build());
+    for _ in 0..10 {
+        assert_eq!(signer_of(&client, None).await, other.credentials.access_key_id());
+    }
+    assert_eq!(other.asked.load(Relaxed), 1);
+}
+
+/// As with the SDK's cache, a wrapper is asked again when the identity that it gave has been replaced.
+#[tokio::test]
+async fn a_wrapper_that_stops_passing_ours_on_is_believed_at_the_next_refresh() {
+    let (pod, s3) = pod_and_s3().await;
+    let provider = provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", s3.url()));
+    let wrapper = Other::new(&pod, Some(provider.clone())).await;
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(s3.url())
+        .credentials_provider(wrapper.clone())
+        .identity_cache(provider.identity_cache())
+        .load()
+        .await;
+    let client = Client::new(&config);
+    let first = provider.credentials().await.unwrap();
+    for _ in 0..10 {
+        assert_eq!(signer_of(&client, None).await, first.access_key_id());
+    }
+    assert_eq!(wrapper.asked.load(Relaxed), 1, "answered without asking it");
+
+    provider.invalidate(&first);
+    let second = provider.credentials().await.unwrap();
+    assert_eq!(signer_of(&client, None).await, second.access_key_id());
+    assert_eq!(wrapper.asked.load(Relaxed), 2);
+
+    wrapper.pass_ours_on.store(false, Relaxed);
+    provider.invalidate(&second);
+    provider.credentials().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(signer_of(&client, None).await, wrapper.credentials.access_key_id());
+    }
+}
+
+#[tokio::test]
+async fn a_client_gets_our_error_and_not_a_timeout() {
+    let pod = LocalPod::start().await.unwrap();
+    pod.sts().always(Answer::refuse("AccessDenied"));
+    let provider = provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9"));
+    let error = from_sdk_config(&provider).list_buckets().send().await.unwrap_err();
+    let text = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
+    assert!(text.contains("sub=system:serviceaccount:default:local"), "{text}");
+}

@@ -1,0 +1,345 @@
+//! IRSA over real sockets: what is sent, what is understood, how each error is taken.
+#![cfg(feature = "irsa")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod support;
+
+use std::time::{Duration, SystemTime};
+
+use eks_credentials::testing::{Answer, LocalPod, Signing};
+use eks_credentials::{ErrorKind, SourceKind};
+use support::{Recorder, builder, http, provider, whole, with, without};
+
+fn success(fields: &str) -> String {
+    format!(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>{fields}\
+         </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+    )
+}
+
+const KEYS: &str = "<AccessKeyId>ASIALOCALA</AccessKeyId><SecretAccessKey>local-secret-a</SecretAccessKey>\
+                    <SessionToken>local-session-a</SessionToken>";
+
+#[tokio::test]
+async fn every_parameter_is_sent_in_the_body_and_the_request_is_unsigned() {
+    support::trace();
+    let pod = LocalPod::builder().pod("api-7d9f8b6c5-x2x1z").service_account("shop", "api").start().await.unwrap();
+    let answer = success(&format!("<Credentials>{KEYS}<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"));
+    let sts = Recorder::start(http(200, "text/xml", &answer)).await;
+    let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("http://{}", sts.address));
+    builder(env.clone())
+        .duration(Duration::from_secs(1800))
+        .policy(r#"{"Version":"2012-10-17"}"#)
+        .policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess")
+        .policy_arn("arn:aws:iam::aws:policy/SecurityAudit")
+        .provider_id("www.example.com")
+        .build()
+        .unwrap()
+        .warm_up()
+        .await
+        .unwrap();
+    let request = sts.requests().pop().unwrap();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let head = head.to_lowercase();
+    assert!(head.starts_with("post / http/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\ncontent-type: application/x-www-form-urlencoded"), "{head}");
+    assert!(head.contains(&format!("\r\nuser-agent: eks-credentials/{}\r\n", env!("CARGO_PKG_VERSION"))), "{head}");
+    assert!(!head.contains("authorization"), "{head}");
+    let mut form: Vec<(String, String)> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let token = std::fs::read_to_string(pod.irsa_token().path()).unwrap();
+    assert!(form.iter().any(|(name, value)| name == "WebIdentityToken" && *value == token));
+    form.retain(|(name, _)| name != "WebIdentityToken");
+    let expected = [
+        ("Action", "AssumeRoleWithWebIdentity"),
+        ("Version", "2011-06-15"),
+        ("RoleArn", "arn:aws:iam::111122223333:role/local-pod"),
+        ("RoleSessionName", "shop-api-7d9f8b6c5-x2x1z"),
+        ("DurationSeconds", "1800"),
+        ("Policy", r#"{"Version":"2012-10-17"}"#),
+        ("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess"),
+        ("PolicyArns.member.2.arn", "arn:aws:iam::aws:policy/SecurityAudit"),
+        ("ProviderId", "www.example.com"),
+    ];
+    assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[tokio::test]
+async fn the_session_name_is_configured_or_the_pods_or_the_hosts_and_fits() {
+    support::trace();
+    let long = "a-very-long-deployment-name-that-goes-on-and-on-7d9f8b6c5-x2x1z";
+    let pod = LocalPod::builder().service_account("a-namespace-with-a-name", "api").pod(long).start().await.unwrap();
+    let answer = success(&format!("<Credentials>{KEYS}<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"));
+    let sts = Recorder::start(http(200, "text/xml", &answer)).await;
+    let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("http://{}", sts.address));
+    let not_a_jwt = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(not_a_jwt.path(), "opaque-token").unwrap();
+    let opaque = with(env.clone(), "AWS_WEB_IDENTITY_TOKEN_FILE", not_a_jwt.path().to_str().unwrap());
+
+    let from_variable = with(env.clone(), "AWS_ROLE_SESSION_NAME", "by-variable");
+    let cases = [
+        (builder(from_variable.clone()).session_name("by-builder"), "by-builder"),
+        (builder(from_variable), "by-variable"),
+        // 64 characters, the random end of the pod's name among them.
+        (builder(env), "a-very-long-deployment-name-that-goes-on-and-on-7d9f8b6c5-x2x1z"),
+        (builder(with(opaque.clone(), "HOSTNAME", "node 7/β")), "node-7--"),
+        (builder(without(opaque, "HOSTNAME")), "eks-credentials"),
+    ];
+    for (builder, expected) in cases {
+        builder.build().unwrap().warm_up().await.unwrap();
+        let request = sts.requests().pop().unwrap();
+        let form: Vec<_> = url::form_urlencoded::parse(request.split_once("\r\n\r\n").unwrap().1.as_bytes())
+            .filter(|(name, _)| name == "RoleSessionName")
+            .collect();
+        assert_eq!(form[0].1, expected);
+    }
+}
+
+#[tokio::test]
+async fn answers_in_any_form_that_xml_allows() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let user = "<AssumedRoleUser><AssumedRoleId>x</AssumedRoleId>\
+                <Arn>arn:aws:sts::999988887777:assumed-role/r/s</Arn></AssumedRoleUser>";
+    let credentials = |date: &str| format!("<Credentials><Expiration>{date}</Expiration>{KEYS}</Credentials>");
+    let (date, expected) = ("2099-01-01T00:00:00Z", SystemTime::UNIX_EPOCH + Duration::from_secs(4_070_908_800));
+    let namespaced = success(&format!("{user}{}", credentials(date))).replacen(
+        "<AssumeRoleWithWebIdentityResponse>",
+        "<?xml version=\"1.0\"?>\n<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">",
+        1,
+    );
+    for (body, account) in [
+        (success(&format!("{}{user}", credentials(date))), "999988887777"),
+        (success(&format!("{user}{}<Unknown>x</Unknown>", credentials("2099-01-01T00:00:00.000Z"))), "999988887777"),
+        (success(&credentials("2099-01-01T00:00:00.000000000Z")), "111122223333"),
+        (success(&credentials("2099-01-01T00:00:00.000000Z")), "111122223333"),
+        (namespaced, "999988887777"),
+    ] {
+        pod.sts().then(Answer::http_as(200, "text/xml", &body));
+        let got = provider(pod.irsa_env()).credentials().await.unwrap_or_else(|e| panic!("{body}: {}", whole(&e)));
+        assert_eq!(got.account_id().unwrap().as_str(), account);
+        assert_eq!((got.expiry(), got.session_token()), (Some(expected), Some("local-session-a")));
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_either_algorithm_get_the_credentials_that_were_issued() {
+    support::trace();
+    for signing in [Signing::Rs256, Signing::Es256] {
+        let pod = LocalPod::builder().signing(signing).start().await.unwrap();
+        let provider = provider(pod.irsa_env());
+        let got = provider.credentials().await.unwrap();
+        let issued = pod.ledger().get(got.access_key_id()).unwrap();
+        assert_eq!(got.secret_access_key(), issued.secret_access_key);
+        assert_eq!(got.session_token(), Some(issued.session_token.as_str()));
+        assert_eq!(provider.status().source, Some(SourceKind::WebIdentity));
+    }
+}
+
+/// The table of codes. A transient error is retried at a cold start, so the second request succeeds.
+#[tokio::test]
+async fn each_code_is_permanent_or_passes() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let permanent = [
+        "AccessDenied",
+        "InvalidIdentityToken",
+        "IDPRejectedClaim",
+        "MalformedPolicyDocument",
+        "PackedPolicyTooLarge",
+        "RegionDisabledException",
+        "ValidationError",
+    ];
+    for code in permanent {
+        pod.sts().then(Answer::refuse_with(code, "because"));
+        let error = provider(pod.irsa_env()).credentials().await.expect_err(code);
+        assert_eq!(error.kind(), ErrorKind::Denied, "{code}");
+        let message = error.to_string();
+        for part in [
+            code,
+            "because",
+            "arn:aws:iam::111122223333:role/local-pod",
+            "iss=https://oidc.eks.eu-central-1.amazonaws.com/id/LOCAL",
+            "sub=system:serviceaccount:default:local",
+            "aud=sts.amazonaws.com",
+            "exp=20",
+        ] {
+            assert!(message.contains(part), "{message}\nlacks {part}");
+        }
+    }
+    let before = pod.sts().requests();
+    let transient = [
+        Answer::refuse("IDPCommunicationError"),
+        Answer::refuse("Throttling"),
+        Answer::refuse("ThrottlingException"),
+        Answer::refuse("RequestLimitExceeded"),
+        Answer::refuse("ExpiredTokenException"),
+        Answer::refuse_with("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"),
+        Answer::refuse("InternalFailure"),
+        Answer::http(429, "slow down"),
+        Answer::http(502, "<html>bad gateway</html>"),
+        Answer::http_as(200, "text/html", "<html>a captive portal</html>"),
+        Answer::http(200, ""),
+        Answer::http(302, ""),
+        Answer::http_as(200, "text/xml", success(&format!("<Credentials>{KEYS}</Credentials>"))),
+        Answer::http_as(
+            200,
+            "text/xml",
+            success(&format!("<Credentials>{KEYS}<Expiration>soon</Expiration></Credentials>")),
+        ),
+        Answer::expired(),
+        Answer::truncated(),
+        Answer::reset(),
+        Answer::close(),
+    ];
+    let n = u64::try_from(transient.len()).unwrap();
+    for answer in transient {
+        pod.sts().then(answer.clone());
+        let got = provider(pod.irsa_env()).credentials().await;
+        assert!(got.is_ok(), "{answer:?}: {}", whole(&got.unwrap_err()));
+    }
+    assert_eq!(pod.sts().requests() - before, 2 * n, "each one asked twice");
+}
+
+#[tokio::test]
+async fn an_answer_without_one_of_its_fields_says_which() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let date = "<Expiration>2099-01-01T00:00:00Z</Expiration>";
+    for field in ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"] {
+        let whole_answer = success(&format!("<Credentials>{KEYS}{date}</Credentials>"));
+        let lacking =
+            whole_answer.replace(&format!("<{field}>"), "<Other>").replace(&format!("</{field}>"), "</Other>");
+        pod.sts().always(Answer::http_as(200, "text/xml", lacking));
+        let short = builder(pod.irsa_env()).startup_timeout(support::millis(300)).build().unwrap();
+        let error = short.credentials().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+        assert!(error.to_string().contains(field), "{error}");
+        let empty = whole_answer.replace(&format!("<{field}>"), &format!("<{field}></{field}><Other>"));
+        let empty =
+            empty.replacen(&format!("</{field}><Other>"), "@", 1).replacen(&format!("</{field}>"), "</Other>", 1);
+        pod.sts().always(Answer::http_as(200, "text/xml", empty.replacen('@', &format!("</{field}><Other>"), 1)));
+        let short = builder(pod.irsa_env()).startup_timeout(support::millis(300)).build().unwrap();
+        assert_eq!(short.credentials().await.unwrap_err().kind(), ErrorKind::InvalidResponse, "empty {field}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_read_again_and_sent_again_only_if_it_changed() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let provider = provider(pod.irsa_env());
+    let first = provider.credentials().await.unwrap();
+    pod.irsa_token().expire(Duration::from_secs(60)).unwrap();
+    provider.invalidate(&first);
+    // Recoverable, so what is at hand is served.
+    assert_eq!(provider.credentials().await.unwrap(), first);
+    let error = provider.status().last_error.unwrap();
+    assert_eq!((error.kind(), pod.sts().requests()), (ErrorKind::TokenRejected, 2));
+    assert!(error.to_string().contains("kubelet still rotates"), "{error}");
+
+    // STS takes its time to say no; kubelet rotates meanwhile.
+    pod.sts().then(Answer::proper().after(support::millis(300)));
+    provider.invalidate(&first);
+    let mut ask = tokio_test::task::spawn(provider.credentials());
+    while pod.sts().requests() < 3 {
+        tokio_test::assert_pending!(ask.poll());
+        tokio::task::yield_now().await;
+    }
+    pod.irsa_token().rotate().unwrap();
+    assert_ne!(ask.await.unwrap(), first);
+    assert_eq!(pod.sts().requests(), 4);
+}
+
+#[tokio::test]
+async fn the_token_is_read_anew_after_each_rotation() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    for _ in 0..20 {
+        pod.irsa_token().rotate().unwrap();
+        provider(pod.irsa_env()).credentials().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_file_that_is_none_is_an_error_of_its_own() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    let env = with(pod.irsa_env(), "AWS_WEB_IDENTITY_TOKEN_FILE", path.to_str().unwrap());
+    let said = async || {
+        let error = provider(env.clone()).credentials().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TokenFile);
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        error.to_string()
+    };
+    assert!(said().await.contains("does not exist"));
+    std::fs::write(&path, " \n").unwrap();
+    assert!(said().await.contains("is empty"));
+    std::fs::write(&path, "a\r\nb").unwrap();
+    assert!(said().await.contains("line break"));
+    std::fs::write(&path, [0xff, 0xfe]).unwrap();
+    assert!(said().await.contains("not UTF-8"));
+    std::fs::write(&path, vec![b'a'; 65 * 1024]).unwrap();
+    assert!(said().await.contains("64 KiB"));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(said().await.contains("not a regular file"));
+    assert_eq!(pod.sts().requests(), 0);
+}
+
+#[tokio::test]
+async fn a_token_with_a_line_break_at_its_end_is_trimmed_and_one_that_comes_late_is_waited_for() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    let env = with(pod.irsa_env(), "AWS_WEB_IDENTITY_TOKEN_FILE", path.to_str().unwrap());
+    let late = provider(env);
+    let mut ask = tokio_test::task::spawn(late.credentials());
+    tokio_test::assert_pending!(ask.poll());
+    let token = std::fs::read_to_string(pod.irsa_token().path()).unwrap();
+    std::fs::write(&path, format!("{token}\r\n")).unwrap();
+    ask.await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_token_that_may_not_be_read_names_the_uid_the_mode_and_the_remedy() {
+    use std::os::unix::fs::PermissionsExt as _;
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let env = with(pod.irsa_env(), "AWS_WEB_IDENTITY_TOKEN_FILE", file.path().to_str().unwrap());
+    let error = provider(env).credentials().await.unwrap_err();
+    if std::fs::read(file.path()).is_ok() {
+        // Root reads everything: then the file is just empty.
+        assert!(error.to_string().contains("is empty"), "{error}");
+        return;
+    }
+    for part in ["uid ", "mode 0000", "fsGroup"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_and_nobody_answering_say_what_to_check() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9");
+    let short = builder(env).startup_timeout(support::millis(50)).build().unwrap();
+    let error = short.credentials().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("http://127.0.0.1:9 refused the connection: check the pod's egress"), "{error}");
+
+    pod.sts().always(Answer::hang());
+    let short = builder(pod.irsa_env())
+        .attempt_timeout(support::millis(100))
+        .startup_timeout(support::millis(100))
+        .build()
+        .unwrap();
+    let error = short.credentials().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("did not answer within"), "{error}");
+}
