@@ -1,27 +1,48 @@
-//! Sending one request: the two clients (agent without TLS or proxy, STS with both), and what transport errors mean.
+//! Sending one request: the two clients (plain http for an agent, https for STS), and what transport errors mean.
+//!
+//! Plain http goes through hyper alone. reqwest would want a TLS configuration there too: cryptography to start up, and
+//! a panic in a program in which another crate has turned on reqwest's TLS without any.
 //!
 //! Retrying is not done here: when to try again is decided in one place, [`crate::refresh::schedule`].
 
 use std::error::Error as StdError;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use reqwest::redirect;
-use reqwest::{Client, ClientBuilder, RequestBuilder};
+use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::request::Builder;
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::TokioExecutor;
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
+use crate::refresh::BoxFuture;
 
 /// A healthy agent answers a connection in microseconds and STS in tens of milliseconds: 2 s leaves room for one lost
 /// SYN (retransmitted after 1 s), and is short enough to try again within an attempt's budget.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Real answers have 1–3 KB.
 const MAX_BODY: usize = 64 * 1024;
 /// How much of an unexpected answer an error message quotes.
 const MAX_QUOTE: usize = 300;
 
-const USER_AGENT: &str = concat!("eks-credentials/", env!("CARGO_PKG_VERSION"));
+const AGENT_NAME: HeaderValue = HeaderValue::from_static(concat!("eks-credentials/", env!("CARGO_PKG_VERSION")));
+
+/// A request with nothing in it yet but our name.
+pub(crate) fn request(method: http::Method, url: &Url) -> Builder {
+    http::Request::builder().method(method).uri(url.as_str()).header(USER_AGENT, AGENT_NAME)
+}
+
+/// The request, with its body.
+pub(crate) fn finish(request: Builder, body: String) -> Result<http::Request<String>, Error> {
+    let unusable = |e| Error::caused_by(ErrorKind::InvalidConfiguration, "the http request could not be built", e);
+    request.body(body).map_err(unusable)
+}
 
 /// A complete answer.
 pub(crate) struct Reply {
@@ -39,42 +60,68 @@ pub(crate) struct Peer {
     pub(crate) if_unreachable: &'static str,
 }
 
-/// What both clients have in common. No redirects: they would carry the token to somebody else. No idle connections:
-/// the next request is most of an hour away, and the agent closes them after 30 s. No proxy unless one is added: a
-/// proxy that captures the agent's address is a common outage.
-pub(crate) fn base_client() -> ClientBuilder {
-    Client::builder()
-        .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .pool_max_idle_per_host(0)
-        .http1_only()
-        .no_proxy()
-}
+type PlainClient = hyper_util::client::legacy::Client<HttpConnector<Resolver>, String>;
 
-/// A client for plain http. With TLS compiled in, reqwest wants a TLS configuration even here: it gets the cheapest.
-pub(crate) fn plain_client(builder: ClientBuilder) -> Result<Client, Error> {
+/// Neither follows redirects, which would carry the token to somebody else. Neither keeps idle connections: the next
+/// request is most of an hour away, and the agent closes them after 30 s.
+#[derive(Clone, Debug)]
+pub(crate) enum Client {
+    /// No TLS and no proxy, ever: a proxy that captures the agent's address is a common outage.
+    Plain(Box<PlainClient>),
     #[cfg(feature = "__tls")]
-    let builder = builder.tls_backend_preconfigured(crate::tls::unused()?);
-    builder
-        .build()
-        .map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "the http client could not be built", e))
+    Tls(reqwest::Client),
 }
 
-/// Sends `request` and reads the whole answer. The caller bounds the time.
-pub(crate) async fn send(request: RequestBuilder, peer: &Peer) -> Result<Reply, Error> {
-    let mut response = request.send().await.map_err(|e| transport_error(peer, e))?;
-    let status = response.status().as_u16();
-    let header = response.headers().get(reqwest::header::CONTENT_TYPE);
-    let content_type = header.and_then(|value| value.to_str().ok()).unwrap_or("no content type").to_owned();
+impl Client {
+    /// For plain http. `vet` judges every address that a host name resolves to.
+    pub(crate) fn plain(vet: Vet) -> Self {
+        let mut connector = HttpConnector::new_with_resolver(Resolver { vet });
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_nodelay(true);
+        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
+        Self::Plain(Box::new(client))
+    }
+
+    /// Sends `request` and reads the whole answer. The caller bounds the time.
+    pub(crate) async fn send(&self, request: http::Request<String>, peer: &Peer) -> Result<Reply, Error> {
+        match self {
+            Self::Plain(client) => {
+                let answer = client.request(request).await.map_err(|e| {
+                    let connecting = e.is_connect();
+                    transport_error(peer, e, connecting)
+                })?;
+                read(answer, peer).await
+            }
+            #[cfg(feature = "__tls")]
+            Self::Tls(client) => {
+                let request = request.try_into().map_err(|e: reqwest::Error| explain_reqwest(peer, e))?;
+                let answer = client.execute(request).await.map_err(|e| explain_reqwest(peer, e))?;
+                read(answer.into(), peer).await
+            }
+        }
+    }
+}
+
+async fn read<B>(answer: http::Response<B>, peer: &Peer) -> Result<Reply, Error>
+where
+    B: BodyExt<Data: AsRef<[u8]>, Error: StdError + Send + Sync + 'static> + Unpin,
+{
+    let status = answer.status().as_u16();
+    let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or("no content type").to_owned();
+    let mut stream = answer.into_body();
     let mut body = Zeroizing::new(Vec::with_capacity(4096));
-    while let Some(chunk) = response.chunk().await.map_err(|e| transport_error(peer, e))? {
+    while let Some(frame) = stream.frame().await {
+        let frame = frame.map_err(|e| transport_error(peer, e, false))?;
+        // Trailers carry nothing that anybody asked for.
+        let Some(chunk) = frame.data_ref().map(AsRef::as_ref) else { continue };
         if body.len().saturating_add(chunk.len()) > MAX_BODY {
             let message = format!("{} answered with more than 64 KiB: some other server is in the way", peer.name);
             return Err(Error::new(ErrorKind::InvalidResponse, message));
         }
-        body.extend_from_slice(&chunk);
+        body.extend_from_slice(chunk);
     }
     Ok(Reply { status, content_type, body })
 }
@@ -103,8 +150,14 @@ pub(crate) fn quote(said: &str, secret: &str) -> String {
     }
 }
 
-fn transport_error(peer: &Peer, error: reqwest::Error) -> Error {
-    let error = error.without_url();
+/// A URL may hold what is nobody's business, so reqwest's errors are shown without.
+#[cfg(feature = "__tls")]
+fn explain_reqwest(peer: &Peer, error: reqwest::Error) -> Error {
+    let connecting = error.is_connect();
+    transport_error(peer, error.without_url(), connecting)
+}
+
+fn transport_error(peer: &Peer, error: impl StdError + Send + Sync + 'static, connecting: bool) -> Error {
     if let Some(refused) = find::<AddressNotAllowed>(&error) {
         let message = format!("{}: {refused}", peer.name);
         return Error::caused_by(ErrorKind::InvalidConfiguration, message, error);
@@ -114,26 +167,38 @@ fn transport_error(peer: &Peer, error: reqwest::Error) -> Error {
         return Error::caused_by(ErrorKind::Unavailable, message, error);
     }
     let (kind, what) = match find::<io::Error>(&error).map(io::Error::kind) {
-        _ if error.is_timeout() => (ErrorKind::Timeout, "could not be connected within 2 s"),
+        _ if connecting && is_timeout(&error) => (ErrorKind::Timeout, "could not be connected within 2 s"),
+        _ if is_timeout(&error) => (ErrorKind::Timeout, "did not answer in time"),
         Some(io::ErrorKind::ConnectionRefused) => (ErrorKind::Unavailable, "refused the connection"),
         Some(io::ErrorKind::ConnectionReset) => (ErrorKind::Unavailable, "reset the connection"),
-        _ if error.is_connect() => (ErrorKind::Unavailable, "could not be reached"),
+        _ if connecting => (ErrorKind::Unavailable, "could not be reached"),
         _ => (ErrorKind::Unavailable, "closed the connection before its answer was complete"),
     };
     Error::caused_by(kind, format!("{} {what}: {}", peer.name, peer.if_unreachable), error)
 }
 
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    let timed_out = find::<io::Error>(error).is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
+    #[cfg(feature = "__tls")]
+    let timed_out = timed_out || find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_timeout);
+    timed_out
+}
+
 #[cfg(feature = "__tls")]
-fn tls_failure(error: &reqwest::Error) -> Option<String> {
-    find::<rustls::Error>(error).map(|e| {
-        format!(
-            "was not trusted ({e}): if a proxy inspects TLS here, or the endpoint has a private CA, set AWS_CA_BUNDLE"
-        )
-    })
+fn tls_failure(error: &(dyn StdError + 'static)) -> Option<String> {
+    match find::<rustls::Error>(error)? {
+        untrusted @ rustls::Error::InvalidCertificate(_) => Some(format!(
+            "was not trusted ({untrusted}): if a proxy inspects TLS here, or the endpoint has a private CA, set \
+             AWS_CA_BUNDLE"
+        )),
+        other => {
+            Some(format!("and this client found no way to speak TLS ({other}): check what answers at that address"))
+        }
+    }
 }
 
 #[cfg(not(feature = "__tls"))]
-fn tls_failure(_: &reqwest::Error) -> Option<String> {
+fn tls_failure(_: &(dyn StdError + 'static)) -> Option<String> {
     None
 }
 
@@ -152,18 +217,49 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     None
 }
 
+/// Whether an address may be dialled; the error says which may.
+pub(crate) type Vet = fn(IpAddr) -> Result<(), &'static str>;
+
+/// Resolves the host names of plain-http endpoints, only to addresses that pass. What it returns is what is dialled, so
+/// a name cannot answer differently between the check and the connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolver {
+    vet: Vet,
+}
+
+impl tower_service::Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Box<dyn StdError + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let vet = self.vet;
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            for ip in addresses.iter().map(SocketAddr::ip) {
+                vet(ip).map_err(|allowed| AddressNotAllowed { host: name.to_string(), ip, allowed })?;
+            }
+            Ok(addresses.into_iter())
+        })
+    }
+}
+
 /// A host name led to an address that plain http must not be spoken to.
 #[derive(Debug)]
-pub(crate) struct AddressNotAllowed {
-    pub(crate) host: String,
-    pub(crate) address: SocketAddr,
-    pub(crate) allowed: &'static str,
+struct AddressNotAllowed {
+    host: String,
+    ip: IpAddr,
+    allowed: &'static str,
 }
 
 impl std::fmt::Display for AddressNotAllowed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { host, address, allowed } = self;
-        write!(f, "the host \"{host}\" resolves to {}, but plain http is only for {allowed}; use https", address.ip())
+        let Self { host, ip, allowed } = self;
+        write!(f, "the host \"{host}\" resolves to {ip}, but plain http is only for {allowed}; use https")
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Plain http hands the pod's token to whoever listens there, so only hosts on this machine or link-local agents are
 //! allowed. A literal address is judged here; a host name when it is resolved, address by address
-//! ([`is_allowed`] is asked by the resolver that the agent's client dials with).
+//! ([`vet`] is asked by the resolver that the agent's client dials with).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -81,10 +81,15 @@ impl ContainerEndpoint {
 }
 
 /// The allowed addresses, for error messages.
-pub(crate) const ALLOWED: &str = "loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23";
+const ALLOWED: &str = "loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23";
+
+/// The same for an address that a host name resolves to.
+pub(crate) fn vet(ip: IpAddr) -> Result<(), &'static str> {
+    if is_allowed(ip) { Ok(()) } else { Err(ALLOWED) }
+}
 
 /// Whether plain http may be spoken to `ip`.
-pub(crate) fn is_allowed(ip: IpAddr) -> bool {
+fn is_allowed(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.is_loopback() || v4 == ECS_AGENT_V4 || v4 == EKS_AGENT_V4,
         IpAddr::V6(v6) => {

@@ -1,20 +1,17 @@
 //! EKS Pod Identity and generic container credentials: one `GET` with the pod's raw token as `Authorization`.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use reqwest::Client;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
-use crate::http::{self, AddressNotAllowed, Peer, Reply};
-use crate::source::container_endpoint::{ALLOWED, ContainerEndpoint, is_allowed};
+use crate::http::{self as transport, Client, Peer, Reply};
+use crate::source::container_endpoint::{self, ContainerEndpoint};
 use crate::source::{Keys, SourceKind, kind_of_status, with_token};
 #[cfg(feature = "__tls")]
 use crate::tls::TlsSettings;
@@ -82,7 +79,7 @@ impl PodIdentity {
         if self.config.endpoint.is_tls() {
             return self.build_tls_client().await;
         }
-        http::plain_client(http::base_client().dns_resolver(VettingResolver))
+        Ok(Client::plain(container_endpoint::vet))
     }
 
     #[cfg(feature = "__tls")]
@@ -100,13 +97,13 @@ impl PodIdentity {
     }
 
     async fn request(&self, client: &Client, token: Option<Token>) -> Result<Credentials, Error> {
-        let mut request =
-            client.get(self.config.endpoint.url().clone()).header(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut request = transport::request(http::Method::GET, self.config.endpoint.url())
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(token) = &token {
             // The raw token: the agent refuses a "Bearer " prefix.
             request = request.header(AUTHORIZATION, token.header()?);
         }
-        let reply = http::send(request, &self.peer).await?;
+        let reply = client.send(transport::finish(request, String::new())?, &self.peer).await?;
         match reply.status {
             200 => self.read_success(&reply),
             _ => Err(self.read_error(&reply, token.as_ref())),
@@ -190,23 +187,6 @@ fn explain(status: u16, code: &str, text: &str) -> (ErrorKind, &'static str) {
 }
 
 const TOKEN_RACE: &str = "check that kubelet still rotates the token file and that the node's clock is right";
-
-/// Resolves the host names of plain-http endpoints: to something, and only to allowed addresses. What it returns is
-/// what is dialled, so a name cannot answer differently between the check and the connection.
-struct VettingResolver;
-
-impl Resolve for VettingResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let host = name.as_str();
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            if let Some(&address) = addresses.iter().find(|address| !is_allowed(address.ip())) {
-                return Err(AddressNotAllowed { host: host.to_owned(), address, allowed: ALLOWED }.into());
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
-}
 
 /// A success or an error document. Keys in any case; unknown ones are ignored.
 #[derive(Default)]

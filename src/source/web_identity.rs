@@ -5,8 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use reqwest::Client;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use url::{Url, form_urlencoded};
@@ -14,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::detect::IrsaSettings;
 use crate::error::{Error, ErrorKind};
-use crate::http::{self, Peer, Reply};
+use crate::http::{self as transport, Client, Peer, Reply};
 use crate::source::{Keys, SourceKind, kind_of_status, with_token};
 use crate::tls::TlsSettings;
 use crate::token_file::{self, Token, TokenSource};
@@ -57,7 +56,11 @@ pub(crate) struct WebIdentity {
 }
 
 impl WebIdentity {
-    pub(crate) fn new(config: WebIdentityConfig, client: Option<Client>, attempt_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        config: WebIdentityConfig,
+        client: Option<reqwest::Client>,
+        attempt_timeout: Option<Duration>,
+    ) -> Self {
         let peer = Peer {
             name: format!("STS at {}", config.endpoint.origin().ascii_serialization()),
             if_unreachable: IF_UNREACHABLE,
@@ -66,7 +69,7 @@ impl WebIdentity {
             tokens: TokenSource::File(config.token_file.clone()),
             peer,
             attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
-            client: client.map_or_else(OnceCell::new, |client| OnceCell::new_with(Some(client))),
+            client: OnceCell::new_with(client.map(Client::Tls)),
             session_name: OnceLock::new(),
             config,
         }
@@ -88,16 +91,14 @@ impl WebIdentity {
     async fn build_client(&self) -> Result<Client, Error> {
         match self.config.endpoint.scheme() {
             "https" => self.config.tls.client().await,
-            _ => http::plain_client(http::base_client()),
+            _ => Ok(Client::plain(|_| Ok(()))),
         }
     }
 
     async fn exchange(&self, client: &Client, token: Token) -> Result<Credentials, Error> {
-        let request = client
-            .post(self.config.endpoint.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-            .body(self.form(&token));
-        let reply = http::send(request, &self.peer).await?;
+        let request = transport::request(http::Method::POST, &self.config.endpoint)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        let reply = client.send(transport::finish(request, self.form(&token))?, &self.peer).await?;
         match reply.status {
             200 => self.read_success(&reply),
             _ => Err(self.read_error(&reply, &token)),
@@ -163,7 +164,7 @@ impl WebIdentity {
             return Error::new(kind_of_status(*status), message);
         };
         let kind = kind_of(&code, &message, *status);
-        let said = http::quote(&message, token.expose());
+        let said = transport::quote(&message, token.expose());
         let message = match kind {
             ErrorKind::Denied | ErrorKind::TokenRejected => {
                 let (role, claims) = (&config.role_arn, token_file::describe(token));
