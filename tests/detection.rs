@@ -6,7 +6,7 @@ mod support;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use eks_credentials::{EksCredentialsProvider, ErrorKind, SourceKind};
+use eks_credentials::{EksCredentialsProvider, ErrorKind, Health, SourceKind};
 use support::whole;
 
 const ROLE: (&str, &str) = ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app");
@@ -126,6 +126,8 @@ async fn nothing_configured_says_what_was_looked_for_and_composes_in_a_chain() {
         assert!(message.contains(part), "{message}\nlacks {part}");
     }
     assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::NotConfigured);
+    let seen = provider.subscribe().borrow().clone();
+    assert_eq!((seen.health, seen.last_error.unwrap().kind()), (Health::Failed, ErrorKind::NotConfigured));
     let sdk = provider.provide_credentials().await.unwrap_err();
     assert!(matches!(sdk, CredentialsError::CredentialsNotLoaded(_)));
 

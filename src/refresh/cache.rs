@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) held: Option<Held>,
     /// Why the last attempt failed, if nothing succeeded since.
     pub(crate) error: Option<Error>,
+    /// A service has refused what is held, before its expiry.
+    pub(crate) rejected: bool,
     /// Flights that have ended, well or badly: what a waiting caller waits to see grow.
     pub(crate) flights_ended: u64,
     /// Successful fetches.
@@ -123,7 +125,8 @@ impl Entry {
             source: held.as_ref().map(|held| held.source).or(configured),
             expiry: state.validity.and_then(|validity| validity.expiry),
             fetched_at: state.validity.map(|validity| validity.fetched_at),
-            next_fetch: held.as_ref().and(schedule::next_fetch(state, now)),
+            // Before anything was tried the driver waits for somebody to ask.
+            next_fetch: schedule::next_fetch(state, now).filter(|_| held.is_some() || error.is_some()),
             last_error: error.clone(),
             consecutive_failures: state.failure.map_or(0, |failure| failure.consecutive),
             refreshes: self.refreshes,

@@ -3,29 +3,51 @@
 //! Being the only caller of the source, it makes single flight hold by construction. It belongs to no caller: one that
 //! is cancelled cancels nothing.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument as _, field};
 
 use crate::clock;
 use crate::error::{Error, ErrorKind};
 use crate::refresh::cache::{Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Failure, Flight, Validity};
-use crate::refresh::shared::{self, Shared};
+use crate::refresh::shared::Shared;
 use crate::refresh::{Fetch, Fetched};
 
 /// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no
 /// sleep is longer than this before the wall clock is read again.
 const RECHECK: Duration = Duration::from_secs(60);
 
-/// Drives until it is aborted (the last provider went), replaced, or its runtime ends.
+/// Drives until it is aborted (the last provider went), replaced, or its runtime ends. A panic, as of a runtime without
+/// I/O, is an error for those who wait; nobody would end their waiting otherwise.
 pub(crate) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
     let Ok(source) = shared.source.clone() else { return };
     let driver = Driver { shared, epoch, source };
-    driver.publish(|entry| entry.state.orphaned = false);
+    let mut life = pin!(live(&driver));
+    let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(context))) {
+        Ok(life) => life.map(|()| false),
+        Err(_) => Poll::Ready(true),
+    });
+    if panicked.await {
+        let message = "the task that fetches credentials panicked (its message is on stderr): does the tokio runtime \
+                       have I/O and time enabled (enable_all())?";
+        driver.fail(Error::new(ErrorKind::NoRuntime, message));
+    }
+}
+
+async fn live(driver: &Driver) {
+    // What a predecessor that died or hung has left behind.
+    driver.publish(|entry| {
+        entry.state.orphaned = false;
+        entry.state.flight = None;
+    });
     let mut asked = true;
     let mut reported_expiry = None;
     loop {
@@ -67,9 +89,13 @@ impl Driver {
         if !self.publish(|entry| entry.state.flight = Some(flight)) {
             return false;
         }
-        let last_start = self.shared.task().last_start;
+        let last_start = {
+            let mut task = self.shared.task();
+            task.flight_began = Some(Instant::now());
+            task.last_start
+        };
         if let Some(last_start) = last_start {
-            sleep_until(last_start + schedule::MIN_GAP).await;
+            sleep(schedule::MIN_GAP.saturating_sub(last_start.elapsed())).await;
         }
         // Only the first flight is patient: later ones have an error to answer with, and a schedule.
         let cold = before.held.is_none() && before.state.failure.is_none_or(|failure| !failure.transient);
@@ -84,11 +110,11 @@ impl Driver {
     /// A cold start: the agent may come up after the pod, STS may throttle a whole deployment. Transient failures are
     /// retried inside the startup budget, so that a caller sees credentials a little later instead of an error.
     async fn fetch_patiently(&self) -> Result<Fetched, Error> {
-        let deadline = Instant::now() + self.shared.policy.startup_timeout;
+        let (started, budget) = (Instant::now(), self.shared.policy.startup_timeout);
         let mut last_error: Option<Error> = None;
-        for retry in 0_u32.. {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let limit = left.min(self.source.attempt_timeout());
+        let mut retry = 0_u32;
+        loop {
+            let limit = budget.saturating_sub(started.elapsed()).min(self.source.attempt_timeout());
             let error = match self.fetch(retry.saturating_add(1), limit).await {
                 Err(error) if error.is_transient() => error,
                 outcome => return outcome,
@@ -97,13 +123,13 @@ impl Driver {
             let cut_short = error.kind() == ErrorKind::Timeout && limit < self.source.attempt_timeout();
             let error = last_error.filter(|_| cut_short).unwrap_or(error);
             let pause = schedule::cold_retry(retry, fastrand::f64());
-            if Instant::now() + pause >= deadline {
+            if started.elapsed().saturating_add(pause) >= budget {
                 return Err(error);
             }
             last_error = Some(error);
+            retry = retry.saturating_add(1);
             sleep(pause).await;
         }
-        Err(last_error.unwrap_or_else(shared::no_outcome))
     }
 
     /// One attempt, in its span.
@@ -157,6 +183,7 @@ impl Driver {
             entry.state.validity = Some(validity);
             entry.state.failure = None;
             entry.error = None;
+            entry.rejected = false;
             entry.refreshes = entry.refreshes.saturating_add(1);
             entry.held = Some(Held::new(fetched, entry.refreshes));
         })
@@ -165,9 +192,8 @@ impl Driver {
     fn fail(&self, error: Error) -> bool {
         let now = self.shared.now();
         let random = fastrand::f64();
-        let failure = Failure::new(&self.shared.cache.load().state, now, error.is_transient(), random);
         let landed = self.land(now, |entry| {
-            entry.state.failure = Some(failure);
+            entry.state.failure = Some(Failure::new(&entry.state, now, error.is_transient(), random));
             entry.error = Some(error.clone());
         });
         self.complain(&error);
@@ -183,6 +209,7 @@ impl Driver {
             entry.flights_ended = entry.flights_ended.saturating_add(1);
         });
         if landed {
+            self.shared.task().flight_began = None;
             self.tell(now);
         }
         landed
@@ -234,7 +261,7 @@ impl Driver {
         }
     }
 
-    /// ERROR and a new `Status`, once for each set of credentials that ran out.
+    /// ERROR (WARN if a service has refused them) and a new `Status`, once for each set of credentials that ran out.
     fn report_expiry(&self, entry: &Entry, now: SystemTime, reported: &mut Option<SystemTime>) {
         let Some(expiry) = entry.state.validity.and_then(|validity| validity.expiry) else { return };
         if now < expiry || *reported == Some(expiry) {
@@ -242,7 +269,15 @@ impl Driver {
         }
         *reported = Some(expiry);
         let source = entry.held.as_ref().map_or(self.source.kind(), |held| held.source).as_str();
-        tracing::error!(source, expiry = clock::rfc3339(expiry), "credentials have expired and are not renewed yet");
+        if entry.rejected {
+            tracing::warn!(source, "a service has refused the credentials: they count as expired");
+        } else {
+            tracing::error!(
+                source,
+                expiry = clock::rfc3339(expiry),
+                "credentials have expired and are not renewed yet"
+            );
+        }
         self.tell(now);
     }
 }
@@ -250,10 +285,13 @@ impl Driver {
 /// The driver ends, perhaps with its runtime: those who wait for it must look after themselves.
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.publish(|entry| {
+        let in_charge = self.publish(|entry| {
             entry.state.flight = None;
             entry.state.orphaned = true;
         });
+        if in_charge {
+            self.shared.task().flight_began = None;
+        }
         self.shared.changes.send_modify(|_| {});
     }
 }

@@ -166,6 +166,12 @@ impl State {
         self.validity.is_some_and(|validity| validity.expiry.is_none_or(|expiry| now < expiry))
     }
 
+    /// Whether the credentials stay usable for longer than `ttl`.
+    pub(crate) fn is_usable_for(&self, now: SystemTime, ttl: Duration) -> bool {
+        let outlasts = |expiry: SystemTime| expiry.duration_since(now).is_ok_and(|left| left > ttl);
+        self.validity.is_some_and(|validity| validity.expiry.is_none_or(outlasts))
+    }
+
     /// Whether an attempt should be made by now, if a caller wants one.
     pub(crate) fn is_due(&self, now: SystemTime) -> bool {
         if self.forced {
@@ -267,9 +273,10 @@ pub(crate) fn cold_retry(retry: u32, random: f64) -> Duration {
     COLD_RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retry)).min(COLD_RETRY_MAX).mul_f64(random)
 }
 
-/// `time + by`, or `time` where the clock cannot count so far.
+/// `time + by`, where more than a thousand years are a thousand: the clock cannot count much further.
 pub(crate) fn after(time: SystemTime, by: Duration) -> SystemTime {
-    time.checked_add(by).unwrap_or(time)
+    const MILLENNIUM: Duration = Duration::from_secs(1000 * 366 * 24 * 3600);
+    time.checked_add(by.min(MILLENNIUM)).unwrap_or(time)
 }
 
 /// How far `later` lies ahead of `earlier`; zero if it does not.

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::refresh::cache::{Cache, Entry, Held};
 use crate::refresh::schedule::{self, Decision, Policy};
 use crate::refresh::{Fetch, driver};
-use crate::status::Status;
+use crate::status::{Health, Status};
 
 /// A driver that has not even accepted an ask after this long does not run: its runtime is blocked, or alive but not
 /// polled. Then the waiting caller starts another one on its own runtime.
@@ -41,14 +41,14 @@ pub(crate) struct Task {
     driver: Option<AbortHandle>,
     /// Survives the driver, so that a new one keeps the gap to the attempts of the old one.
     pub(crate) last_start: Option<Instant>,
+    /// When the driver accepted the flight that is under way, on the clock that no suspension or setting moves.
+    pub(crate) flight_began: Option<Instant>,
 }
 
 impl Shared {
     pub(crate) fn new(source: Result<Arc<dyn Fetch>, Error>, policy: Policy, time: SharedTimeSource) -> Self {
         let cache = Cache::default();
-        let kind = source.as_ref().ok().map(|source| source.kind());
-        let status = cache.load().status(time.now(), kind);
-        let (changes, _) = watch::channel(status);
+        let (changes, _) = watch::channel(status(&source, &cache.load(), time.now()));
         Self { source, policy, cache, nudge: Notify::new(), changes, time, task: Mutex::default() }
     }
 
@@ -83,8 +83,7 @@ impl Shared {
                 Decision::Serve | Decision::ServeExpired => {}
                 Decision::ServeAndNudge => self.nudge_if_possible(),
                 Decision::WaitBriefly => {
-                    // Whatever comes of it, there is something to fall back on.
-                    let _ = timeout(schedule::BRIEF_WAIT, self.flight_after(&entry)).await;
+                    self.wait_briefly(&entry).await;
                     match self.at_hand(&pick) {
                         Some(held) => return Ok(held),
                         // Unless it has expired meanwhile, or been denied.
@@ -126,10 +125,10 @@ impl Shared {
     ) -> Result<T, Error> {
         self.get(|_| ()).await?;
         let entry = self.cache.load_full();
+        let now = self.now();
         if let Some(held) = self.lasting(&entry, ttl) {
             return Ok(pick(held));
         }
-        let now = self.now();
         let fetched_at = entry.state.validity.map(|validity| validity.fetched_at);
         let just_fetched = fetched_at.is_some_and(|at| at <= now && schedule::since(now, at) < SAME_AGAIN);
         if just_fetched || !entry.state.may_be_asked(now) {
@@ -141,43 +140,58 @@ impl Shared {
     }
 
     fn lasting<'a>(&self, entry: &'a Entry, ttl: Duration) -> Option<&'a Held> {
-        let lasting = entry.state.is_usable(schedule::after(self.now(), ttl)) && entry.state.is_usable(self.now());
-        entry.held.as_ref().filter(|_| lasting)
+        entry.held.as_ref().filter(|_| entry.state.is_usable_for(self.now(), ttl))
     }
 
     fn too_short(&self, entry: &Entry, ttl: Duration) -> Error {
         let expiry = entry.state.validity.and_then(|validity| validity.expiry);
         let expiry = expiry.map_or_else(|| "never".to_owned(), clock::rfc3339);
-        let message = format!(
-            "credentials valid for {ttl:?} were asked for, and the source's newest expire at {expiry}: ask for less, or \
-             raise the session duration (IRSA: .duration(..), up to the role's maximum)"
-        );
+        let asked = format!("credentials valid for {ttl:?} were asked for, and those at hand expire at {expiry}");
         match &entry.error {
-            Some(cause) => Error::caused_by(ErrorKind::LifetimeTooShort, message, cause.clone()),
-            None => Error::new(ErrorKind::LifetimeTooShort, message),
+            // An outage may pass: it is not for the caller to ask for less.
+            Some(cause) => {
+                let message = format!("{asked}; fetching newer ones failed: {cause}");
+                Error::caused_by(cause.kind(), message, cause.clone())
+            }
+            None => {
+                let remedy =
+                    "ask for less, or raise the session duration (IRSA: .duration(..), up to the role's maximum)";
+                Error::new(ErrorKind::LifetimeTooShort, format!("{asked}; the source has no newer ones: {remedy}"))
+            }
         }
     }
 
-    /// A service has refused the credentials with this access key id: from now on they count as expired.
+    /// A service has refused the credentials with this access key id: from now on they count as expired. If they do
+    /// already, new ones are on their way, and every further refusal in an outage must not make them hurry.
     pub(crate) fn invalidate(&self, access_key_id: &str) {
         let now = self.now();
         self.cache.update(|entry| {
             let current = entry.held.as_ref().is_some_and(|held| held.credentials.access_key_id() == access_key_id);
-            if let (true, Some(validity)) = (current, entry.state.validity.as_mut()) {
-                validity.expiry = Some(validity.expiry.map_or(now, |expiry| expiry.min(now)));
+            if let (true, true, Some(validity)) = (current, entry.state.is_usable(now), entry.state.validity.as_mut()) {
+                validity.expiry = Some(now);
                 entry.state.failure = None;
                 entry.state.forced = true;
+                entry.rejected = true;
             }
         });
         self.nudge.notify_one();
     }
 
+    /// Whatever comes of it, there is something to fall back on. Outside a runtime there is no clock to wait with.
+    async fn wait_briefly(self: &Arc<Self>, seen: &Entry) {
+        match runtime() {
+            Ok(_) => drop(timeout(schedule::BRIEF_WAIT, self.flight_after(seen)).await),
+            Err(_) => self.nudge_if_possible(),
+        }
+    }
+
     /// Waits until a flight has ended that had not when `seen` was read, and returns what it left behind. Cancelling
     /// this cancels nothing: the flight is the driver's.
     async fn flight_after(self: &Arc<Self>, seen: &Entry) -> Result<Arc<Entry>, Error> {
+        // To wait takes a runtime even while the driver lives in another one.
+        runtime()?;
         let mut changes = self.changes.subscribe();
         self.wake_driver(false)?;
-        let began = Instant::now();
         loop {
             let entry = self.cache.load_full();
             if entry.flights_ended != seen.flights_ended {
@@ -187,10 +201,9 @@ impl Shared {
                 // Perhaps the driver said goodbye with its runtime.
                 Ok(_) => self.wake_driver(false)?,
                 Err(_) => {
-                    let accepted = self.cache.load().state.flight.is_some();
-                    if !accepted || began.elapsed() > self.longest_flight() {
-                        self.wake_driver(true)?;
-                    }
+                    let flight_began = self.task().flight_began;
+                    let overdue = flight_began.is_none_or(|began| began.elapsed() > self.longest_flight());
+                    self.wake_driver(overdue)?;
                 }
             }
         }
@@ -216,12 +229,9 @@ impl Shared {
         let mut task = self.task();
         let gone = task.driver.as_ref().is_none_or(AbortHandle::is_finished);
         if gone || replace {
-            let runtime = Handle::try_current().map_err(|e| {
-                let message = "credentials must be fetched, and this is not inside a tokio runtime: call it from async \
-                               code run by tokio (#[tokio::main], Runtime::block_on)";
-                Error::caused_by(ErrorKind::NoRuntime, message, e)
-            })?;
+            let runtime = runtime()?;
             let epoch = self.cache.next_epoch();
+            task.flight_began = None;
             let driver = runtime.spawn(driver::drive(Arc::clone(self), epoch)).abort_handle();
             if let Some(old) = task.driver.replace(driver) {
                 old.abort();
@@ -236,25 +246,37 @@ impl Shared {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let kind = self.source.as_ref().ok().map(|source| source.kind());
-        let mut status = self.cache.load().status(self.now(), kind);
-        if let Err(not_configured) = &self.source {
-            status.last_error = Some(not_configured.clone());
-            status.health = crate::status::Health::Failed;
-        }
-        status
+        status(&self.source, &self.cache.load(), self.now())
     }
 
     /// The last provider is gone: end the driver, close its connection, wipe the secrets.
     pub(crate) fn close(&self) {
-        if let Some(driver) = self.task().driver.take() {
+        self.cache.next_epoch();
+        let driver = self.task().driver.take();
+        if let Some(driver) = driver {
             driver.abort();
         }
-        self.cache.next_epoch();
         self.cache.update(|entry| *entry = Entry::default());
     }
 }
 
-pub(crate) fn no_outcome() -> Error {
+fn status(source: &Result<Arc<dyn Fetch>, Error>, entry: &Entry, now: SystemTime) -> Status {
+    match source {
+        Ok(source) => entry.status(now, Some(source.kind())),
+        Err(not_configured) => {
+            Status { last_error: Some(not_configured.clone()), health: Health::Failed, ..entry.status(now, None) }
+        }
+    }
+}
+
+fn runtime() -> Result<Handle, Error> {
+    Handle::try_current().map_err(|e| {
+        let message = "credentials must be fetched, and this is not inside a tokio runtime: call it from async code run \
+                       by tokio (#[tokio::main], Runtime::block_on)";
+        Error::caused_by(ErrorKind::NoRuntime, message, e)
+    })
+}
+
+fn no_outcome() -> Error {
     Error::new(ErrorKind::Unavailable, "no credentials have been fetched yet: ask again")
 }

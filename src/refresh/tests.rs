@@ -57,6 +57,7 @@ enum Mode {
     Issue(i64),
     Fail(ErrorKind),
     Hang,
+    Panic,
 }
 
 #[derive(Debug)]
@@ -118,6 +119,7 @@ impl Fetch for Upstream {
                 Mode::Fail(kind) => Err(Error::new(kind, "scripted")),
                 Mode::Issue(lifetime) => Ok(self.issue(lifetime)),
                 Mode::Hang => unreachable!(),
+                Mode::Panic => panic!("scripted: as of a runtime without I/O"),
             }
         })
     }
@@ -483,6 +485,65 @@ async fn invalidated_credentials_are_replaced_for_the_next_caller_only_if_they_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn credentials_refused_again_and_again_in_an_outage_do_not_make_the_retries_hurry() {
+    let bench = Bench::new(Mode::Issue(3600));
+    let first = bench.ask().await.unwrap();
+    sleep(secs(5)).await;
+    bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
+    for _ in 0..3000 {
+        bench.shared.invalidate(first.access_key_id());
+        assert_eq!(bench.key().await, "key-0");
+        sleep(Duration::from_millis(200)).await;
+    }
+    let attempts = bench.upstream.calls() - 1;
+    assert!((20..=90).contains(&attempts), "{attempts} attempts in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn endless_times_are_times_and_no_panic() {
+    let bench = Bench::with(Mode::Fail(ErrorKind::Unavailable), Policy { startup_timeout: Duration::MAX, ..POLICY });
+    let mut ask = tokio_test::task::spawn(bench.ask());
+    assert_pending!(ask.poll());
+    sleep(HOUR).await;
+    assert_pending!(ask.poll());
+    bench.upstream.set(Mode::Issue(3600));
+    sleep(secs(3)).await;
+    assert_ready_ok!(ask.poll());
+    let forever = bench.shared.get_valid_for(Duration::MAX, |_| ()).await;
+    assert_eq!(forever.unwrap_err().kind(), ErrorKind::LifetimeTooShort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_task_is_an_error_and_the_next_ask_starts_another() {
+    let bench = Bench::new(Mode::Panic);
+    let error = timeout(secs(5), bench.ask()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoRuntime);
+    assert!(error.to_string().contains("enable_all()"), "{error}");
+    sleep(secs(6)).await;
+    bench.upstream.set(Mode::Issue(3600));
+    assert_eq!(bench.key().await, "key-0");
+    // With usable credentials it costs nothing, and does not storm.
+    bench.upstream.set(Mode::Panic);
+    let calls = bench.upstream.calls();
+    while bench.elapsed() < secs(3590) {
+        sleep(secs(1)).await;
+        bench.ask_at_once().unwrap();
+    }
+    let attempts = bench.upstream.calls() - calls;
+    assert!((3..=20).contains(&attempts), "{attempts} attempts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_cold_start_the_status_says_when_it_goes_on() {
+    let bench = Bench::new(Mode::Fail(ErrorKind::Unavailable));
+    assert_eq!(bench.shared.status().next_fetch, None);
+    bench.ask().await.unwrap_err();
+    let status = bench.shared.status();
+    assert_eq!(status.health, Health::Failed);
+    assert!(status.next_fetch.unwrap() > bench.wall.now());
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_valid_for_a_time_are_fetched_if_those_at_hand_are_too_old() {
     let bench = Bench::new(Mode::Issue(3600));
     let ask = async |ttl| bench.shared.get_valid_for(ttl, |held| held.credentials.clone()).await;
@@ -495,11 +556,13 @@ async fn credentials_valid_for_a_time_are_fetched_if_those_at_hand_are_too_old()
     sleep(secs(120)).await;
     assert_eq!(ask(2 * HOUR).await.unwrap_err().kind(), ErrorKind::LifetimeTooShort);
     assert_eq!(bench.upstream.calls(), 3);
-    // In an outage it is the outage that is named as the cause, and what is at hand stays.
+    // In an outage the outage is the error, because to ask for less would not help; and what is at hand stays.
     bench.upstream.set(Mode::Fail(ErrorKind::Throttled));
     sleep(secs(120)).await;
     let error = ask(2 * HOUR).await.unwrap_err();
-    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "scripted");
+    assert_eq!(error.kind(), ErrorKind::Throttled);
+    assert!(error.to_string().ends_with("fetching newer ones failed: scripted"), "{error}");
+    assert_eq!(ask(Duration::MAX).await.unwrap_err().kind(), ErrorKind::Throttled);
     assert_eq!(bench.ask_at_once().unwrap().access_key_id(), "key-2");
 }
 
@@ -587,4 +650,33 @@ fn a_driver_on_a_runtime_that_nobody_polls_is_replaced() {
     // `idle` is alive, but its driver will not be polled again.
     assert_eq!(busy.block_on(async { timeout(secs(5), bench.key()).await.unwrap() }), "key-1");
     assert_eq!(bench.upstream.most_at_once.load(Relaxed), 1);
+}
+
+#[test]
+fn outside_a_runtime_a_late_driver_elsewhere_costs_nothing_and_a_missing_answer_is_an_error() {
+    let elsewhere = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let bench = elsewhere.block_on(async { Bench::new(Mode::Issue(3600)) });
+    assert_eq!(elsewhere.block_on(bench.key()), "key-0");
+    bench.wall.forward(HOUR - secs(30));
+    assert_eq!(bench.ask_at_once().unwrap().access_key_id(), "key-0");
+    bench.wall.forward(HOUR);
+    assert_eq!(bench.ask_at_once().unwrap_err().kind(), ErrorKind::NoRuntime);
+}
+
+/// Impatient callers, none of whom alone waits as long as a flight may take, find out together that its driver is dead.
+#[test]
+fn a_flight_on_a_runtime_that_nobody_polls_is_given_up_once_it_is_overdue() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let (idle, busy) = (runtime(), runtime());
+    let bench = idle.block_on(async { Bench::new(Mode::Hang) });
+    idle.block_on(async { timeout(secs(1), bench.ask()).await.unwrap_err() });
+    bench.upstream.set(Mode::Issue(3600));
+    let waited = busy.block_on(async {
+        let began = Instant::now();
+        while timeout(Duration::from_millis(1500), bench.ask()).await.is_err() {
+            assert!(began.elapsed() < secs(60), "still waiting for a dead driver");
+        }
+        began.elapsed()
+    });
+    assert!((secs(15)..secs(30)).contains(&waited), "{waited:?}: a cold flight takes 21 s at most");
 }
