@@ -15,6 +15,8 @@ use crate::provider::EksCredentialsProvider;
 use crate::refresh::Fetch;
 use crate::refresh::schedule::Policy;
 use crate::refresh::shared::Shared;
+#[cfg(any(feature = "irsa", feature = "sdk-config"))]
+use crate::region;
 #[cfg(feature = "sdk-config")]
 use crate::sdk_config::SdkSettings;
 #[cfg(feature = "pod-identity")]
@@ -32,7 +34,6 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Builder {
     settings: Settings,
     env: Option<Env>,
-    fallback: bool,
     policy: Policy,
     attempt_timeout: Option<Duration>,
     time_source: SharedTimeSource,
@@ -45,7 +46,6 @@ impl Default for Builder {
         Self {
             settings: Settings::default(),
             env: None,
-            fallback: false,
             policy: Policy { advisory_window: None, startup_timeout: STARTUP_TIMEOUT, serve_expired: true },
             attempt_timeout: None,
             time_source: SharedTimeSource::default(),
@@ -66,9 +66,10 @@ impl Builder {
 
     /// With both methods configured: whether a *permanent denial* of the preferred one (never an outage) hands over to
     /// the other one, with a WARN event. Every refresh begins with the preferred one again. Default: false, because who
-    /// a process is should not depend on who refuses it.
+    /// a process is should not depend on who refuses it. If the other one is configured, but not so that it could work, it is
+    /// an error of [`build`](Self::build).
     pub fn fallback(mut self, fallback: bool) -> Self {
-        self.fallback = fallback;
+        self.settings.fallback = fallback;
         self
     }
 
@@ -139,7 +140,7 @@ impl Builder {
         let env = self.env.unwrap_or_else(Env::from_process);
         let source: Result<Arc<dyn Fetch>, Error> = match detect::detect(&env, &self.settings)? {
             None => Err(detect::not_configured()),
-            Some(Detected { first, second }) => {
+            Some(Detected { first, fallback }) => {
                 let source = |config| match config {
                     #[cfg(feature = "irsa")]
                     SourceConfig::WebIdentity(config) => Source::WebIdentity(Box::new(WebIdentity::new(
@@ -152,8 +153,7 @@ impl Builder {
                         Source::PodIdentity(Box::new(PodIdentity::new(*config, self.attempt_timeout)))
                     }
                 };
-                let fallback = second.filter(|_| self.fallback).map(source);
-                Ok(Arc::new(Sources { first: source(first), fallback }))
+                Ok(Arc::new(Sources { first: source(first), fallback: fallback.map(source) }))
             }
         };
         let shared = Shared::new(source, self.policy, self.time_source);
@@ -173,8 +173,11 @@ impl Builder {
         if let Some((name, _)) = durations.iter().find(|(_, duration)| duration.is_some_and(|d| d.is_zero())) {
             return Err(Error::invalid(format!("{name} must be longer than zero")));
         }
+        // Whatever the source will be: a mistake must not wait for the pod in which it matters.
         #[cfg(feature = "irsa")]
         web_identity::check_parameters(&self.settings.irsa)?;
+        #[cfg(any(feature = "irsa", feature = "sdk-config"))]
+        region::region(&Env::default(), self.settings.region.as_deref())?;
         Ok(())
     }
 }
@@ -209,13 +212,15 @@ impl Builder {
         self
     }
 
-    /// An inline session policy in JSON, at most 2,048 characters, which narrows the role's permissions.
+    /// An inline session policy in JSON, at most 2,048 characters, which narrows the role's permissions. EKS Pod Identity
+    /// cannot do that: in a pod that would use it, also as a fallback, it is an error of [`build`](Self::build).
     pub fn policy(mut self, policy: impl Into<String>) -> Self {
         self.settings.irsa.policy = Some(policy.into());
         self
     }
 
-    /// Adds a managed session policy, which narrows the role's permissions: at most 10.
+    /// Adds a managed session policy, which narrows the role's permissions: at most 10. As [`policy`](Self::policy) an
+    /// error with EKS Pod Identity.
     pub fn policy_arn(mut self, arn: impl Into<String>) -> Self {
         self.settings.irsa.policy_arns.push(arn.into());
         self

@@ -29,6 +29,8 @@ const PAIR_RULE: &str = "the EKS webhook injects a pair of variables only if the
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) prefer: Option<SourceKind>,
+    /// Whether a second method matters, so that it must be whole too.
+    pub(crate) fallback: bool,
     #[cfg(any(feature = "irsa", feature = "sdk-config"))]
     pub(crate) region: Option<String>,
     #[cfg(feature = "irsa")]
@@ -49,6 +51,22 @@ pub(crate) struct IrsaSettings {
     pub(crate) sts_endpoint: Option<String>,
 }
 
+#[cfg(feature = "irsa")]
+impl IrsaSettings {
+    /// A session policy narrows what the role may do, and only STS can do that: without it the process would have more
+    /// permissions than its author meant it to.
+    fn check_narrowing<'a>(&self, mut sources: impl Iterator<Item = &'a SourceConfig>) -> Result<(), Error> {
+        let narrows = self.policy.is_some() || !self.policy_arns.is_empty();
+        if narrows && sources.any(|source| source.kind() == SourceKind::PodIdentity) {
+            return Err(Error::invalid(
+                "policy(..) or policy_arn(..) was given to the builder, and EKS Pod Identity, which this pod would use, \
+                 cannot narrow a role: use IRSA, or narrow the role's own policies and remove the setting",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// One method, completely configured.
 #[derive(Clone, Debug)]
 pub(crate) enum SourceConfig {
@@ -58,11 +76,22 @@ pub(crate) enum SourceConfig {
     PodIdentity(Box<PodIdentityConfig>),
 }
 
-/// What decides, and what else is there.
+impl SourceConfig {
+    fn kind(&self) -> SourceKind {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(_) => SourceKind::WebIdentity,
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(_) => SourceKind::PodIdentity,
+        }
+    }
+}
+
+/// What decides, and what a denial of it hands over to.
 #[derive(Clone, Debug)]
 pub(crate) struct Detected {
     pub(crate) first: SourceConfig,
-    pub(crate) second: Option<SourceConfig>,
+    pub(crate) fallback: Option<SourceConfig>,
 }
 
 /// What was found of one method.
@@ -77,6 +106,15 @@ enum Found {
 
 /// `Ok(None)`: nothing is configured. An error: something is, but not so that it could work.
 pub(crate) fn detect(env: &Env, settings: &Settings) -> Result<Option<Detected>, Error> {
+    let detected = find(env, settings)?;
+    #[cfg(feature = "irsa")]
+    if let Some(Detected { first, fallback }) = &detected {
+        settings.irsa.check_narrowing([Some(first), fallback.as_ref()].into_iter().flatten())?;
+    }
+    Ok(detected)
+}
+
+fn find(env: &Env, settings: &Settings) -> Result<Option<Detected>, Error> {
     let mut first = None;
     let mut partial = None;
     for kind in order(env, settings)? {
@@ -85,9 +123,12 @@ pub(crate) fn detect(env: &Env, settings: &Settings) -> Result<Option<Detected>,
             SourceKind::PodIdentity => pod_identity(env),
         };
         match (found.unwrap_or_else(Found::Broken), first.take()) {
-            (Found::Present(second), Some(first)) => return Ok(Some(Detected { first, second: Some(second) })),
+            (Found::Present(second), Some(first)) => {
+                return Ok(Some(Detected { first, fallback: settings.fallback.then_some(second) }));
+            }
             (Found::Present(config), None) => first = Some(config),
             (Found::Broken(error), None) => return Err(error),
+            (Found::Broken(error), Some(_)) if settings.fallback => return Err(error),
             (Found::Partial(error), none) => {
                 first = none;
                 partial = partial.or(Some(error));
@@ -96,7 +137,7 @@ pub(crate) fn detect(env: &Env, settings: &Settings) -> Result<Option<Detected>,
         }
     }
     match (first, partial) {
-        (Some(first), _) => Ok(Some(Detected { first, second: None })),
+        (Some(first), _) => Ok(Some(Detected { first, fallback: None })),
         (None, Some(partial)) => Err(partial),
         (None, None) => Ok(None),
     }
@@ -141,32 +182,27 @@ fn order(env: &Env, settings: &Settings) -> Result<[SourceKind; 2], Error> {
 #[cfg(feature = "irsa")]
 fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
     let irsa = &settings.irsa;
-    let role_arn = match &irsa.role_arn {
-        Some(arn) => Some(arn.as_str()),
-        None => env.get(env::ROLE_ARN)?,
+    let (role, role_arn) = match &irsa.role_arn {
+        Some(arn) => ("the builder's role_arn", Some(arn.as_str())),
+        None => (env::ROLE_ARN, env.get(env::ROLE_ARN)?),
     };
-    let token_file = match &irsa.token_file {
-        Some(path) => Some(path.clone()),
-        None => env.get(env::WEB_IDENTITY_TOKEN_FILE)?.map(PathBuf::from),
+    let (file, token_file) = match &irsa.token_file {
+        Some(path) => ("the builder's token_file", Some(path.clone())),
+        None => (env::WEB_IDENTITY_TOKEN_FILE, env.get(env::WEB_IDENTITY_TOKEN_FILE)?.map(PathBuf::from)),
+    };
+    let half = |set: &str, value: &dyn std::fmt::Display, missing: &str| {
+        Error::invalid(format!("half of IRSA is configured: {set}=\"{value}\" is set, {missing} is not; {PAIR_RULE}"))
     };
     let (role_arn, token_file) = match (role_arn, token_file) {
         (None, None) => return Ok(Found::Absent),
-        (Some(arn), None) => {
-            let (role, file) = (env::ROLE_ARN, env::WEB_IDENTITY_TOKEN_FILE);
-            let message = format!("half of IRSA is configured: {role}=\"{arn}\" is set, {file} is not; {PAIR_RULE}");
-            return Ok(Found::Partial(Error::invalid(message)));
-        }
-        (None, Some(path)) => {
-            let (role, file, path) = (env::ROLE_ARN, env::WEB_IDENTITY_TOKEN_FILE, path.display());
-            let message = format!("half of IRSA is configured: {file}=\"{path}\" is set, {role} is not; {PAIR_RULE}");
-            return Err(Error::invalid(message));
-        }
+        (Some(arn), None) if irsa.role_arn.is_some() => return Err(half(role, &arn, file)),
+        (Some(arn), None) => return Ok(Found::Partial(half(role, &arn, file))),
+        (None, Some(path)) => return Err(half(file, &path.display(), role)),
         (Some(arn), Some(path)) => (arn, path),
     };
     if !is_role_arn(role_arn) {
         return Err(Error::invalid(format!(
-            "{}=\"{role_arn}\" is not a role ARN; expected arn:aws:iam::<12-digit account>:role/<name>",
-            env::ROLE_ARN
+            "{role}=\"{role_arn}\" is not a role ARN; expected arn:aws:iam::<12-digit account>:role/<name>"
         )));
     }
     let session_name = match &irsa.session_name {

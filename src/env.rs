@@ -111,6 +111,11 @@ impl Env {
     }
 }
 
+/// A URL for an error message. What cannot be parsed may still hold a password.
+pub(crate) fn without_password(url: &str) -> &str {
+    if url.contains('@') { "[not shown, for it may hold a password]" } else { url }
+}
+
 /// `AWS_ENDPOINT_URL_<SERVICE>` exists for every service, hence the prefix.
 fn is_known(name: &str) -> bool {
     name.starts_with(ENDPOINT_URL) || KNOWN.contains(&name)

@@ -110,7 +110,7 @@ where
 {
     let status = answer.status().as_u16();
     let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.unwrap_or("no content type").to_owned();
+    let content_type = content_type.map_or("no content type".to_owned(), |value| quote(value, ""));
     let mut stream = answer.into_body();
     let mut body = Zeroizing::new(Vec::with_capacity(4096));
     while let Some(frame) = stream.frame().await {

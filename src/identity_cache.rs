@@ -72,7 +72,8 @@ impl EksIdentityCache {
     /// Notes whether the partition's resolver has answered with the provider's own credentials.
     fn learn(&self, partition: IdentityCachePartition, identity: &Identity) {
         let ours = |held: &Held| (identity.data() == Some(&held.credentials)).then_some(held.generation);
-        let generation = self.provider.shared().hit(ours).flatten();
+        // Whether or not they may be used at once: also credentials that an outage makes the provider serve are its own.
+        let generation = self.provider.shared().cache.load().held.as_ref().and_then(ours);
         if generation == self.known(partition) {
             return;
         }

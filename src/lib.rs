@@ -74,7 +74,8 @@
 //! In the last minute of validity a caller waits for a second at most, and only if the task is late (a process that was
 //! suspended). A failed refresh is retried after a random share of the remaining validity, 1 s to 10 min. After expiry
 //! callers wait for an attempt (a second at most if expired credentials may be [served](Builder::serve_expired)) or get
-//! the last error at once; attempts then follow each other in 1–30 s. A permanent error (a denial) with valid credentials
+//! the last error at once; attempts then follow each other in 1–30 s. To wait takes a tokio runtime with I/O and time
+//! enabled (`enable_all()`), any one; credentials at hand are served without. A permanent error (a denial) with valid credentials
 //! at hand is reported and retried in the same way; without, callers get it for 1–5 s, and the next ask after that tries
 //! again.
 //!
@@ -82,7 +83,8 @@
 //!
 //! By [`tracing`]: a span `fetch_credentials` around each attempt (fields `source`, `attempt`, `outcome`, `duration_ms`).
 //! INFO for the first credentials, another source, and the end of an outage; WARN for a failed refresh while there is
-//! something to serve, and for a fallback; ERROR for a permanent failure and when credentials expire. Nothing on the path
+//! something to serve (expired credentials included, in a recoverable outage), for credentials that a service refused,
+//! and for a fallback; ERROR for a permanent failure, when credentials expire, and when there is nothing to serve. Nothing on the path
 //! of a request that is served at once. Secrets never appear, at TRACE neither.
 //!
 //! # Features
@@ -98,7 +100,9 @@
 //! | `testing` | | the module `testing`, a pod on loopback: for `[dev-dependencies]` |
 //!
 //! At least one of `irsa` and `pod-identity` is needed. With both TLS features a process-wide rustls `CryptoProvider` is
-//! used if the program installed one, else aws-lc-rs. With `irsa` and neither of them the program must install one. The
+//! used if the program installed one, else aws-lc-rs. With `irsa` and neither of them the program must install one, or
+//! speak to STS by plain http (a stand-in). Pod Identity's plain http needs nothing of this, whatever other crates of the
+//! program have turned on. The
 //! roots to trust are those of `AWS_CA_BUNDLE` alone if it is set; else the built-in ones with `webpki-roots`; else the
 //! system's, and to have none is an error that says so.
 //!

@@ -83,7 +83,8 @@ impl EksCredentialsProvider {
     /// # Errors
     ///
     /// [`LifetimeTooShort`](crate::ErrorKind::LifetimeTooShort) if the newest ones do not last so long either; at once,
-    /// without a fetch, if they are less than a minute old. Otherwise as [`credentials`](Self::credentials).
+    /// without a fetch, if they are less than a minute old. If newer ones could not be fetched, the kind of that failure:
+    /// it may pass, and those at hand are still good for [`credentials`](Self::credentials). Otherwise as there.
     pub async fn credentials_valid_for(&self, ttl: Duration) -> Result<Credentials, Error> {
         self.shared().get_valid_for(ttl, pick_credentials).await
     }
@@ -104,7 +105,8 @@ impl EksCredentialsProvider {
     }
 
     /// Says that a service refused these credentials (`ExpiredToken`). If they are still the current ones, they count as
-    /// expired from now on, a refresh begins, and the next ask waits for it. Refused older ones change nothing.
+    /// expired from now on, a refresh begins, and the next ask waits for it. To say so of older ones, or once more of ones
+    /// that have expired, changes nothing: in an outage the retries keep their pace.
     pub fn invalidate(&self, rejected: &Credentials) {
         self.shared().invalidate(rejected.access_key_id());
     }

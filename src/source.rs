@@ -167,8 +167,9 @@ where
         Err(error) if error.kind() == ErrorKind::TokenRejected => error,
         outcome => return outcome,
     };
-    match tokens.token().await? {
-        rotated if rotated != token => exchange(rotated).await,
+    match tokens.token().await {
+        Ok(rotated) if rotated != token => exchange(rotated).await,
+        // Why the token was refused explains more than why it could not be read again.
         _ => Err(rejected),
     }
 }
@@ -222,5 +223,23 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
         400..=499 => ErrorKind::Denied,
         // Redirects are not followed, and nothing but 200 carries credentials.
         _ => ErrorKind::InvalidResponse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_read_again_leaves_the_reason_why_it_was_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "header.payload.signature").unwrap();
+        let refuse_and_remove = |_: Token| {
+            std::fs::remove_file(&path).unwrap();
+            async { Err(Error::new(ErrorKind::TokenRejected, "expired")) }
+        };
+        let error = with_token(&TokenSource::File(path.clone()), refuse_and_remove).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::TokenRejected, "expired"));
     }
 }

@@ -22,6 +22,8 @@ use crate::error::{Error, ErrorKind};
 
 /// A projected token has about 1.1 KB and STS takes 20,000 characters; anything larger is some other file.
 const MAX_SIZE: u64 = 64 * 1024;
+/// kubelet's volume is in memory. Only a volume that hangs takes longer, and then STS is not to be blamed for it.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// On Windows there is a moment without the file while kubelet swaps it.
 const MISSING_RETRIES: u32 = 4;
 const MISSING_PAUSE: Duration = Duration::from_millis(50);
@@ -35,13 +37,18 @@ pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
     let mut missing = 0;
     loop {
         let owned = path.to_owned();
-        let outcome = tokio::task::spawn_blocking(move || read_blocking(&owned)).await;
+        let read =
+            tokio::task::spawn_blocking(move || read_blocking(&owned).map_err(|e| (e.kind(), explain(&owned, e))));
+        let Ok(outcome) = tokio::time::timeout(READ_TIMEOUT, read).await else {
+            let message = format!("the token file {} could not be read within 5 s: its volume hangs", path.display());
+            return Err(Error::new(ErrorKind::Timeout, message));
+        };
         match outcome {
-            Ok(Err(e)) if e.kind() == io::ErrorKind::NotFound && missing < MISSING_RETRIES => {
+            Ok(Err((io::ErrorKind::NotFound, _))) if missing < MISSING_RETRIES => {
                 missing += 1;
                 tokio::time::sleep(MISSING_PAUSE).await;
             }
-            Ok(Err(e)) => return Err(explain(path, e)),
+            Ok(Err((_, explained))) => return Err(explained),
             Ok(Ok(bytes)) => return Token::parse(bytes, &path.display().to_string()),
             Err(join) => {
                 let message = format!("the thread that reads the token file {} ended early", path.display());
@@ -61,8 +68,10 @@ fn read_blocking(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-fn explain(path: &Path, error: io::Error) -> Error {
-    let path = path.display();
+/// Looks at the file once more, so only on a blocking thread.
+fn explain(file: &Path, error: io::Error) -> Error {
+    let path = file.display();
+    let mut kind = ErrorKind::TokenFile;
     let message = match error.kind() {
         io::ErrorKind::NotFound => format!(
             "the token file {path} does not exist: check that the pod mounts the projected service account token there"
@@ -70,12 +79,17 @@ fn explain(path: &Path, error: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => format!(
             "the token file {path} may not be read by this process ({}): set fsGroup in the pod's securityContext, \
              which makes kubelet project the token readable for that group",
-            ownership(Path::new(&path.to_string()))
+            ownership(file)
         ),
         io::ErrorKind::InvalidInput => format!("the token path {path} is not a regular file: point it at the token"),
-        _ => format!("the token file {path} could not be read"),
+        io::ErrorKind::NotADirectory => format!("the token path {path} leads through a file: point it at the token"),
+        _ => {
+            // An I/O error of the volume, no descriptor left: nothing that the pod's author could mend, and it may pass.
+            kind = ErrorKind::Unavailable;
+            format!("the token file {path} could not be read just now")
+        }
     };
-    Error::caused_by(ErrorKind::TokenFile, message, error)
+    Error::caused_by(kind, message, error)
 }
 
 #[cfg(unix)]

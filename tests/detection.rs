@@ -116,6 +116,54 @@ fn settings_out_of_range_are_errors_at_build() {
     }
 }
 
+#[test]
+fn a_setting_that_would_silently_not_apply_is_an_error() {
+    let pod_identity = || EksCredentialsProvider::builder().env([FULL, AGENT_TOKEN]);
+    let both = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL, AGENT_TOKEN]);
+    let broken = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL]);
+    for (result, named) in [
+        // More permissions than the author meant the process to have.
+        (pod_identity().policy("{}").build(), "cannot narrow a role"),
+        (pod_identity().policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess").build(), "cannot narrow a role"),
+        (both().policy("{}").fallback(true).build(), "cannot narrow a role"),
+        // The mistakes of a builder do not wait for the pod in which they matter.
+        (
+            pod_identity().role_arn(ROLE.1).build(),
+            "the builder's role_arn=\"arn:aws:iam::111122223333:role/app\" is set",
+        ),
+        (pod_identity().session_name("x").build(), "2–64"),
+        (pod_identity().sts_endpoint("localhost:4566").build(), "localhost:4566"),
+        (pod_identity().region("Frankfurt").build(), "Frankfurt"),
+        (both().role_arn("my-role").build(), "the builder's role_arn=\"my-role\""),
+        // A fallback that could not work is no fallback.
+        (broken().fallback(true).build(), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not"),
+    ] {
+        let error = result.expect_err(named);
+        assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    assert_eq!(both().policy("{}").build().unwrap().status().source, Some(SourceKind::WebIdentity));
+    assert_eq!(broken().build().unwrap().status().source, Some(SourceKind::WebIdentity));
+}
+
+#[test]
+fn a_password_in_a_url_that_is_none_is_not_shown() {
+    for (name, value) in [
+        (FULL.0, "http://me:hunter2@:bad:port"),
+        (RELATIVE.0, "me:hunter2@x"),
+        ("AWS_ENDPOINT_URL_STS", "me:hunter2@sts"),
+    ] {
+        let error = EksCredentialsProvider::builder().env([ROLE, TOKEN, AGENT_TOKEN, (name, value)]);
+        let error = error.prefer(if name == "AWS_ENDPOINT_URL_STS" {
+            SourceKind::WebIdentity
+        } else {
+            SourceKind::PodIdentity
+        });
+        let error = whole(&error.build().unwrap_err());
+        assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_configured_says_what_was_looked_for_and_composes_in_a_chain() {
     let provider = EksCredentialsProvider::builder().env([("PATH", "/bin")]).build().unwrap();

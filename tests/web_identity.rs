@@ -239,8 +239,8 @@ async fn an_expired_token_is_read_again_and_sent_again_only_if_it_changed() {
 
     // STS takes its time to say no; kubelet rotates meanwhile.
     pod.sts().then(Answer::proper().after(support::millis(300)));
-    provider.invalidate(&first);
-    let mut ask = tokio_test::task::spawn(provider.credentials());
+    let cold = support::provider(pod.irsa_env());
+    let mut ask = tokio_test::task::spawn(cold.credentials());
     while pod.sts().requests() < 3 {
         tokio_test::assert_pending!(ask.poll());
         tokio::task::yield_now().await;

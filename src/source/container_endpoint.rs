@@ -27,7 +27,8 @@ impl ContainerEndpoint {
     pub(crate) fn relative(path: &str) -> Result<Self, Error> {
         if !path.starts_with('/') {
             let name = env::CONTAINER_RELATIVE_URI;
-            return Err(Error::invalid(format!("{name}=\"{path}\" is not a path: it must begin with \"/\"")));
+            let shown = env::without_password(path);
+            return Err(Error::invalid(format!("{name}=\"{shown}\" is not a path: it must begin with \"/\"")));
         }
         Self::parse(env::CONTAINER_RELATIVE_URI, &format!("http://{ECS_AGENT_V4}{path}"))
     }
@@ -38,7 +39,8 @@ impl ContainerEndpoint {
     }
 
     fn parse(name: &str, value: &str) -> Result<Self, Error> {
-        let wrong = |why: String| Error::invalid(format!("{name}=\"{value}\" {why}"));
+        let shown = env::without_password(value);
+        let wrong = |why: String| Error::invalid(format!("{name}=\"{shown}\" {why}"));
         let url = Url::parse(value).map_err(|e| {
             wrong(format!("is not a URL ({e}); EKS Pod Identity injects http://{EKS_AGENT_V4}/v1/credentials"))
         })?;

@@ -174,6 +174,10 @@ fn explain(status: u16, code: &str, text: &str) -> (ErrorKind, &'static str) {
         (400, _) if text.contains("token is expired") || text.contains("token is not valid yet") => {
             (ErrorKind::TokenRejected, TOKEN_RACE)
         }
+        (400, _) if text.contains("token cannot be empty") => (
+            ErrorKind::Denied,
+            "set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, which the EKS webhook sets when the container does not",
+        ),
         (403, _) if text.contains("invalid address") => (
             ErrorKind::InvalidConfiguration,
             "the URI must name the agent by its address, 169.254.170.23 or fd00:ec2::23",

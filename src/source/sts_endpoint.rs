@@ -31,7 +31,7 @@ const PARTITIONS: [Partition; 8] = [
 /// The URL to post to, by the order of PROTOCOLS: builder, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, region rules.
 pub(crate) fn resolve(env: &Env, configured: Option<&str>, region: Option<&str>) -> Result<Url, Error> {
     if let Some(url) = configured {
-        return parse_override("the sts_endpoint given to the builder", url);
+        return self::configured(url);
     }
     if !env.flag(env::IGNORE_ENDPOINT_URLS)?
         && let Some((name, url)) = env.first_of(&[env::ENDPOINT_URL_STS, env::ENDPOINT_URL])?
@@ -63,8 +63,14 @@ pub(crate) fn regional(region: &str, fips: bool, dual_stack: bool) -> Result<Url
         .map_err(|e| Error::caused_by(crate::ErrorKind::InvalidConfiguration, format!("{url} is no URL"), e))
 }
 
+/// The URL given to the builder.
+pub(crate) fn configured(url: &str) -> Result<Url, Error> {
+    parse_override("the sts_endpoint given to the builder", url)
+}
+
 fn parse_override(name: &str, value: &str) -> Result<Url, Error> {
-    let wrong = |why: &str| Error::invalid(format!("{name}: \"{value}\" {why}; expected e.g. https://sts.example.com"));
+    let shown = env::without_password(value);
+    let wrong = |why: &str| Error::invalid(format!("{name}: \"{shown}\" {why}; expected e.g. https://sts.example.com"));
     let url = Url::parse(value).map_err(|e| wrong(&format!("is not a URL ({e})")))?;
     if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
         return Err(wrong("is not an http or https URL"));

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::detect::IrsaSettings;
 use crate::error::{Error, ErrorKind};
 use crate::http::{self as transport, Client, Peer, Reply};
+use crate::source::sts_endpoint;
 use crate::source::{Keys, SourceKind, kind_of_status, with_token};
 use crate::tls::TlsSettings;
 use crate::token_file::{self, Token, TokenSource};
@@ -164,7 +165,7 @@ impl WebIdentity {
             return Error::new(kind_of_status(*status), message);
         };
         let kind = kind_of(&code, &message, *status);
-        let said = transport::quote(&message, token.expose());
+        let (code, said) = (transport::quote(&code, token.expose()), transport::quote(&message, token.expose()));
         let message = match kind {
             ErrorKind::Denied | ErrorKind::TokenRejected => {
                 let (role, claims) = (&config.role_arn, token_file::describe(token));
@@ -194,7 +195,11 @@ pub(crate) fn check_session_name(name: &str) -> Result<(), Error> {
 
 /// The limits of the STS API, for settings that do not come from the environment.
 pub(crate) fn check_parameters(settings: &IrsaSettings) -> Result<(), Error> {
-    let IrsaSettings { duration, policy, policy_arns, .. } = settings;
+    let IrsaSettings { duration, policy, policy_arns, session_name, sts_endpoint, .. } = settings;
+    session_name.as_deref().map_or(Ok(()), check_session_name)?;
+    if let Some(url) = sts_endpoint {
+        sts_endpoint::configured(url)?;
+    }
     if let Some(duration) = duration.filter(|d| !(900..=43_200).contains(&d.as_secs()) || d.subsec_nanos() > 0) {
         let message = format!("duration is {duration:?}, but STS takes whole seconds from 15 minutes to 12 hours");
         return Err(Error::invalid(message));
