@@ -22,32 +22,34 @@ use crate::refresh::shared::Shared;
 use crate::refresh::{Fetch, Fetched};
 
 /// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no
-/// sleep is longer than this before the wall clock is read again.
-const RECHECK: Duration = Duration::from_secs(60);
+/// sleep is longer than this before the wall clock is read again. With it the last 30 s before expiry are enough to
+/// renew in also if the clock has jumped there and nobody asks.
+const RECHECK: Duration = Duration::from_secs(20);
 
 /// Drives until it is aborted (the last provider went), replaced, or its runtime ends. A panic, as of a runtime without
 /// I/O, is an error for those who wait; nobody would end their waiting otherwise.
 pub(crate) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
     let Ok(source) = shared.source.clone() else { return };
     let driver = Driver { shared, epoch, source };
-    let mut life = pin!(live(&driver));
-    let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(context))) {
-        Ok(life) => life.map(|()| false),
-        Err(_) => Poll::Ready(true),
-    });
-    if panicked.await {
+    loop {
+        let mut life = pin!(live(&driver));
+        let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(context))) {
+            Ok(life) => life.map(|()| false),
+            Err(_) => Poll::Ready(true),
+        });
+        if !panicked.await {
+            return;
+        }
         let message = "the task that fetches credentials panicked (its message is on stderr): does the tokio runtime \
                        have I/O and time enabled (enable_all())?";
         driver.fail(Error::new(ErrorKind::NoRuntime, message));
+        sleep(schedule::MIN_GAP).await;
     }
 }
 
 async fn live(driver: &Driver) {
-    // What a predecessor that died or hung has left behind.
-    driver.publish(|entry| {
-        entry.state.orphaned = false;
-        entry.state.flight = None;
-    });
+    let now = driver.shared.now();
+    driver.publish(|entry| entry.state.take_over(now));
     let mut asked = true;
     let mut reported_expiry = None;
     loop {

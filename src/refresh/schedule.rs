@@ -133,7 +133,8 @@ pub(crate) fn decide(policy: &Policy, state: &State, now: SystemTime) -> Decisio
         };
     }
     let Some(failure) = state.failure else { return Decision::Wait };
-    if failure.is_resting(now) {
+    // Nobody is there to end the rest of a driver that died: the next one begins with an attempt.
+    if failure.is_resting(now) && !state.orphaned {
         return if policy.may_serve_expired(state) { Decision::ServeExpired } else { Decision::Fail };
     }
     // The next attempt of the same outage: it may end it, or hang. After a suspension it is no longer the same outage.
@@ -198,6 +199,19 @@ impl State {
         let Some(mandatory_at) = self.validity.and_then(|validity| validity.mandatory_at) else { return false };
         let tried = self.last_attempt.is_some_and(|at| at >= mandatory_at);
         !tried && now >= after(mandatory_at, DRIVER_LATE)
+    }
+}
+
+impl State {
+    /// A new driver takes over: from one that died or hung in a flight, or that died while the source rested. What the
+    /// source does by now is worth an attempt.
+    pub(crate) fn take_over(&mut self, now: SystemTime) {
+        self.flight = None;
+        if std::mem::take(&mut self.orphaned)
+            && let Some(failure) = &mut self.failure
+        {
+            failure.retry_at = failure.retry_at.min(now);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The driver and its callers on virtual time: tokio's paused clock, and a wall clock that follows it and can jump.
 
+mod simulation;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -638,6 +640,18 @@ fn a_runtime_that_dies_in_the_middle_of_a_flight_hands_it_to_the_waiting_caller_
     drop(first);
     assert_eq!(second.block_on(waiting).unwrap(), "key-0");
     assert_eq!(bench.upstream.calls(), 2);
+}
+
+#[test]
+fn the_first_ask_after_a_runtime_died_in_an_outage_finds_out_what_the_source_does_by_now() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let bench =
+        first.block_on(async { Bench::with(Mode::Fail(ErrorKind::Denied), Policy { serve_expired: false, ..POLICY }) });
+    first.block_on(bench.ask()).unwrap_err();
+    drop(first);
+    bench.upstream.set(Mode::Issue(3600));
+    assert_eq!(runtime().block_on(bench.key()), "key-0");
 }
 
 #[test]
