@@ -194,15 +194,6 @@ impl State {
         self.flight.is_some_and(|flight| flight.began <= now && now <= flight.deadline)
     }
 
-    /// In the mandatory window without an attempt in it.
-    fn is_driver_late(&self, now: SystemTime) -> bool {
-        let Some(mandatory_at) = self.validity.and_then(|validity| validity.mandatory_at) else { return false };
-        let tried = self.last_attempt.is_some_and(|at| at >= mandatory_at);
-        !tried && now >= after(mandatory_at, DRIVER_LATE)
-    }
-}
-
-impl State {
     /// A new driver takes over: from one that died or hung in a flight, or that died while the source rested. What the
     /// source does by now is worth an attempt.
     pub(crate) fn take_over(&mut self, now: SystemTime) {
@@ -213,12 +204,12 @@ impl State {
             failure.retry_at = failure.retry_at.min(now);
         }
     }
-}
 
-impl Failure {
-    /// Whether the source is left alone. Not before the failure either: then the clock was set back.
-    fn is_resting(&self, now: SystemTime) -> bool {
-        self.at <= now && now < self.retry_at
+    /// In the mandatory window without an attempt in it.
+    fn is_driver_late(&self, now: SystemTime) -> bool {
+        let Some(mandatory_at) = self.validity.and_then(|validity| validity.mandatory_at) else { return false };
+        let tried = self.last_attempt.is_some_and(|at| at >= mandatory_at);
+        !tried && now >= after(mandatory_at, DRIVER_LATE)
     }
 }
 
@@ -262,6 +253,11 @@ impl Failure {
             _ => after(now, SECOND.mul_f64(1.0 + HOLD_SPREAD * random)),
         };
         Self { at: now, retry_at, transient, consecutive, empty_handed }
+    }
+
+    /// Whether the source is left alone. Not before the failure either: then the clock was set back.
+    fn is_resting(&self, now: SystemTime) -> bool {
+        self.at <= now && now < self.retry_at
     }
 }
 
