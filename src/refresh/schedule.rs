@@ -152,10 +152,10 @@ pub(crate) fn next_fetch(state: &State, now: SystemTime) -> Option<SystemTime> {
         return Some(now);
     }
     match (&state.failure, &state.validity) {
+        // A clock that was set back must not leave the driver resting for hours, nor come upon the same rest again.
+        (Some(failure), _) if now < failure.at => Some(now),
         // Nobody may be asking any more, and a permanent error does not pass by itself: only a caller's ask retries it.
         (Some(failure), _) if !failure.transient && !state.is_usable(now) => None,
-        // A clock that was set back must not leave the driver resting for hours.
-        (Some(failure), _) if now < failure.at => Some(now),
         (Some(failure), _) => Some(failure.retry_at),
         (None, Some(validity)) => validity.refresh_at,
         (None, None) => Some(now),

@@ -46,6 +46,14 @@ fn the_refresh_moment_spans_the_first_half_of_the_window() {
 }
 
 #[test]
+fn a_permanent_error_waits_for_an_ask_unless_the_clock_was_set_back() {
+    let denied = failed(State::default(), at(60), false, 0.5);
+    assert_eq!(next_fetch(&denied, at(61)), None);
+    assert_eq!(next_fetch(&denied, at(600)), None);
+    assert_eq!(next_fetch(&denied, at(59)), Some(at(59)));
+}
+
+#[test]
 fn credentials_that_never_expire_are_never_refreshed() {
     let state = State { validity: Some(Validity::new(&POLICY, at(0), None, 0.5)), ..State::default() };
     let in_a_century = at(100 * 365 * 24 * 3600);
