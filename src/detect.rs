@@ -76,10 +76,10 @@ pub(crate) enum SourceConfig {
     PodIdentity(Box<PodIdentityConfig>),
 }
 
+#[cfg(feature = "irsa")]
 impl SourceConfig {
     fn kind(&self) -> SourceKind {
         match self {
-            #[cfg(feature = "irsa")]
             Self::WebIdentity(_) => SourceKind::WebIdentity,
             #[cfg(feature = "pod-identity")]
             Self::PodIdentity(_) => SourceKind::PodIdentity,
