@@ -83,6 +83,9 @@ fn explain(file: &Path, error: io::Error) -> Error {
         ),
         io::ErrorKind::InvalidInput => format!("the token path {path} is not a regular file: point it at the token"),
         io::ErrorKind::NotADirectory => format!("the token path {path} leads through a file: point it at the token"),
+        _ if is_loop(&error) => {
+            format!("the token path {path} is a symlink that leads to itself: point it at the token")
+        }
         _ => {
             // An I/O error of the volume, no descriptor left: nothing that the pod's author could mend, and it may pass.
             kind = ErrorKind::Unavailable;
@@ -90,6 +93,11 @@ fn explain(file: &Path, error: io::Error) -> Error {
         }
     };
     Error::caused_by(kind, message, error)
+}
+
+/// `ELOOP`, until `io::ErrorKind::FilesystemLoop` is stable. Linux is what has it in a pod.
+fn is_loop(error: &io::Error) -> bool {
+    cfg!(target_os = "linux") && error.raw_os_error() == Some(40)
 }
 
 #[cfg(unix)]

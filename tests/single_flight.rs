@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use eks_credentials::EksCredentialsProvider;
 use eks_credentials::testing::{LocalPod, StandIn};
 use support::{millis, provider};
@@ -56,19 +54,4 @@ async fn callers_that_give_up_at_any_moment_change_nothing_for_the_others() {
     let served = quitters.join_all().await.into_iter().filter(|served| *served).count();
     assert!(served < 300, "{served} were served before the upstream had answered");
     assert_eq!(pod.sts().requests(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_callers_that_give_up_after_50_ms_and_come_again_are_all_served_by_one_request() {
-    support::trace();
-    let pod = LocalPod::start().await.unwrap();
-    pod.agent().set_latency(millis(200));
-    let provider = provider(pod.pod_identity_env());
-    let mut callers = tokio::task::JoinSet::new();
-    for _ in 0..100 {
-        let provider = provider.clone();
-        callers.spawn(async move { while timeout(millis(50), provider.credentials()).await.is_err() {} });
-    }
-    timeout(Duration::from_secs(10), callers.join_all()).await.unwrap();
-    assert_eq!(pod.agent().requests(), 1);
 }

@@ -1,5 +1,6 @@
 //! What the providers, their callers and the driver share: how a caller is answered, waits, and wakes the driver.
 
+use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock;
 use crate::error::{Error, ErrorKind};
@@ -269,12 +270,19 @@ fn status(source: &Result<Arc<dyn Fetch>, Error>, entry: &Entry, now: SystemTime
     }
 }
 
+/// The caller's runtime, if it can wait there. Only to try tells whether time is enabled, and tokio panics if it is not.
 fn runtime() -> Result<Handle, Error> {
-    Handle::try_current().map_err(|e| {
+    let runtime = Handle::try_current().map_err(|e| {
         let message = "credentials must be fetched, and this is not inside a tokio runtime: call it from async code run \
                        by tokio (#[tokio::main], Runtime::block_on)";
         Error::caused_by(ErrorKind::NoRuntime, message, e)
-    })
+    })?;
+    catch_unwind(|| drop(sleep(Duration::ZERO))).map_err(|_| {
+        let message =
+            "credentials must be fetched, and the tokio runtime has no time enabled: build it with enable_all()";
+        Error::new(ErrorKind::NoRuntime, message)
+    })?;
+    Ok(runtime)
 }
 
 fn no_outcome() -> Error {

@@ -1,0 +1,299 @@
+//! How providers, callers and runtimes come and go, over real sockets: whoever ends, nobody else notices.
+#![cfg(all(feature = "irsa", feature = "pod-identity"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
+mod support;
+
+use std::iter::successors;
+use std::sync::{Arc, Barrier, LazyLock};
+use std::task::Poll;
+use std::time::Duration;
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use eks_credentials::testing::{LocalPod, StandIn};
+use eks_credentials::{EksCredentialsProvider, ErrorKind};
+use support::{millis, provider, whole, with};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{Instant, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// A pod that outlives the runtimes of the test.
+struct Elsewhere {
+    pod: LocalPod,
+    _runtime: Runtime,
+}
+
+impl Elsewhere {
+    fn start() -> Self {
+        support::trace();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { pod: runtime.block_on(LocalPod::start()).unwrap(), _runtime: runtime }
+    }
+}
+
+async fn until_asked(upstream: &StandIn, times: u64) {
+    let asked = async {
+        while upstream.requests() < times {
+            yield_now().await;
+        }
+    };
+    timeout(10 * SECOND, asked).await.unwrap();
+}
+
+/// A thousand callers, each of whom gives up ten times before the upstream answers.
+async fn storm(upstream: &StandIn, provider: EksCredentialsProvider) {
+    upstream.set_latency(millis(500));
+    let mut changes = provider.subscribe();
+    let mut callers = JoinSet::new();
+    for _ in 0..1000 {
+        let provider = provider.clone();
+        callers.spawn(async move {
+            let mut given_up = 0;
+            loop {
+                match timeout(millis(50), provider.credentials()).await {
+                    Ok(served) => break (served.unwrap(), given_up, Instant::now()),
+                    Err(_) => given_up += 1,
+                }
+            }
+        });
+    }
+    let landed = async {
+        changes.wait_for(|status| status.refreshes == 1).await.unwrap();
+        Instant::now()
+    };
+    let landed = timeout(10 * SECOND, landed).await.unwrap();
+    let all = timeout(10 * SECOND, callers.join_all()).await.unwrap();
+    let last = all.iter().map(|(_, _, served)| served.saturating_duration_since(landed)).max().unwrap();
+    println!("the last of 1,000 was served {last:?} after the answer");
+    assert!(all.iter().all(|(served, given_up, _)| *served == all[0].0 && *given_up > 0));
+    assert!(last < SECOND, "{last:?} after the answer");
+    assert_eq!((upstream.requests(), upstream.most_at_once()), (1, 1));
+}
+
+#[test]
+fn a_thousand_callers_that_give_up_every_50_ms_are_served_by_one_call() {
+    for runtime in [current_thread(), multi_thread()] {
+        let Elsewhere { pod, _runtime } = Elsewhere::start();
+        runtime.block_on(storm(pod.sts(), provider(pod.irsa_env())));
+        runtime.block_on(storm(pod.agent(), provider(pod.pod_identity_env())));
+    }
+}
+
+/// The caller that began the flight is polled n times and dropped, for n from 1 until it is served: before the driver
+/// ran at all, while it reads the token, connects, sends, waits, and publishes.
+async fn drop_at_every_poll(upstream: &StandIn, env: Vec<(String, String)>) {
+    upstream.set_latency(millis(5));
+    let mut moments = 0;
+    for n in successors(Some(1_u64), |n| Some(n + n / 8 + 1)) {
+        let before = upstream.requests();
+        let provider = provider(env.clone());
+        let mut leader = tokio_test::task::spawn(provider.credentials());
+        let mut served = false;
+        for _ in 0..n {
+            served = leader.poll().is_ready();
+            if served {
+                break;
+            }
+            yield_now().await;
+        }
+        drop(leader);
+        let follower = timeout(10 * SECOND, provider.credentials()).await;
+        follower.expect("the follower hangs").unwrap_or_else(|e| panic!("{n} polls: {}", whole(&e)));
+        assert_eq!(upstream.requests() - before, 1, "after {n} polls");
+        moments += 1;
+        if served {
+            break;
+        }
+    }
+    println!("dropped at {moments} moments");
+    assert!(moments > 5, "only {moments} moments");
+}
+
+#[test]
+fn a_caller_dropped_after_any_number_of_polls_leaves_the_flight_to_the_next() {
+    for runtime in [current_thread(), multi_thread()] {
+        let Elsewhere { pod, _runtime } = Elsewhere::start();
+        runtime.block_on(drop_at_every_poll(pod.sts(), pod.irsa_env()));
+        runtime.block_on(drop_at_every_poll(pod.agent(), pod.pod_identity_env()));
+    }
+}
+
+#[tokio::test]
+async fn select_and_abort_cancel_nothing() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    pod.sts().set_latency(millis(200));
+    let provider = provider(pod.irsa_env());
+    let mut aborted = JoinSet::new();
+    for _ in 0..100 {
+        let provider = provider.clone();
+        aborted.spawn(async move { provider.credentials().await });
+    }
+    until_asked(pod.sts(), 1).await;
+    aborted.abort_all();
+    while let Some(ended) = aborted.join_next().await {
+        assert!(ended.unwrap_err().is_cancelled());
+    }
+    let mut beat = tokio::time::interval(millis(5));
+    let mut cancelled = 0;
+    let select = async {
+        loop {
+            tokio::select! {
+                served = provider.credentials() => break served.unwrap(),
+                _ = beat.tick() => cancelled += 1,
+            }
+        }
+    };
+    timeout(10 * SECOND, select).await.unwrap();
+    assert!(cancelled > 1, "{cancelled} asks were cancelled");
+    assert_eq!(pod.sts().requests(), 1);
+}
+
+#[test]
+fn a_runtime_that_is_dropped_in_the_middle_of_a_fetch_leaves_it_to_the_next_one() {
+    let Elsewhere { pod, _runtime } = Elsewhere::start();
+    for first in [current_thread(), multi_thread()] {
+        let before = pod.sts().requests();
+        pod.sts().set_latency(10 * SECOND);
+        let provider = provider(pod.irsa_env());
+        first.block_on(async {
+            let mut ask = tokio_test::task::spawn(provider.credentials());
+            tokio_test::assert_pending!(ask.poll());
+            until_asked(pod.sts(), before + 1).await;
+        });
+        drop(first);
+        pod.sts().set_latency(Duration::ZERO);
+        // The gap between two attempts, not the ten seconds of the one that died.
+        let began = Instant::now();
+        current_thread().block_on(provider.credentials()).unwrap();
+        assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
+        assert_eq!(pod.sts().requests() - before, 2);
+    }
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_until_there_are_credentials() {
+    let Elsewhere { pod, _runtime } = Elsewhere::start();
+    let provider = provider(pod.irsa_env());
+    let ask = || match tokio_test::task::spawn(provider.credentials()).poll() {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("nobody would ever wake this"),
+    };
+    let error = ask().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoRuntime);
+    assert!(error.to_string().contains("not inside a tokio runtime"), "{error}");
+    let runtime = current_thread();
+    let fetched = runtime.block_on(provider.credentials()).unwrap();
+    assert_eq!(ask().unwrap(), fetched);
+    drop(runtime);
+    assert_eq!(ask().unwrap(), fetched);
+    assert_eq!(provider.cached(), Some(fetched.clone()));
+    let Poll::Ready(provided) = tokio_test::task::spawn(provider.provide_credentials()).poll() else {
+        panic!("a wait for what is at hand");
+    };
+    assert_eq!(provided.unwrap(), fetched);
+    assert_eq!(pod.sts().requests(), 1);
+}
+
+/// Hand-made, and `enable_all()` forgotten. tokio panics in whoever needs what is missing: here, once, the caller.
+#[test]
+fn a_runtime_without_time_or_io_is_an_error_and_no_panic() {
+    let Elsewhere { pod, _runtime } = Elsewhere::start();
+    let bare = Builder::new_current_thread().build().unwrap();
+    let no_io = Builder::new_current_thread().enable_time().build().unwrap();
+    let no_time = Builder::new_current_thread().enable_io().build().unwrap();
+    for runtime in [bare, no_io, no_time] {
+        let provider = provider(pod.irsa_env());
+        let error = runtime.block_on(provider.credentials()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoRuntime, "{}", whole(&error));
+        assert!(error.to_string().contains("enable_all"), "{error}");
+        drop(runtime);
+        // It spoils nothing for a better one, but that an error is kept for a few seconds.
+        let served = async {
+            while provider.credentials().await.is_err() {
+                yield_now().await;
+            }
+        };
+        current_thread().block_on(async { timeout(10 * SECOND, served).await.unwrap() });
+    }
+}
+
+#[test]
+fn runtimes_side_by_side_share_a_static_provider_and_its_one_flight() {
+    static ELSEWHERE: LazyLock<Elsewhere> = LazyLock::new(Elsewhere::start);
+    static PROVIDER: LazyLock<EksCredentialsProvider> = LazyLock::new(|| provider(ELSEWHERE.pod.irsa_env()));
+    const RUNTIMES: usize = 4;
+    LazyLock::force(&PROVIDER);
+    ELSEWHERE.pod.sts().set_latency(millis(300));
+    let together = Arc::new(Barrier::new(RUNTIMES));
+    let threads: Vec<_> = (0..RUNTIMES)
+        .map(|n| {
+            let together = Arc::clone(&together);
+            std::thread::spawn(move || {
+                let runtime = if n % 2 == 0 { current_thread() } else { multi_thread() };
+                together.wait();
+                let first = runtime.block_on(PROVIDER.credentials()).unwrap();
+                // Once all have them, all say at once that a service has refused them.
+                together.wait();
+                PROVIDER.invalidate(&first);
+                let second = runtime.block_on(async { timeout(10 * SECOND, PROVIDER.credentials()).await.unwrap() });
+                // Each keeps its runtime, and perhaps the driver, until all are served.
+                together.wait();
+                (first, second.unwrap())
+            })
+        })
+        .collect();
+    let served: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert!(served.iter().all(|pair| *pair == served[0]));
+    assert_ne!(served[0].0, served[0].1);
+    assert_eq!((ELSEWHERE.pod.sts().requests(), ELSEWHERE.pod.sts().most_at_once()), (2, 1));
+}
+
+/// The server sees the end of the connection, wherever the last provider is dropped.
+#[tokio::test]
+async fn the_last_provider_closes_the_connection_of_the_fetch_under_way() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    for env in [
+        with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &server),
+        with(pod.pod_identity_env(), "AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{server}/v1/credentials")),
+    ] {
+        let provider = provider(env);
+        let clone = provider.clone();
+        let caller = tokio::spawn(async move { clone.credentials().await });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        // One caller less is no reason to hang up.
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        let mut changes = provider.subscribe();
+        std::thread::spawn(move || drop(provider)).join().unwrap();
+        timeout(10 * SECOND, stream.read_to_end(&mut request)).await.expect("the connection stays open").unwrap();
+        let ended = async { while changes.changed().await.is_ok() {} };
+        timeout(10 * SECOND, ended).await.expect("the driver lives on");
+    }
+}
