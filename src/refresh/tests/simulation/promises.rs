@@ -1,0 +1,144 @@
+//! The promises, as a caller can hold the provider to them at any ask.
+
+use super::world::{Fault, Phase, World};
+use super::*;
+use crate::refresh::cache::Entry;
+
+/// After the end of a fault: an attempt that still hangs, the longest backoff, the smallest gap, and an answer.
+const RECOVERY: Duration = secs(10 + 30 + 1 + 1);
+/// A cold flight, the gap before it, and the grace before a dead driver is replaced.
+const LONGEST_WAIT: Duration = secs(1 + 20 + 2 + 2);
+/// The first attempts of an outage: those of a patient cold start; or, while credentials last, each after an eighth of
+/// what is left at the least, one a second at the end; then those of a backoff that is still short.
+const OUTAGE_BEGINS: u64 = 60 + 60 + 20;
+
+impl World {
+    /// Rules 2 and 3.
+    pub(super) fn check_wait(&self, before: &Entry, now: SystemTime, phase: Phase, waited: Duration) {
+        self.check(waited <= LONGEST_WAIT, format_args!("a caller waited {waited:?}"));
+        if self.phase().number != phase.number || !before.state.is_usable(now) {
+            return;
+        }
+        let mandatory = before.state.validity.unwrap().mandatory_at.unwrap();
+        let untried = before.state.last_attempt.is_none_or(|at| at < mandatory);
+        let allowed = if now >= mandatory && untried { secs(1) } else { Duration::ZERO };
+        // What it waits for may itself be the end of what is at hand; then it waits for the flight like everybody.
+        let expired = !before.state.is_usable(now + allowed);
+        self.check(
+            expired || waited <= allowed,
+            format_args!("a caller waited {waited:?} with usable credentials at hand"),
+        );
+    }
+
+    /// Rules 4 and 5.
+    pub(super) fn check_answer(
+        &self,
+        before: &Entry,
+        asked: SystemTime,
+        phase: Phase,
+        answer: &Result<Credentials, Error>,
+        ttl: Option<Duration>,
+        tally: &mut Tally,
+    ) {
+        let now = self.clock.now();
+        let usable_before = before.state.is_usable(asked);
+        self.check(!usable_before || ttl.is_some() || answer.is_ok(), "an error in spite of usable credentials");
+        if let Ok(credentials) = answer {
+            let expiry = credentials.expiry().unwrap();
+            self.check(ttl.is_none_or(|ttl| expiry > now + ttl), "credentials that do not last as long as was asked");
+            if expiry <= now {
+                tally.served_expired += 1;
+                let error = self.shared().cache.load().error.clone();
+                let papered = self.serve_expired && error.is_some_and(|error| error.is_transient());
+                self.check(papered, "expired credentials without a recoverable failure");
+            }
+        }
+        let steady = asked.duration_since(phase.steady_since).unwrap_or_default();
+        if phase.fault.is_healthy() && steady >= RECOVERY && ttl.is_none() {
+            let fresh = answer.as_ref().is_ok_and(|credentials| credentials.expiry().unwrap() > now);
+            self.check(
+                fresh,
+                format_args!(
+                    "nothing fresh {steady:?} after the last fault, asked {asked:?}: {answer:?}, before: {before:#?}"
+                ),
+            );
+        }
+        self.check_found_in_window(before, asked, phase);
+        // Never asked for before, refused by a service, or after a denial, they are renewed at an ask.
+        let driven = before.held.is_some() && !before.rejected && before.error.as_ref().is_none_or(Error::is_transient);
+        let expiry = before.state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry <= asked);
+        if let (true, true, Some(expiry)) = (phase.fault.is_healthy(), driven, expiry) {
+            let healthy_before = expiry.duration_since(phase.steady_since).unwrap_or_default();
+            self.check(
+                healthy_before < secs(30),
+                format_args!("expired after {healthy_before:?} of a healthy source, asked {asked:?}: {before:#?}"),
+            );
+        }
+    }
+
+    /// Rule 5: while credentials last, the end of an outage is found after ⅜ of what was left, ten minutes at the most.
+    fn check_found_in_window(&self, before: &Entry, asked: SystemTime, phase: Phase) {
+        let Some(expiry) = before.state.validity.and_then(|validity| validity.expiry) else { return };
+        if !phase.fault.is_healthy() || before.error.is_none() || asked >= expiry {
+            return;
+        }
+        let left = expiry.duration_since(phase.steady_since).unwrap_or_default();
+        let healthy = asked.duration_since(phase.steady_since).unwrap_or_default();
+        // And an attempt that still hangs, the gap, an answer, and the sleep of a driver whose clock has jumped.
+        let allowed = left.mul_f64(0.375).clamp(secs(1), secs(600)) + secs(10 + 1 + 1 + 20);
+        self.check(healthy <= allowed, format_args!("an outage over for {healthy:?} is not found over: {before:#?}"));
+    }
+
+    pub(super) fn check_status(&self, shared: &Shared) {
+        let (status, entry) = (shared.status(), shared.cache.load_full());
+        let now = self.clock.now();
+        self.check(status.is_ready() == entry.state.is_usable(now), "the status is wrong about readiness");
+        if entry.state.flight.is_none() && entry.flights_ended > 0 {
+            self.check(
+                status.last_error.is_some() == *self.last_failed.lock().unwrap(),
+                "the status is wrong about errors",
+            );
+            let seen = shared.changes.borrow().clone();
+            self.check(seen.refreshes == status.refreshes, "subscribers have not heard of a refresh");
+            self.check(
+                seen.consecutive_failures == status.consecutive_failures,
+                "subscribers have not heard of a failure",
+            );
+            self.check_events(&entry);
+        }
+    }
+
+    /// One event for every flight, as loud as what it means.
+    fn check_events(&self, entry: &Entry) {
+        let successes = self.told.successes.load(Relaxed);
+        self.check(successes == entry.refreshes, format_args!("{successes} events of success"));
+        let failures = self.told.failures.load(Relaxed);
+        self.check(failures == entry.flights_ended - entry.refreshes, format_args!("{failures} events of failure"));
+        if let Some(failure) = entry.state.failure {
+            let something_to_serve = entry.held.is_some() && (entry.state.is_usable(failure.at) || self.serve_expired);
+            let harmless = failure.transient && something_to_serve;
+            self.check(self.told.only_warned.load(Relaxed) == harmless, "the last failure was told at a wrong level");
+        }
+    }
+
+    /// Rule 5: what a phase may cost the source, whatever its callers do.
+    pub(super) fn check_attempts(&self, phase: Phase, lasted: Duration, attempts: u64, theirs: &Tally) {
+        let seconds = lasted.as_secs();
+        // Fresh credentials are due after a quarter of their life at the earliest (20 min, of which 15 are the window).
+        let lives = 4 * seconds / phase.lifetime.as_secs() + 1;
+        // Each demand is two flights at most; after each rejection an outage is new.
+        let asked_for = 2 * theirs.demands + 8 * theirs.rejections;
+        let allowed = match phase.fault {
+            Fault::None => lives,
+            // The agent's own renewal takes up to 13 shares of 12 h.
+            Fault::SameAgain => 13 * (lives + 1),
+            // At the ceiling of the backoff it is 15.5 s on the average.
+            Fault::Hangs | Fault::IssuesExpired => seconds / 8 + OUTAGE_BEGINS,
+            Fault::Fails(kind) if Error::new(kind, "").is_transient() => seconds / 8 + OUTAGE_BEGINS,
+            // Kept for 3 s on the average, if somebody asks.
+            Fault::Fails(_) => seconds / 2 + OUTAGE_BEGINS,
+        };
+        let allowed = allowed + asked_for + 6;
+        self.check(attempts <= allowed, format_args!("{attempts} attempts in {lasted:?}, {allowed} are allowed"));
+    }
+}
