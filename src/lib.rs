@@ -79,6 +79,8 @@
 //! at hand is reported and retried in the same way; without, callers get it for 1–5 s, and the next ask after that tries
 //! again.
 //!
+//! What is promised about all this, and how each promise is tested: [`docs::reliability`](crate::docs::reliability).
+//!
 //! # Events
 //!
 //! By [`tracing`]: a span `fetch_credentials` around each attempt (fields `source`, `attempt`, `outcome`, `duration_ms`).
@@ -114,6 +116,8 @@ compile_error!("eks-credentials needs at least one source: enable the feature `i
 mod builder;
 mod clock;
 mod detect;
+#[cfg(doc)]
+pub mod docs;
 mod env;
 mod error;
 mod http;
