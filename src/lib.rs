@@ -79,7 +79,7 @@
 //! at hand is reported and retried in the same way; without, callers get it for 1–5 s, and the next ask after that tries
 //! again.
 //!
-//! What is promised about all this, and how each promise is tested: [`docs::reliability`](crate::docs::reliability).
+//! What is promised about all this, and how each promise is tested: [`docs::reliability`].
 //!
 //! # Events
 //!
