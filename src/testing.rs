@@ -109,7 +109,7 @@ impl LocalPod {
     /// The environment of a pod with EKS Pod Identity.
     pub fn pod_identity_env(&self) -> Vec<(String, String)> {
         self.named([
-            (env::CONTAINER_FULL_URI, format!("http://{}{}", self.agent.address(), agent::PATH)),
+            (env::CONTAINER_FULL_URI, agent::Agent::url(self.agent.address())),
             (env::CONTAINER_TOKEN_FILE, self.agent_token.path().display().to_string()),
         ])
     }

@@ -1,9 +1,10 @@
 //! The EKS Pod Identity agent, as measured on v0.1.37: its demands, its plain-text errors, its cache.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
+use url::{Host, Url};
 
 use super::ledger::Issued;
 use super::stand_in::{Protocol, Reuse, Verdict};
@@ -12,7 +13,7 @@ use super::wire::{Request, Response};
 use crate::clock;
 
 pub(super) const AUDIENCE: &str = "pods.eks.amazonaws.com";
-pub(super) const PATH: &str = "/v1/credentials";
+const PATH: &str = "/v1/credentials";
 
 const MAX_REUSE: Duration = Duration::from_secs(3 * 3600);
 const AT_LEAST_LEFT: Duration = Duration::from_secs(15);
@@ -40,7 +41,7 @@ impl Protocol for Agent {
             return unexpected(text(404, "404 page not found\n"), format!("{method} {target}, not GET {PATH}"));
         }
         let host = request.header("host").unwrap_or_default();
-        if host != self.address.to_string() {
+        if !self.is_own(host) {
             let body = format!(
                 "Access Denied. Called agent through invalid address, please use one of the following: {}",
                 self.address
@@ -87,6 +88,27 @@ impl Protocol for Agent {
 }
 
 impl Agent {
+    /// Where it is asked, as the webhook injects it: without the port that http has anyway.
+    pub(super) fn url(address: SocketAddr) -> String {
+        let origin = match (address.ip(), address.port()) {
+            (IpAddr::V4(ip), 80) => ip.to_string(),
+            (IpAddr::V6(ip), 80) => format!("[{ip}]"),
+            _ => address.to_string(),
+        };
+        format!("http://{origin}{PATH}")
+    }
+
+    /// Whether a `Host` is the literal address that it listens at. Like the real one it does not look at the port.
+    fn is_own(&self, host: &str) -> bool {
+        let parsed = Url::parse(&format!("http://{host}"));
+        let ip = match parsed.as_ref().map(Url::host) {
+            Ok(Some(Host::Ipv4(ip))) => IpAddr::V4(ip),
+            Ok(Some(Host::Ipv6(ip))) => IpAddr::V6(ip),
+            _ => return false,
+        };
+        ip == self.address.ip()
+    }
+
     fn judge_token(&self, token: &str, now: SystemTime) -> Verdict {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let refuse = |response| Verdict::Refuse(response);

@@ -60,7 +60,9 @@ pub(super) enum Verdict {
 pub struct StandIn {
     address: SocketAddr,
     shared: Arc<Shared>,
-    server: JoinHandle<()>,
+    serve: Box<dyn Fn(TcpListener) -> JoinHandle<()> + Send + Sync>,
+    /// `None` while it is stopped.
+    server: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -104,8 +106,10 @@ impl StandIn {
             unexpected: Vec::new(),
         };
         let shared = Arc::new(Shared { name, ledger, state: Mutex::new(state) });
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared), Arc::new(protocol(address))));
-        Ok(Self { address, shared, server })
+        let (served, protocol) = (Arc::clone(&shared), Arc::new(protocol(address)));
+        let serve = move |listener| tokio::spawn(serve(listener, Arc::clone(&served), Arc::clone(&protocol)));
+        let server = Mutex::new(Some(serve(listener)));
+        Ok(Self { address, shared, serve: Box::new(serve), server })
     }
 
     /// Where it listens.
@@ -151,6 +155,35 @@ impl StandIn {
         self
     }
 
+    /// Ends it, as the end of its process would: connections under way are cut, new ones refused. Returns when nothing
+    /// listens any more.
+    pub async fn stop(&self) {
+        let server = self.server().take();
+        if let Some(server) = server {
+            server.abort();
+            // An error says that it was aborted.
+            let _ = server.await;
+        }
+    }
+
+    /// Stops it, and starts it again at the same address, on the current tokio runtime. What a process would forget is
+    /// forgotten (the credentials that an agent hands out again); answers, settings and counts stay.
+    ///
+    /// # Errors
+    ///
+    /// When its port has been taken meanwhile.
+    pub async fn restart(&self) -> io::Result<()> {
+        self.stop().await;
+        self.shared.state().last = None;
+        let listener = TcpListener::bind(self.address).await?;
+        *self.server() = Some((self.serve)(listener));
+        Ok(())
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Requests that have arrived.
     pub fn requests(&self) -> u64 {
         self.shared.state().requests
@@ -169,7 +202,9 @@ impl StandIn {
 
 impl Drop for StandIn {
     fn drop(&mut self) {
-        self.server.abort();
+        if let Some(server) = self.server().take() {
+            server.abort();
+        }
     }
 }
 
