@@ -32,7 +32,7 @@ pub(crate) const HTTPS_PROXY: &str = "HTTPS_PROXY";
 pub(crate) const ALL_PROXY: &str = "ALL_PROXY";
 pub(crate) const NO_PROXY: &str = "NO_PROXY";
 
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     ROLE_ARN,
     WEB_IDENTITY_TOKEN_FILE,
     ROLE_SESSION_NAME,
@@ -52,6 +52,7 @@ const KNOWN: [&str; 20] = [
     ALL_PROXY,
     NO_PROXY,
     "https_proxy",
+    "all_proxy",
     "no_proxy",
 ];
 

@@ -186,15 +186,27 @@ fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
 
 #[cfg(feature = "__tls")]
 fn tls_failure(error: &(dyn StdError + 'static)) -> Option<String> {
-    match find::<rustls::Error>(error)? {
-        untrusted @ rustls::Error::InvalidCertificate(_) => Some(format!(
-            "was not trusted ({untrusted}): if a proxy inspects TLS here, or the endpoint has a private CA, set \
-             AWS_CA_BUNDLE"
-        )),
-        other => {
-            Some(format!("and this client found no way to speak TLS ({other}): check what answers at that address"))
+    use rustls::CertificateError as Bad;
+    let error = find::<rustls::Error>(error)?;
+    let rustls::Error::InvalidCertificate(bad) = error else {
+        return Some(format!(
+            "and this client found no way to speak TLS ({error}): check what answers at that address"
+        ));
+    };
+    let (what, remedy) = match bad {
+        Bad::Expired | Bad::ExpiredContext { .. } => {
+            ("has a certificate that has expired", "have it renewed, or set this node's clock right")
         }
-    }
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            ("has a certificate that is not valid yet", "set this node's clock right")
+        }
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
+            "has a certificate for another name",
+            "check the endpoint's URL, and with a private DNS zone or VPC endpoint what its name leads to",
+        ),
+        _ => ("was not trusted", "if a proxy inspects TLS here, or the endpoint has a private CA, set AWS_CA_BUNDLE"),
+    };
+    Some(format!("{what} ({bad}): {remedy}"))
 }
 
 #[cfg(not(feature = "__tls"))]

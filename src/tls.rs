@@ -25,7 +25,7 @@ pub(crate) struct TlsSettings {
 
 impl TlsSettings {
     pub(crate) fn from_env(env: &Env) -> Result<Self, Error> {
-        let proxy = env.first_of(&[env::HTTPS_PROXY, "https_proxy", env::ALL_PROXY])?;
+        let proxy = env.first_of(&[env::HTTPS_PROXY, "https_proxy", env::ALL_PROXY, "all_proxy"])?;
         let no_proxy = env.first_of(&[env::NO_PROXY, "no_proxy"])?;
         Ok(Self {
             ca_bundle: env.get(env::CA_BUNDLE)?.map(PathBuf::from),

@@ -5,59 +5,13 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use eks_credentials::testing::LocalPod;
 use eks_credentials::{Error, ErrorKind};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::date_time_ymd;
+use support::ca::{Ca, named};
 use support::{builder, whole, with};
 use tempfile::NamedTempFile;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-
-struct Ca(CertifiedIssuer<'static, KeyPair>);
-
-impl Ca {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        // Told apart by name too, as real ones are.
-        params.distinguished_name.push(DnType::CommonName, format!("CA {}", fastrand::u64(..)));
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn bundle(&self) -> NamedTempFile {
-        let file = NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), self.0.pem()).unwrap();
-        file
-    }
-
-    /// TLS in front of `upstream`, with a certificate for `name`.
-    async fn in_front_of(&self, upstream: SocketAddr, name: &str) -> SocketAddr {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                // One that does not trust the certificate breaks off here.
-                let Ok(mut tls) = acceptor.accept(stream).await else { continue };
-                let mut upstream = TcpStream::connect(upstream).await.unwrap();
-                let _ = copy_bidirectional(&mut tls, &mut upstream).await;
-            }
-        });
-        address
-    }
-}
 
 async fn ask(pod: &LocalPod, sts: SocketAddr, bundle: Option<&NamedTempFile>) -> Result<(), Error> {
     let mut env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("https://localhost:{}", sts.port()));
@@ -72,7 +26,7 @@ async fn the_bundle_decides_whom_to_trust() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let ca = Ca::new();
-    let sts = ca.in_front_of(pod.sts().address(), "localhost").await;
+    let sts = ca.in_front_of(pod.sts().address(), named("localhost")).await;
     ask(&pod, sts, Some(&ca.bundle())).await.unwrap();
     assert_eq!(pod.sts().requests(), 1);
 
@@ -81,11 +35,32 @@ async fn the_bundle_decides_whom_to_trust() {
     for part in ["was not trusted", "UnknownIssuer", "AWS_CA_BUNDLE"] {
         assert!(error.to_string().contains(part), "{error}");
     }
-
-    let wrong_name = ca.in_front_of(pod.sts().address(), "sts.example.com").await;
-    let error = ask(&pod, wrong_name, Some(&ca.bundle())).await.unwrap_err();
-    assert!(error.to_string().contains("not valid for name"), "{error}");
     assert_eq!(pod.sts().requests(), 1);
+}
+
+/// Of a CA that is trusted: another bundle would help none of them, so the error must not send anybody there.
+#[tokio::test]
+async fn a_certificate_out_of_its_time_or_for_another_name_is_refused_as_such() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let ca = Ca::new();
+    let (mut expired, mut early) = (named("localhost"), named("localhost"));
+    (expired.not_before, expired.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+    (early.not_before, early.not_after) = (date_time_ymd(2998, 1, 1), date_time_ymd(2999, 1, 1));
+    for (certificate, what, detail, remedy) in [
+        (expired, "has a certificate that has expired", "seconds ago", "renewed"),
+        (early, "has a certificate that is not valid yet", "in future", "clock"),
+        (named("sts.example.com"), "has a certificate for another name", "sts.example.com", "endpoint's URL"),
+    ] {
+        let sts = ca.in_front_of(pod.sts().address(), certificate).await;
+        let error = ask(&pod, sts, Some(&ca.bundle())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", whole(&error));
+        for part in ["STS at https://localhost", what, detail, remedy] {
+            assert!(error.to_string().contains(part), "{error}\nlacks {part}");
+        }
+        assert!(!error.to_string().contains("AWS_CA_BUNDLE"), "{error}");
+    }
+    assert_eq!(pod.sts().requests(), 0);
 }
 
 /// The system's roots, or those in the binary: neither knows a private CA.
@@ -93,7 +68,7 @@ async fn the_bundle_decides_whom_to_trust() {
 async fn without_a_bundle_a_private_ca_is_not_trusted() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
-    let sts = Ca::new().in_front_of(pod.sts().address(), "localhost").await;
+    let sts = Ca::new().in_front_of(pod.sts().address(), named("localhost")).await;
     let error = ask(&pod, sts, None).await.unwrap_err();
     // A machine without a root store says that instead.
     let (untrusted, no_roots) =

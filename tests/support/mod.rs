@@ -1,6 +1,8 @@
 //! What the tests share: logs at TRACE that no secret may enter, and servers that say exactly what a test wants.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "each test uses its part of it")]
 
+pub(crate) mod ca;
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
