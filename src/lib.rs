@@ -110,6 +110,9 @@
 //!
 //! [aws-config]: https://docs.rs/aws-config
 
+// In what is shipped, hostile input and wrong clocks must not find a panic. (Those of [lints] hold for tests too.)
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::string_slice, clippy::unreachable))]
+
 #[cfg(not(any(feature = "irsa", feature = "pod-identity")))]
 compile_error!("eks-credentials needs at least one source: enable the feature `irsa` or `pod-identity`");
 
@@ -132,6 +135,7 @@ mod sdk_config;
 mod source;
 mod status;
 #[cfg(feature = "testing")]
+#[allow(clippy::arithmetic_side_effects, reason = "a stand-in may fail a test loudly")]
 pub mod testing;
 #[cfg(feature = "__tls")]
 mod tls;

@@ -34,7 +34,7 @@ pub(crate) struct Token(Zeroizing<String>);
 
 /// Reads the token on a blocking thread: the file may be on a slow or hung volume.
 pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
-    let mut missing = 0;
+    let mut missing = 0_u32;
     loop {
         let owned = path.to_owned();
         let read =
@@ -45,7 +45,7 @@ pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
         };
         match outcome {
             Ok(Err((io::ErrorKind::NotFound, _))) if missing < MISSING_RETRIES => {
-                missing += 1;
+                missing = missing.saturating_add(1);
                 tokio::time::sleep(MISSING_PAUSE).await;
             }
             Ok(Err((_, explained))) => return Err(explained),

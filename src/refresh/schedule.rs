@@ -15,10 +15,9 @@
 use std::time::{Duration, SystemTime};
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// The AWS SDKs' mandatory window. A shorter one for short-lived credentials: half of their advisory window.
-const MANDATORY_WINDOW: Duration = MINUTE;
+const MANDATORY_WINDOW: Duration = Duration::from_mins(1);
 /// With something to fall back on a caller waits this long at most: longer than a healthy source takes, short enough to
 /// be a hiccup and not an outage. In the mandatory window only if the driver is late; after expiry while an attempt to
 /// end an outage is under way.
@@ -30,7 +29,7 @@ const DRIVER_LATE: Duration = SECOND;
 pub(crate) const MIN_GAP: Duration = SECOND;
 /// While credentials last, a failed refresh is retried after at least a second (not to storm) and at most ten minutes
 /// (so that an hour-long window sees some ten attempts).
-const RETRY_MAX: Duration = Duration::from_secs(600);
+const RETRY_MAX: Duration = Duration::from_mins(10);
 /// Backoff ceiling after expiry: what an operator who has just repaired something will wait for.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Cold start: the agent may be seconds behind the pod on a new node, so the first retries are quick.
@@ -223,7 +222,7 @@ impl Validity {
             fetched_at: now,
             expiry,
             refresh_at: window.and_then(|window| before_expiry(window.mul_f64(1.0 - random / 2.0))),
-            mandatory_at: window.and_then(|window| before_expiry(MANDATORY_WINDOW.min(window / 2))),
+            mandatory_at: window.and_then(|window| before_expiry(MANDATORY_WINDOW.min(half(window)))),
         }
     }
 }
@@ -231,13 +230,18 @@ impl Validity {
 /// The AWS SDKs' table by the lifetime at fetch, or the configured window; that one never more than half of the
 /// lifetime, or fresh credentials would be due at once.
 fn advisory_window(policy: &Policy, lifetime: Duration) -> Duration {
+    let minutes = Duration::from_mins;
     match policy.advisory_window {
-        Some(configured) => configured.min(lifetime / 2),
-        None if lifetime <= 10 * MINUTE => lifetime / 2,
-        None if lifetime <= 20 * MINUTE => 5 * MINUTE,
-        None if lifetime < 90 * MINUTE => 15 * MINUTE,
-        None => 60 * MINUTE,
+        Some(configured) => configured.min(half(lifetime)),
+        None if lifetime <= minutes(10) => half(lifetime),
+        None if lifetime <= minutes(20) => minutes(5),
+        None if lifetime < minutes(90) => minutes(15),
+        None => minutes(60),
     }
+}
+
+fn half(duration: Duration) -> Duration {
+    duration.checked_div(2).unwrap_or_default()
 }
 
 impl Failure {

@@ -8,6 +8,8 @@ use super::*;
 
 const POLICY: Policy = Policy { advisory_window: None, startup_timeout: Duration::from_secs(20), serve_expired: true };
 
+const MINUTE: Duration = Duration::from_mins(1);
+
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
 }
