@@ -55,9 +55,14 @@ impl TlsSettings {
             .no_proxy();
         if let Some((name, url)) = &self.proxy {
             // The value may hold a password, so it is not shown.
+            let wrong = |what: &str| format!("{name} is not {what}; expected e.g. http://proxy.example.com:3128");
+            // reqwest would take it, and fail to connect at every attempt.
+            let supported = |scheme: &str| ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
+            if url.split_once("://").is_some_and(|(scheme, _)| !supported(scheme)) {
+                return Err(Error::invalid(wrong("an http proxy, the only kind that is supported")));
+            }
             let proxy = Proxy::https(url).map_err(|e| {
-                let message = format!("{name} is not a proxy URL; expected e.g. http://proxy.example.com:3128");
-                Error::caused_by(ErrorKind::InvalidConfiguration, message, e.without_url())
+                Error::caused_by(ErrorKind::InvalidConfiguration, wrong("a proxy URL"), e.without_url())
             })?;
             builder = builder.proxy(proxy.no_proxy(self.no_proxy.as_deref().and_then(NoProxy::from_string)));
         }
