@@ -33,6 +33,13 @@
 //! | A token is read whole and is never older than the attempt, however fast kubelet rotates | `ten_thousand_swaps_and_every_fetch_sends_a_whole_token_no_older_than_itself` |
 //! | A volume that hangs holds up no other task of the runtime, and no attempt for more than 5 s | `a_read_that_hangs_holds_up_neither_the_runtime_nor_the_next_read` |
 //!
+//! # The network
+//!
+//! | promise | tests |
+//! |---|---|
+//! | The agent is asked directly, whatever proxies the environment names; STS goes through them | `the_agent_is_never_asked_through_a_proxy`, `each_variable_for_https_leads_sts_to_the_proxy_and_those_for_http_do_not`, `sts_is_reached_through_a_proxy_that_alone_can_resolve_it`, `no_proxy_names_hosts_and_networks_that_are_asked_directly` |
+//! | A certificate that is untrusted, out of its time or for another name is refused, and the error says which | `the_bundle_decides_whom_to_trust`, `a_certificate_out_of_its_time_or_for_another_name_is_refused_as_such`, `without_a_bundle_a_private_ca_is_not_trusted` |
+//!
 //! # What is said
 //!
 //! | promise | tests |
