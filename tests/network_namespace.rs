@@ -1,0 +1,224 @@
+//! The agent at its real addresses, on a real network that drops, refuses, resets and loses packets.
+//!
+//! Each test has a network of its own ([`namespace`]), and real time: attempts, retransmissions and timeouts are the
+//! kernel's. nftables does the damage: it needs nothing but `nf_tables`, where `tc netem` is a module that many lack.
+#![cfg(all(feature = "pod-identity", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod namespace;
+mod support;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use eks_credentials::testing::LocalPod;
+use eks_credentials::{EksCredentialsProvider, ErrorKind, Health, Status};
+use namespace::{Network, V4, V6};
+use support::{builder, millis, provider, whole};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn pod_at(ip: &str) -> LocalPod {
+    LocalPod::builder().agent_address((ip.parse::<std::net::IpAddr>().unwrap(), 80).into()).start().await.unwrap()
+}
+
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn the_agent_answers_at_both_of_its_real_addresses() {
+    namespace::run("the_agent_answers_at_both_of_its_real_addresses", async |_| {
+        support::trace();
+        let injected = [(V4, "http://169.254.170.23/v1/credentials"), (V6, "http://[fd00:ec2::23]/v1/credentials")];
+        for (ip, uri) in injected {
+            let pod = pod_at(ip).await;
+            assert!(pod.pod_identity_env().iter().any(|(_, value)| value == uri), "{:?}", pod.pod_identity_env());
+            let got = provider(pod.pod_identity_env()).credentials().await.unwrap();
+            assert!(pod.ledger().get(got.access_key_id()).is_some());
+            assert_eq!(pod.agent().requests(), 1);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn a_blackhole_is_a_timeout() {
+    namespace::run("a_blackhole_is_a_timeout", async |network| {
+        fails_and_passes(&network, "tcp dport 80 drop", ErrorKind::Timeout, "could not be connected within 2 s").await;
+    });
+}
+
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn a_request_that_vanishes_is_a_timeout() {
+    namespace::run("a_request_that_vanishes_is_a_timeout", async |network| {
+        let rule = "tcp dport 80 tcp flags & psh == psh drop";
+        fails_and_passes(&network, rule, ErrorKind::Timeout, "did not answer within 3.0s").await;
+    });
+}
+
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn a_rejected_connection_is_refused() {
+    namespace::run("a_rejected_connection_is_refused", async |network| {
+        let rule = "tcp dport 80 reject with icmpx port-unreachable";
+        fails_and_passes(&network, rule, ErrorKind::Unavailable, "refused the connection").await;
+    });
+}
+
+/// What a firewall says of itself, and hosts without a route.
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn a_prohibited_connection_cannot_be_made() {
+    namespace::run("a_prohibited_connection_cannot_be_made", async |network| {
+        let rule = "tcp dport 80 reject with icmpx admin-prohibited";
+        fails_and_passes(&network, rule, ErrorKind::Unavailable, "could not be reached").await;
+    });
+}
+
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn a_reset_instead_of_a_connection_is_a_refusal() {
+    namespace::run("a_reset_instead_of_a_connection_is_a_refusal", async |network| {
+        let rule = "tcp dport 80 reject with tcp reset";
+        fails_and_passes(&network, rule, ErrorKind::Unavailable, "refused the connection").await;
+    });
+}
+
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn a_reset_instead_of_an_answer_is_one() {
+    namespace::run("a_reset_instead_of_an_answer_is_one", async |network| {
+        let rule = "tcp dport 80 tcp flags & psh == psh reject with tcp reset";
+        fails_and_passes(&network, rule, ErrorKind::Unavailable, "reset the connection").await;
+    });
+}
+
+/// A cold start that fails under `rule` says so; credentials at hand are served in spite of it, and renewed after it.
+async fn fails_and_passes(network: &Network, rule: &str, kind: ErrorKind, said: &str) {
+    support::trace();
+    for ip in [V4, V6] {
+        let pod = pod_at(ip).await;
+        // Refreshed 8–12 s after they were fetched: an attempt that takes 3 s has failed before they expire.
+        pod.agent().set_lifetime(16 * SECOND);
+        let builder = || builder(pod.pod_identity_env()).attempt_timeout(3 * SECOND);
+        let served = builder().build().unwrap();
+        served.warm_up().await.unwrap();
+        let mut changes = served.subscribe();
+        let requests = pod.agent().requests();
+        network.rule(rule);
+
+        let cold = builder().startup_timeout(4 * SECOND).build().unwrap();
+        let error = while_asking(&served, cold.credentials()).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (kind, true), "{}", whole(&error));
+        for part in ["EKS Pod Identity agent at http://", ip, said, "NetworkPolicy"] {
+            assert!(error.to_string().contains(part), "{}\nlacks {part}", whole(&error));
+        }
+
+        let status = while_asking(&served, until(&mut changes, |status| status.health == Health::Degraded)).await;
+        assert_eq!(status.last_error.unwrap().kind(), kind);
+        assert_eq!(pod.agent().requests(), requests, "the rule lets nothing through");
+        network.heal();
+        while_asking(&served, until(&mut changes, |status| status.health == Health::Ready)).await;
+        assert!(cold.credentials().await.is_ok());
+    }
+}
+
+/// Almost a third of all packets, to and fro: every part of an exchange is lost now and then.
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn credentials_come_through_a_network_that_loses_packets() {
+    namespace::run("credentials_come_through_a_network_that_loses_packets", async |network| {
+        support::trace();
+        let pod = pod_at(V4).await;
+        network.rule("tcp dport 80 numgen random mod 100 < 30 drop; tcp sport 80 numgen random mod 100 < 30 drop");
+        let providers: Vec<_> = (0..10).map(|_| provider(pod.pod_identity_env())).collect();
+        let began = Instant::now();
+        let mut asks = tokio::task::JoinSet::new();
+        for provider in providers {
+            asks.spawn(async move { provider.credentials().await });
+        }
+        while let Some(got) = asks.join_next().await {
+            let got = got.unwrap();
+            println!("after {:?}", began.elapsed());
+            assert!(got.is_ok(), "{}", whole(&got.unwrap_err()));
+        }
+        assert!(began.elapsed() > SECOND, "nothing was lost");
+    });
+}
+
+/// A pod on a new node: at first the agent's interface is not there, then nothing listens at it.
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn an_agent_that_comes_fifteen_seconds_after_the_pod_is_waited_for() {
+    namespace::run("an_agent_that_comes_fifteen_seconds_after_the_pod_is_waited_for", async |network| {
+        support::trace();
+        let pod = pod_at(V4).await;
+        pod.agent().stop().await;
+        network.unplug();
+        let provider = provider(pod.pod_identity_env());
+        let began = Instant::now();
+        let agent = async {
+            sleep(7 * SECOND).await;
+            network.plug();
+            sleep(8 * SECOND).await;
+            pod.agent().restart().await.unwrap();
+        };
+        let (got, ()) = tokio::join!(provider.credentials(), agent);
+        assert!(got.is_ok(), "{}", whole(&got.unwrap_err()));
+        let took = began.elapsed();
+        assert!((15 * SECOND..18 * SECOND).contains(&took), "{took:?}");
+        assert_eq!(pod.agent().requests(), 1);
+    });
+}
+
+/// The add-on is updated, again and again: between requests, and in the middle of one.
+#[test]
+#[ignore = "needs unshare, ip and nft: .ci/run runs it"]
+fn an_agent_that_restarts_is_not_noticed_under_load() {
+    namespace::run("an_agent_that_restarts_is_not_noticed_under_load", async |_| {
+        support::trace();
+        let pod = pod_at(V4).await;
+        // Refreshed after 5–7.5 s: two more attempts, at least a second apart each, before they expire.
+        pod.agent().set_lifetime(10 * SECOND).set_latency(millis(200));
+        let provider = provider(pod.pod_identity_env());
+        provider.warm_up().await.unwrap();
+        let mut changes = provider.subscribe();
+        for in_the_middle in [false, true, false, true] {
+            let requests = pod.agent().requests();
+            let restart = async {
+                while in_the_middle && pod.agent().requests() == requests {
+                    tokio::task::yield_now().await;
+                }
+                pod.agent().stop().await;
+                until(&mut changes, |status| status.health == Health::Degraded).await;
+                pod.agent().restart().await.unwrap();
+                until(&mut changes, |status| status.health == Health::Ready).await;
+            };
+            while_asking(&provider, restart).await;
+        }
+        assert_eq!(pod.agent().most_at_once(), 1);
+    });
+}
+
+/// Asks every millisecond until `event` has come. No ask may fail, wait, or be answered with what has expired.
+async fn while_asking<T>(provider: &EksCredentialsProvider, event: impl Future<Output = T>) -> T {
+    let mut ticks = interval(millis(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut event = pin!(event);
+    loop {
+        tokio::select! {
+            biased;
+            came = &mut event => return came,
+            _ = ticks.tick() => {
+                let got = tokio_test::assert_ready_ok!(tokio_test::task::spawn(provider.credentials()).poll());
+                drop(got);
+                assert!(provider.status().is_ready());
+            }
+        }
+    }
+}
+
+/// What an observer sees, once it is `wanted`; in bounded time.
+async fn until(changes: &mut tokio::sync::watch::Receiver<Status>, wanted: impl FnMut(&Status) -> bool) -> Status {
+    timeout(60 * SECOND, changes.wait_for(wanted)).await.unwrap().unwrap().clone()
+}
