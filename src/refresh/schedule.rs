@@ -204,11 +204,13 @@ impl State {
         }
     }
 
-    /// In the mandatory window without an attempt in it.
+    /// In the mandatory window without an attempt in it, though one was due. None is while the source rests, as after
+    /// an attempt that began before the window and failed in it.
     fn is_driver_late(&self, now: SystemTime) -> bool {
         let Some(mandatory_at) = self.validity.and_then(|validity| validity.mandatory_at) else { return false };
         let tried = self.last_attempt.is_some_and(|at| at >= mandatory_at);
-        !tried && now >= after(mandatory_at, DRIVER_LATE)
+        let due_at = self.failure.map_or(mandatory_at, |failure| failure.retry_at.max(mandatory_at));
+        !tried && now >= after(due_at, DRIVER_LATE)
     }
 }
 

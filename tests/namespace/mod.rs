@@ -21,7 +21,9 @@ pub(crate) fn run<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Network)
         return run_again(name);
     }
     let network = Network::up();
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body(network));
+    // The driver runs on a thread of its own: `ip` and `nft` keep the test's busy.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap().block_on(body(network));
 }
 
 fn run_again(name: &str) {
@@ -79,7 +81,7 @@ impl Network {
     pub(crate) fn rule(&self, rule: &str) {
         self.heal();
         let chain = "type filter hook input priority 0";
-        nft(&format!("table inet faults {{ chain input {{ {chain}; {rule}; }} }}"));
+        nft(&format!("table inet faults {{ chain input {{ {chain}; {rule}; }}; }}"));
     }
 
     /// Ends what [`rule`](Self::rule) began.

@@ -79,6 +79,24 @@ fn a_caller_waits_in_the_mandatory_window_only_for_a_late_driver() {
     assert_eq!(decide(&POLICY, &flying, at(60 * 60)), Decision::Wait);
 }
 
+/// An attempt that began before the mandatory window and failed within it: the driver rests after it, and is not late.
+#[test]
+fn a_driver_is_not_late_while_it_rests_nor_at_once_after() {
+    let mut state = failed(fetched(60 * MINUTE, 0.5), at(59 * 60 + 7), true, 0.5);
+    state.last_attempt = Some(at(59 * 60 - 5));
+    let retry_at = state.failure.unwrap().retry_at;
+    assert!(retry_at > at(59 * 60 + 8) && retry_at + SECOND < at(60 * 60));
+    let millis = Duration::from_millis;
+    for (now, decision) in [
+        (retry_at - millis(1), Decision::Serve),
+        (retry_at, Decision::ServeAndNudge),
+        (retry_at + millis(999), Decision::ServeAndNudge),
+        (retry_at + SECOND, Decision::WaitBriefly),
+    ] {
+        assert_eq!(decide(&POLICY, &state, now), decision, "{:?}", now.duration_since(retry_at));
+    }
+}
+
 #[test]
 fn after_expiry() {
     let transient = failed(fetched(60 * MINUTE, 0.5), at(3600), true, 0.9);
