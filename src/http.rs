@@ -28,6 +28,8 @@ use crate::refresh::BoxFuture;
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Real answers have 1–3 KB.
 const MAX_BODY: usize = 64 * 1024;
+/// When what answers does not speak the protocol.
+const IF_NOT_ITSELF: &str = "check what answers at that address: a proxy or another server may be in its place";
 /// How much of an unexpected answer an error message quotes.
 const MAX_QUOTE: usize = 300;
 
@@ -58,6 +60,21 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     /// What to check when it does not answer.
     pub(crate) if_unreachable: &'static str,
+    /// What to check when it goes on answering that it cannot.
+    pub(crate) if_failing: &'static str,
+}
+
+impl Peer {
+    /// What to do about an answer that says no more than its kind.
+    pub(crate) fn remedy(&self, kind: ErrorKind) -> String {
+        match kind {
+            ErrorKind::Throttled => {
+                "it will be asked again; if this lasts, start fewer pods at once or have the limit raised".to_owned()
+            }
+            ErrorKind::Unavailable => format!("it will be asked again; if this lasts, {}", self.if_failing),
+            _ => IF_NOT_ITSELF.to_owned(),
+        }
+    }
 }
 
 type PlainClient = hyper_util::client::legacy::Client<HttpConnector<Resolver>, String>;
@@ -109,6 +126,10 @@ where
     B: BodyExt<Data: AsRef<[u8]>, Error: StdError + Send + Sync + 'static> + Unpin,
 {
     let status = answer.status().as_u16();
+    if answer.status().is_redirection() {
+        let what = format!("answered {status}, a redirect, which is not followed because the token would go along");
+        return Err(Error::new(ErrorKind::InvalidResponse, format!("{} {what}: {IF_NOT_ITSELF}", peer.name)));
+    }
     let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.map_or("no content type".to_owned(), |value| quote(value, ""));
     let mut stream = answer.into_body();
@@ -118,7 +139,7 @@ where
         // Trailers carry nothing that anybody asked for.
         let Some(chunk) = frame.data_ref().map(AsRef::as_ref) else { continue };
         if body.len().saturating_add(chunk.len()) > MAX_BODY {
-            let message = format!("{} answered with more than 64 KiB: some other server is in the way", peer.name);
+            let message = format!("{} answered with more than 64 KiB: {IF_NOT_ITSELF}", peer.name);
             return Err(Error::new(ErrorKind::InvalidResponse, message));
         }
         body.extend_from_slice(chunk);
@@ -127,6 +148,13 @@ where
 }
 
 impl Reply {
+    /// A success in which `what` is wrong.
+    pub(crate) fn invalid(&self, peer: &Peer, what: &str) -> Error {
+        let what = if self.body.trim_ascii().is_empty() { "an empty body" } else { what };
+        let message = format!("{} answered 200 ({}) with {what}: {IF_NOT_ITSELF}", peer.name, self.content_type);
+        Error::new(ErrorKind::InvalidResponse, message)
+    }
+
     /// The beginning of the body, for messages.
     pub(crate) fn quote(&self, secret: &str) -> String {
         quote(&String::from_utf8_lossy(&self.body), secret)
@@ -166,11 +194,18 @@ fn transport_error(peer: &Peer, error: impl StdError + Send + Sync + 'static, co
         let message = format!("{} {why}", peer.name);
         return Error::caused_by(ErrorKind::Unavailable, message, error);
     }
-    let (kind, what) = match find::<io::Error>(&error).map(io::Error::kind) {
+    if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
+        let message = format!("{} answered something that is not HTTP: {IF_NOT_ITSELF}", peer.name);
+        return Error::caused_by(ErrorKind::InvalidResponse, message, error);
+    }
+    let (kind, what) = match io_kind(&error) {
         _ if connecting && is_timeout(&error) => (ErrorKind::Timeout, "could not be connected within 2 s"),
         _ if is_timeout(&error) => (ErrorKind::Timeout, "did not answer in time"),
         Some(io::ErrorKind::ConnectionRefused) => (ErrorKind::Unavailable, "refused the connection"),
-        Some(io::ErrorKind::ConnectionReset) => (ErrorKind::Unavailable, "reset the connection"),
+        // The second and third are how a reset shows while the request is still being sent.
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => {
+            (ErrorKind::Unavailable, "reset the connection")
+        }
         _ if connecting => (ErrorKind::Unavailable, "could not be reached"),
         _ => (ErrorKind::Unavailable, "closed the connection before its answer was complete"),
     };
@@ -178,7 +213,7 @@ fn transport_error(peer: &Peer, error: impl StdError + Send + Sync + 'static, co
 }
 
 fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
-    let timed_out = find::<io::Error>(error).is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
+    let timed_out = io_kind(error) == Some(io::ErrorKind::TimedOut);
     #[cfg(feature = "__tls")]
     let timed_out = timed_out || find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_timeout);
     timed_out
@@ -214,19 +249,25 @@ fn tls_failure(_: &(dyn StdError + 'static)) -> Option<String> {
     None
 }
 
-/// The first `E` among an error and its causes. hyper hides an `io::Error` in another one's inside, so those are opened.
+/// The first `E` among an error and its causes.
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        if let Some(found) = current.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = match current.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// The first kind of I/O error that says anything: TLS wraps those of TCP in others.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut kinds = causes(error).filter_map(|cause| cause.downcast_ref()).map(io::Error::kind);
+    kinds.find(|kind| *kind != io::ErrorKind::Other)
+}
+
+/// An error and its causes. hyper hides an `io::Error` in another one's inside, so those are opened.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&current: &&'a (dyn StdError + 'static)| {
+        match current.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inside) => Some(inside as &(dyn StdError + 'static)),
             None => current.source(),
-        };
-    }
-    None
+        }
+    })
 }
 
 /// Whether an address may be dialled; the error says which may.

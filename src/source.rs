@@ -186,8 +186,12 @@ pub(crate) struct Keys<'a> {
 
 impl Keys<'_> {
     /// Checks the form of every field. Whether the expiry lies ahead is judged where the clock is.
-    pub(crate) fn into_credentials(self, source: SourceKind, peer: &str) -> Result<Credentials, Error> {
-        let wrong = |what: &str| Error::new(ErrorKind::InvalidResponse, format!("{peer} answered 200 with {what}"));
+    /// `wrong` makes an error of what is.
+    pub(crate) fn into_credentials(
+        self,
+        source: SourceKind,
+        wrong: impl Fn(&str) -> Error,
+    ) -> Result<Credentials, Error> {
         let required = [
             ("AccessKeyId", self.access_key_id),
             ("SecretAccessKey", self.secret_access_key),
@@ -221,7 +225,7 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
         429 => ErrorKind::Throttled,
         408 | 425 | 500.. => ErrorKind::Unavailable,
         400..=499 => ErrorKind::Denied,
-        // Redirects are not followed, and nothing but 200 carries credentials.
+        // Nothing but 200 carries credentials.
         _ => ErrorKind::InvalidResponse,
     }
 }

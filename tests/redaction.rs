@@ -19,6 +19,14 @@ fn the_sieve_finds_what_it_looks_for() {
         }
     }
     assert_eq!(leaked("nothing here"), None);
+    let secret = "a-whole-secret/of-two-halves";
+    let base64 = base64::engine::general_purpose::STANDARD.encode(format!("-{secret}"));
+    let shown = [&secret[..secret.len() / 2], &secret[secret.len() / 2..], &base64[..20], &base64[20..]];
+    assert_eq!(shown.map(leaked), [None; 4]);
+    support::keep_secret(secret);
+    for half in shown {
+        assert!(leaked(&format!("x{half}x")).is_some(), "{half}");
+    }
 }
 
 #[tokio::test]

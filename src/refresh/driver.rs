@@ -165,8 +165,8 @@ impl Driver {
             Some(expiry) if expiry <= now => Err(Error::new(
                 ErrorKind::ExpiredCredentials,
                 format!(
-                    "{} answered with credentials that had expired at {} (it is {} here): the agent is serving old ones \
-                     in an outage, or this node's clock is wrong",
+                    "{} answered with credentials that had expired at {} (it is {} here): check the node's clock; if it is \
+                     right, the source is serving old ones in an outage, and will be asked again",
                     fetched.source,
                     clock::rfc3339(expiry),
                     clock::rfc3339(now)

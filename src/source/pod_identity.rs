@@ -23,7 +23,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 
 const IF_EKS_AGENT_UNREACHABLE: &str = "check that the eks-pod-identity-agent add-on runs on this node (on a new node it may not have started yet) and \
      that no NetworkPolicy blocks it: kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent -o wide";
+const IF_EKS_AGENT_FAILING: &str = "see its log (kubectl -n kube-system logs -l app.kubernetes.io/name=eks-pod-identity-agent) and the node's way to EKS \
+     Auth (NAT or a VPC endpoint)";
 const IF_OTHER_UNREACHABLE: &str = "check that the server behind AWS_CONTAINER_CREDENTIALS_FULL_URI runs";
+const IF_OTHER_FAILING: &str = "see its log";
 
 /// Where to ask and what to show, checked.
 #[derive(Clone, Debug)]
@@ -47,12 +50,12 @@ pub(crate) struct PodIdentity {
 impl PodIdentity {
     pub(crate) fn new(config: PodIdentityConfig, attempt_timeout: Option<Duration>) -> Self {
         let origin = config.endpoint.url().origin().ascii_serialization();
-        let (server, if_unreachable) = match config.endpoint.is_eks_agent() {
-            true => ("EKS Pod Identity agent", IF_EKS_AGENT_UNREACHABLE),
-            false => ("container credentials server", IF_OTHER_UNREACHABLE),
+        let (server, if_unreachable, if_failing) = match config.endpoint.is_eks_agent() {
+            true => ("EKS Pod Identity agent", IF_EKS_AGENT_UNREACHABLE, IF_EKS_AGENT_FAILING),
+            false => ("container credentials server", IF_OTHER_UNREACHABLE, IF_OTHER_FAILING),
         };
         Self {
-            peer: Peer { name: format!("the {server} at {origin}"), if_unreachable },
+            peer: Peer { name: format!("the {server} at {origin}"), if_unreachable, if_failing },
             attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
             client: OnceCell::new(),
             config,
@@ -111,13 +114,9 @@ impl PodIdentity {
     }
 
     fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
-        let peer = &self.peer.name;
-        let wrong = |what: &str| {
-            let message = format!("{peer} answered 200 ({}) with {what}", reply.content_type);
-            Error::new(ErrorKind::InvalidResponse, message)
-        };
-        let answer: Answer = serde_json::from_slice(&reply.body)
-            .map_err(|_| wrong("something that is not its JSON; is another server listening there?"))?;
+        let wrong = |what: &str| reply.invalid(&self.peer, what);
+        let answer: Answer =
+            serde_json::from_slice(&reply.body).map_err(|_| wrong("something that is not its JSON"))?;
         let field = |name: &str, value: &Option<Zeroizing<String>>| {
             value.clone().ok_or_else(|| wrong(&format!("JSON without {name}")))
         };
@@ -128,7 +127,7 @@ impl PodIdentity {
             expiration: answer.expiration.as_deref().map(String::as_str),
             account_id: answer.account_id.as_deref().map(String::as_str),
         }
-        .into_credentials(SourceKind::PodIdentity, peer)
+        .into_credentials(SourceKind::PodIdentity, wrong)
     }
 
     fn read_error(&self, reply: &Reply, token: Option<&Token>) -> Error {
@@ -144,8 +143,8 @@ impl PodIdentity {
             }
             _ => String::new(),
         };
-        let remedy = if remedy.is_empty() { String::new() } else { format!("; {remedy}") };
-        Error::new(kind, format!("{} answered {}: {said}{claims}{remedy}", self.peer.name, reply.status))
+        let remedy = remedy.map_or_else(|| self.peer.remedy(kind), str::to_owned);
+        Error::new(kind, format!("{} answered {}: {said}{claims}; {remedy}", self.peer.name, reply.status))
     }
 }
 
@@ -156,9 +155,9 @@ fn exception_in(text: &str) -> Option<&str> {
     name.ends_with("Exception").then_some(name)
 }
 
-/// The table of PROTOCOLS §1: the kind of failure, and what to do.
-fn explain(status: u16, code: &str, text: &str) -> (ErrorKind, &'static str) {
-    match (status, code) {
+/// The table of PROTOCOLS §1: the kind of failure, and what to do, if more can be said than the kind does.
+fn explain(status: u16, code: &str, text: &str) -> (ErrorKind, Option<&'static str>) {
+    let (kind, remedy) = match (status, code) {
         (_, "AccessDeniedException") => (
             ErrorKind::Denied,
             "check that the association's role trusts pods.eks.amazonaws.com for sts:AssumeRole and sts:TagSession, \
@@ -170,13 +169,21 @@ fn explain(status: u16, code: &str, text: &str) -> (ErrorKind, &'static str) {
              --service-account … --role-arn … (a new one takes some seconds to be seen)",
         ),
         (_, "ExpiredTokenException" | "InvalidTokenException") => (ErrorKind::TokenRejected, TOKEN_RACE),
-        (_, "ThrottlingException") => (ErrorKind::Throttled, ""),
+        (400, "InvalidParameterException" | "InvalidRequestException") => (
+            ErrorKind::Denied,
+            "check the association (aws eks list-pod-identity-associations --cluster-name …) and that its role exists",
+        ),
+        (_, "ThrottlingException") => return (ErrorKind::Throttled, None),
         (400, _) if text.contains("token is expired") || text.contains("token is not valid yet") => {
             (ErrorKind::TokenRejected, TOKEN_RACE)
         }
         (400, _) if text.contains("token cannot be empty") => (
             ErrorKind::Denied,
             "set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, which the EKS webhook sets when the container does not",
+        ),
+        (400, _) if text.contains("token is malformed") => (
+            ErrorKind::Denied,
+            "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the projected token, and no other file",
         ),
         (403, _) if text.contains("invalid address") => (
             ErrorKind::InvalidConfiguration,
@@ -186,8 +193,14 @@ fn explain(status: u16, code: &str, text: &str) -> (ErrorKind, &'static str) {
             ErrorKind::InvalidConfiguration,
             "check the path in the URI; the agent's is /v1/credentials, without a slash at the end",
         ),
-        _ => (kind_of_status(status), ""),
-    }
+        (_, code) => match kind_of_status(status) {
+            ErrorKind::Denied if !code.is_empty() => {
+                (ErrorKind::Denied, "see the EKS Auth API reference (AssumeRoleForPodIdentity) for this code")
+            }
+            kind => return (kind, None),
+        },
+    };
+    (kind, Some(remedy))
 }
 
 const TOKEN_RACE: &str = "check that kubelet still rotates the token file and that the node's clock is right";

@@ -27,6 +27,11 @@ const SESSION_NAME_MAX: usize = 64;
 
 const IF_UNREACHABLE: &str = "check the pod's egress (NAT or an STS VPC endpoint), DNS, NetworkPolicies, the region \
                               and HTTPS_PROXY/NO_PROXY";
+const IF_FAILING: &str = "see the AWS Health Dashboard for STS in this region";
+
+/// What STS refuses a request for, and yet it is not the request's fault.
+const IF_ISSUER_UNREACHABLE: &str = "STS could not fetch the keys of the token's issuer and will be asked again; if this lasts, check that the issuer's URL \
+     can be reached from the internet, and the AWS Health Dashboard for STS in this region";
 
 /// Everything that `AssumeRoleWithWebIdentity` needs, checked.
 #[derive(Clone, Debug)]
@@ -65,6 +70,7 @@ impl WebIdentity {
         let peer = Peer {
             name: format!("STS at {}", config.endpoint.origin().ascii_serialization()),
             if_unreachable: IF_UNREACHABLE,
+            if_failing: IF_FAILING,
         };
         Self {
             tokens: TokenSource::File(config.token_file.clone()),
@@ -138,12 +144,9 @@ impl WebIdentity {
     }
 
     fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
-        let unreadable = |why: &str| {
-            let message = format!("{} answered 200 ({}) with {why}", self.peer.name, reply.content_type);
-            Error::new(ErrorKind::InvalidResponse, message)
-        };
-        let text = std::str::from_utf8(&reply.body).map_err(|_| unreadable("bytes that are not UTF-8"))?;
-        let answer: Success = quick_xml::de::from_str(text).map_err(|e| unreadable(&complaint(&e)))?;
+        let wrong = |what: &str| reply.invalid(&self.peer, what);
+        let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("bytes that are not UTF-8"))?;
+        let answer: Success = quick_xml::de::from_str(text).map_err(|e| wrong(&complaint(&e)))?;
         let Answer { credentials: keys, assumed_role_user } = answer.result;
         let arn = assumed_role_user.map_or_else(|| self.config.role_arn.clone(), |user| user.arn);
         Keys {
@@ -153,16 +156,17 @@ impl WebIdentity {
             expiration: Some(&keys.expiration),
             account_id: arn.split(':').nth(4),
         }
-        .into_credentials(SourceKind::WebIdentity, &self.peer.name)
+        .into_credentials(SourceKind::WebIdentity, wrong)
     }
 
     fn read_error(&self, reply: &Reply, token: &Token) -> Error {
         let Reply { status, body, .. } = reply;
-        let Self { peer: Peer { name, .. }, config, .. } = self;
+        let Self { peer: peer @ Peer { name, .. }, config, .. } = self;
         let parsed = std::str::from_utf8(body).ok().and_then(|text| quick_xml::de::from_str::<Failure>(text).ok());
         let Some(Failure { error: Refusal { code, message } }) = parsed else {
-            let message = format!("{name} answered {status}: {}", reply.quote(token.expose()));
-            return Error::new(kind_of_status(*status), message);
+            let kind = kind_of_status(*status);
+            let said = reply.quote(token.expose());
+            return Error::new(kind, format!("{name} answered {status}: {said}; {}", peer.remedy(kind)));
         };
         let kind = kind_of(&code, &message, *status);
         let (code, said) = (transport::quote(&code, token.expose()), transport::quote(&message, token.expose()));
@@ -171,16 +175,24 @@ impl WebIdentity {
                 let (role, claims) = (&config.role_arn, token_file::describe(token));
                 format!("{name} refused role {role} ({code}: {said}); {claims}; {}", remedy(&code))
             }
-            _ => format!("{name} answered {status} {code}: {said}"),
+            ErrorKind::Unavailable if ["InvalidIdentityToken", "IDPCommunicationError"].contains(&code.as_str()) => {
+                format!("{name} answered {status} {code}: {said}; {IF_ISSUER_UNREACHABLE}")
+            }
+            _ => format!("{name} answered {status} {code}: {said}; {}", peer.remedy(kind)),
         };
         Error::new(kind, message)
     }
 }
 
-/// What the deserializer complains of, without the values that it may quote.
+/// What the deserializer complains of, without the values that it may quote. It takes any root element; what lacks even
+/// the second one, as HTML does, is no answer of STS.
 fn complaint(error: &quick_xml::DeError) -> String {
     match error {
-        quick_xml::DeError::Custom(what) if what.starts_with("missing field") => format!("XML with a {what}"),
+        quick_xml::DeError::Custom(what)
+            if what.starts_with("missing field") && !what.contains("AssumeRoleWithWebIdentityResult") =>
+        {
+            format!("XML with a {what}")
+        }
         _ => "something that is not its XML".to_owned(),
     }
 }

@@ -29,15 +29,20 @@ impl Ca {
         file
     }
 
-    /// TLS in front of `upstream`, with such a certificate.
-    pub(crate) async fn in_front_of(&self, upstream: SocketAddr, certificate: CertificateParams) -> SocketAddr {
+    /// The server's side of TLS, with such a certificate.
+    pub(crate) fn acceptor(&self, certificate: CertificateParams) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = certificate.signed_by(&key, &self.0).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// TLS in front of `upstream`, with such a certificate.
+    pub(crate) async fn in_front_of(&self, upstream: SocketAddr, certificate: CertificateParams) -> SocketAddr {
+        let acceptor = self.acceptor(certificate);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {

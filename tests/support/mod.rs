@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eks_credentials::{Builder, EksCredentialsProvider, Error};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -46,14 +46,41 @@ impl Write for Sieve {
 
 /// Which secret a text shows, in plain or in base64 (at any of its three alignments).
 pub(crate) fn leaked(text: &str) -> Option<&'static str> {
+    let shows = |secret: &str| text.contains(secret) || base64(secret).iter().any(|encoded| text.contains(encoded));
+    let halves = KEPT.lock().unwrap();
+    let half = halves.iter().any(|half| text.contains(half)).then_some("half of one that a test keeps");
+    SECRETS.into_iter().find(|secret| shows(secret)).or(half)
+}
+
+/// Halves of whole secrets, and their base64.
+static KEPT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// From now on neither half of this secret may be shown either.
+pub(crate) fn keep_secret(secret: &str) {
+    let (front, back) = secret.split_at(secret.len() / 2);
+    for half in [front, back] {
+        KEPT.lock().unwrap().extend(base64(half).into_iter().chain([half.to_owned()]));
+    }
+}
+
+/// What `secret` is in the base64 of a text that holds it: in one of three forms, by where it begins.
+fn base64(secret: &str) -> [String; 3] {
     use base64::Engine as _;
-    let base64 = |secret: &str, skip: usize| {
+    [0, 1, 2].map(|skip| {
         let padded = [&vec![0; skip], secret.as_bytes()].concat();
         let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(padded);
         // The first and last characters depend on what stands around the secret.
         encoded[(skip * 8).div_ceil(6)..encoded.len() - 1].to_owned()
-    };
-    SECRETS.into_iter().find(|secret| text.contains(secret) || (0..3).any(|skip| text.contains(&base64(secret, skip))))
+    })
+}
+
+/// A panic of any thread or task whose message shows a secret ends the process, as a log does.
+pub(crate) fn watch_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let _ = Sieve.write(panic.to_string().as_bytes());
+        report(panic);
+    }));
 }
 
 pub(crate) fn provider(env: Vec<(String, String)>) -> EksCredentialsProvider {
@@ -104,13 +131,8 @@ impl Recorder {
         let server = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let mut request = Vec::new();
-                while !complete(&request) {
-                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                        break;
-                    }
-                }
-                seen.lock().unwrap().push(String::from_utf8(request).unwrap());
+                let request = read_request(&mut stream).await.unwrap_or_default();
+                seen.lock().unwrap().push(request);
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         });
@@ -126,6 +148,17 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// A whole request; `None` if the client goes away before it has sent one.
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut request = Vec::new();
+    while !complete(&request) {
+        if stream.read_buf(&mut request).await.ok()? == 0 {
+            return None;
+        }
+    }
+    String::from_utf8(request).ok()
 }
 
 fn complete(request: &[u8]) -> bool {

@@ -1,0 +1,262 @@
+//! One cell of the matrix: a provider in one state meets one fault.
+
+use std::error::Error as _;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_async::test_util::ManualTimeSource;
+use eks_credentials::testing::LocalPod;
+use eks_credentials::{EksCredentialsProvider, Error, Health, SourceKind};
+
+use tempfile::NamedTempFile;
+use tokio_rustls::TlsAcceptor;
+
+use crate::rows::{self, Expect, Row};
+use crate::server::Server;
+use crate::support;
+use crate::support::ca::{Ca, named};
+
+/// 2030-01-01T00:00:00Z.
+const NEW_YEAR: Duration = Duration::from_secs(1_893_456_000);
+/// The first credentials live for an hour: its last fifteen minutes are the advisory window, in whose first half a
+/// refresh is due.
+const DUE: Duration = Duration::from_secs(55 * 60);
+const EXPIRED: Duration = Duration::from_secs(61 * 60);
+const FRESH_EXPIRY: Duration = Duration::from_secs(6 * 3600);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    /// Nothing has been fetched yet.
+    Cold,
+    /// Credentials that are still valid, and due to be refreshed.
+    Usable,
+    Expired,
+}
+
+/// What all cells share.
+pub(crate) struct World {
+    pod: LocalPod,
+    tls: TlsAcceptor,
+    ca_bundle: NamedTempFile,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let (pod, ca) = (LocalPod::start().await.unwrap(), Ca::new());
+        for token in [pod.irsa_token(), pod.agent_token()] {
+            std::fs::read_to_string(token.path()).unwrap().split('.').for_each(support::keep_secret);
+        }
+        [rows::SECRET_KEY, rows::SESSION_TOKEN].into_iter().for_each(support::keep_secret);
+        Self { tls: ca.acceptor(named("127.0.0.1")), ca_bundle: ca.bundle(), pod }
+    }
+}
+
+/// What one cell has shown.
+pub(crate) struct Outcome {
+    /// What the caller got, after how many attempts, and the health afterwards.
+    pub(crate) line: String,
+    /// Without what differs from run to run. `None`: it went well.
+    pub(crate) message: Option<String>,
+}
+
+struct Cell {
+    server: Server,
+    provider: EksCredentialsProvider,
+    /// What the provider had before the fault.
+    held: Option<Credentials>,
+}
+
+/// Panics if anything but the row's expectation comes true.
+pub(crate) async fn run(row: &Row, state: State, world: &World) -> Outcome {
+    let (cell, printed) = Cell::before_the_fault(row, state, world).await;
+    let (got, error) = cell.ask(row, state).await;
+    assert_eq!(cell.server.unexpected(), Vec::<String>::new(), "unexpected");
+    let status = cell.provider.status();
+    for text in [printed, print(&cell, error.as_ref())] {
+        assert_eq!(support::leaked(&text), None, "a secret in {text}");
+    }
+    let attempts = cell.attempts(row, state);
+    let message = match row.expect {
+        Expect::Fails { kind, transient, cause, remedy } => {
+            let error = error.expect("an error");
+            assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{error}");
+            assert_eq!(got, expected(&cell, state, transient, &error));
+            let message = error.to_string();
+            for (part, what) in [(cause, "cause"), (remedy, "remedy")] {
+                assert!(message.contains(part), "the message lacks the {what} {part:?}: {message}");
+            }
+            Some(masked(&message, &cell))
+        }
+        Expect::Fresh | Expect::Everlasting => {
+            assert!(error.is_none(), "{error:?}");
+            assert_eq!(got, if state == State::Usable { Got::Held } else { Got::Fresh });
+            assert_fresh(row.expect, &cell);
+            None
+        }
+    };
+    let health = expected_health(row.expect, state);
+    assert_eq!(status.health, health);
+    let got = match got {
+        Got::Held if state == State::Usable => "the credentials at hand, at once",
+        Got::Held => "the expired credentials",
+        Got::Fresh => "fresh credentials",
+        Got::Error(_) => "the error",
+    };
+    Outcome { line: format!("{got}; {attempts}; {health:?}"), message }
+}
+
+/// What a caller got.
+#[derive(Debug, PartialEq)]
+enum Got {
+    Held,
+    Fresh,
+    Error(String),
+}
+
+impl Cell {
+    /// The provider in its state, and all that could be printed of it so far.
+    async fn before_the_fault(row: &Row, state: State, world: &World) -> (Self, String) {
+        let mut server = Server::start(row.source, row.tls.then(|| world.tls.clone()), rows::first(row.source)).await;
+        let clock = ManualTimeSource::new(SystemTime::UNIX_EPOCH + NEW_YEAR);
+        let mut builder = support::builder(env(row, &server, world)).time_source(clock.clone());
+        if state == State::Cold {
+            builder = builder.startup_timeout(row.startup_timeout);
+        }
+        if let Some(limit) = row.attempt_timeout {
+            builder = builder.attempt_timeout(limit);
+        }
+        let mut printed = format!("{builder:?}");
+        let provider = builder.build().unwrap();
+        let mut held = None;
+        if state != State::Cold {
+            held = Some(provider.credentials().await.unwrap());
+            printed += &format!("{held:?} {held:#?} {provider:?}");
+            clock.advance(if state == State::Usable { DUE } else { EXPIRED });
+        }
+        server.answer(row.fault.clone()).await;
+        (Self { server, provider, held }, printed)
+    }
+
+    /// One caller asks, and the flight that it sets off ends.
+    async fn ask(&self, row: &Row, state: State) -> (Got, Option<Error>) {
+        let mut changes = self.provider.subscribe();
+        let mut ask = tokio_test::task::spawn(self.provider.credentials());
+        let got = match (state, ask.poll()) {
+            (State::Usable, Poll::Ready(got)) => got,
+            (State::Usable, Poll::Pending) => panic!("a caller with usable credentials waits"),
+            (_, Poll::Ready(got)) => got,
+            (_, Poll::Pending) => ask.await,
+        };
+        let refreshes = u64::from(self.held.is_some());
+        let landed = changes.wait_for(|s| s.consecutive_failures > 0 || s.refreshes > refreshes).await.unwrap().clone();
+        let error = landed.last_error;
+        if state == State::Cold
+            && let Err(got) = &got
+        {
+            assert_eq!(Some(got.to_string()), error.as_ref().map(Error::to_string), "Status and caller disagree");
+        }
+        let got = match got {
+            Ok(credentials) if Some(&credentials) == self.held.as_ref() => Got::Held,
+            Ok(credentials) => {
+                assert_eq!(credentials.access_key_id(), "ASIALOCALFRESH", "{}", row.name);
+                Got::Fresh
+            }
+            Err(error) => Got::Error(error.to_string()),
+        };
+        (got, error)
+    }
+
+    /// Exactly one attempt, but for the transient failures of a cold start.
+    fn attempts(&self, row: &Row, state: State) -> &'static str {
+        let retried = state == State::Cold && matches!(row.expect, Expect::Fails { transient: true, .. });
+        match (self.server.requests(), retried) {
+            (None, _) => "nobody there to count attempts",
+            (Some(requests), true) => {
+                assert!(requests >= 2, "{requests} attempts of a cold start");
+                "retried within the budget"
+            }
+            (Some(requests), false) => {
+                assert_eq!(requests, 1, "attempts");
+                "1 attempt"
+            }
+        }
+    }
+}
+
+/// The environment of the pod, with the server in the place of STS or of the agent.
+fn env(row: &Row, server: &Server, World { pod, ca_bundle, .. }: &World) -> Vec<(String, String)> {
+    let url = format!("{}://{}", if row.tls { "https" } else { "http" }, server.address);
+    match row.source {
+        SourceKind::WebIdentity => {
+            let env = support::with(pod.irsa_env(), "AWS_CA_BUNDLE", ca_bundle.path().to_str().unwrap());
+            support::with(env, "AWS_ENDPOINT_URL_STS", &url)
+        }
+        _ => {
+            let url = format!("{url}/v1/credentials");
+            support::with(pod.pod_identity_env(), "AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
+        }
+    }
+}
+
+/// Usable credentials outlive everything, expired ones only what may pass.
+fn expected(cell: &Cell, state: State, transient: bool, error: &Error) -> Got {
+    match state {
+        State::Usable => Got::Held,
+        State::Expired if transient => Got::Held,
+        State::Expired | State::Cold => {
+            assert_eq!(cell.provider.cached(), None);
+            Got::Error(error.to_string())
+        }
+    }
+}
+
+fn expected_health(expect: Expect, state: State) -> Health {
+    match (expect, state) {
+        (Expect::Fresh | Expect::Everlasting, _) => Health::Ready,
+        (_, State::Cold) => Health::Failed,
+        (_, State::Usable) => Health::Degraded,
+        (_, State::Expired) => Health::Expired,
+    }
+}
+
+fn assert_fresh(expect: Expect, cell: &Cell) {
+    let now = cell.provider.cached().expect("fresh credentials");
+    let expiry = matches!(expect, Expect::Fresh).then(|| SystemTime::UNIX_EPOCH + NEW_YEAR + FRESH_EXPIRY);
+    assert_eq!((now.access_key_id(), now.expiry()), ("ASIALOCALFRESH", expiry));
+    assert_eq!(now.secret_access_key(), rows::SECRET_KEY);
+    assert_eq!(now.session_token(), Some(rows::SESSION_TOKEN));
+}
+
+/// Every Display and Debug that a program could come by.
+fn print(cell: &Cell, error: Option<&Error>) -> String {
+    let Cell { provider, held, .. } = cell;
+    let mut text = format!("{provider:?} {provider:#?} {:?} {:#?} {held:?}", provider.status(), provider.cached());
+    if let Some(error) = error {
+        let sdk = CredentialsError::from(error.clone());
+        text += &format!("{} {error:?} {error:#?} {sdk} {sdk:?} {sdk:#?}", support::whole(error));
+        let mut cause = error.source();
+        while let Some(because) = cause {
+            text += &format!("{because:?} {because:#?}");
+            cause = because.source();
+        }
+    }
+    text
+}
+
+/// The message with names in place of what differs from run to run, and between states.
+fn masked(message: &str, cell: &Cell) -> String {
+    let message = message.replace(&cell.server.address.to_string(), "<address>");
+    let message = mask(message, "did not answer within ", |c| c != ':', "<time>");
+    let message = mask(message, " exp=", |c| !";, ".contains(c), "<date>");
+    mask(message, "(it is ", |c| c != ' ', "<date>")
+}
+
+/// `text` with `name` in place of the characters `of` it that follow `after`.
+fn mask(text: String, after: &str, of: impl Fn(char) -> bool, name: &str) -> String {
+    match text.split_once(after) {
+        Some((before, rest)) => format!("{before}{after}{name}{}", rest.trim_start_matches(of)),
+        None => text,
+    }
+}
