@@ -5,23 +5,22 @@
 //!
 //! Retrying is not done here: when to try again is decided in one place, [`crate::refresh::schedule`].
 
+mod resolver;
+
 use std::error::Error as StdError;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::request::Builder;
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
-use crate::refresh::BoxFuture;
+use resolver::{BadName, Resolver, Vet};
 
 /// A healthy agent answers a connection in microseconds and STS in tens of milliseconds: 2 s leaves room for one lost
 /// SYN (retransmitted after 1 s), and is short enough to try again within an attempt's budget.
@@ -186,9 +185,9 @@ fn explain_reqwest(peer: &Peer, error: reqwest::Error) -> Error {
 }
 
 fn transport_error(peer: &Peer, error: impl StdError + Send + Sync + 'static, connecting: bool) -> Error {
-    if let Some(refused) = find::<AddressNotAllowed>(&error) {
-        let message = format!("{}: {refused}", peer.name);
-        return Error::caused_by(ErrorKind::InvalidConfiguration, message, error);
+    if let Some(bad) = find::<BadName>(&error) {
+        let message = format!("{} could not be asked: {bad}", peer.name);
+        return Error::caused_by(bad.kind(), message, error);
     }
     if let Some(why) = tls_failure(&error) {
         let message = format!("{} {why}", peer.name);
@@ -269,51 +268,3 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
         }
     })
 }
-
-/// Whether an address may be dialled; the error says which may.
-pub(crate) type Vet = fn(IpAddr) -> Result<(), &'static str>;
-
-/// Resolves the host names of plain-http endpoints, only to addresses that pass. What it returns is what is dialled, so
-/// a name cannot answer differently between the check and the connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Resolver {
-    vet: Vet,
-}
-
-impl tower_service::Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Box<dyn StdError + Send + Sync>;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let vet = self.vet;
-        Box::pin(async move {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            for ip in addresses.iter().map(SocketAddr::ip) {
-                vet(ip).map_err(|allowed| AddressNotAllowed { host: name.to_string(), ip, allowed })?;
-            }
-            Ok(addresses.into_iter())
-        })
-    }
-}
-
-/// A host name led to an address that plain http must not be spoken to.
-#[derive(Debug)]
-struct AddressNotAllowed {
-    host: String,
-    ip: IpAddr,
-    allowed: &'static str,
-}
-
-impl std::fmt::Display for AddressNotAllowed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { host, ip, allowed } = self;
-        write!(f, "the host \"{host}\" resolves to {ip}, but plain http is only for {allowed}; use https")
-    }
-}
-
-impl StdError for AddressNotAllowed {}

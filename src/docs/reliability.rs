@@ -39,12 +39,15 @@
 //! |---|---|
 //! | The agent is asked directly, whatever proxies the environment names; STS goes through them | `the_agent_is_never_asked_through_a_proxy`, `each_variable_for_https_leads_sts_to_the_proxy_and_those_for_http_do_not`, `sts_is_reached_through_a_proxy_that_alone_can_resolve_it`, `no_proxy_names_hosts_and_networks_that_are_asked_directly` |
 //! | A certificate that is untrusted, out of its time or for another name is refused, and the error says which | `the_bundle_decides_whom_to_trust`, `a_certificate_out_of_its_time_or_for_another_name_is_refused_as_such`, `without_a_bundle_a_private_ca_is_not_trusted` |
+//! | At its real addresses, whatever the network does to it: each fault is told as what it is, and retried | `the_agent_answers_at_both_of_its_real_addresses`, `a_blackhole_is_a_timeout`, `a_rejected_connection_is_refused`, `a_reset_instead_of_an_answer_is_one`, `credentials_come_through_a_network_that_loses_packets`, `an_agent_that_comes_fifteen_seconds_after_the_pod_is_waited_for`, `an_agent_that_restarts_is_not_noticed_under_load` |
+//! | Plain http goes only to allowed addresses, and to the one that was checked | `a_name_with_an_address_that_is_not_allowed_is_refused_whatever_else_it_has`, `a_name_that_leads_nowhere_is_an_error_that_may_pass`, `a_name_that_changes_leads_to_the_vetted_address_or_nowhere` |
 //!
 //! # What is said
 //!
 //! | promise | tests |
 //! |---|---|
 //! | `Status`, its subscribers and the events tell each refresh and each failure, once, and as loudly as it deserves | `no_promise_is_broken_in_any_life`, `observers_see_every_change` |
+//! | Every fault of either protocol, in every state, has its kind, its number of attempts, and a message with cause and remedy | `every_fault_is_met_as_it_must_be_and_explained` |
 //! | No secret in `Debug`, errors or logs, at TRACE neither, of this crate or any other in the process | `nothing_that_can_be_printed_shows_a_secret`, `no_error_shows_what_a_hostile_or_broken_server_sent` |
 //!
 //! # Lives by the seed

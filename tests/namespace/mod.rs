@@ -89,10 +89,19 @@ impl Network {
         nft("table inet faults; delete table inet faults");
     }
 
-    /// Puts one file in another's place, for this process alone.
-    pub(crate) fn mount(&self, file: &str, over: &str) {
-        run_command("mount", &format!("--bind {file} {over}"), "");
+    /// Names are looked up at this address and nowhere else. Other processes keep their settings.
+    pub(crate) fn name_server(&self, address: &str) {
+        replace("/etc/resolv.conf", &format!("nameserver {address}\noptions attempts:1 timeout:1\n"));
+        replace("/etc/nsswitch.conf", "hosts: dns\n");
     }
+}
+
+/// Other contents for a file, for this process alone.
+fn replace(path: &str, contents: &str) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), contents).unwrap();
+    // The mount keeps the file when its name is gone.
+    run_command("mount", &format!("--bind {} {path}", file.path().display()), "");
 }
 
 fn ip(args: &str) {
