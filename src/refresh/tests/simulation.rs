@@ -93,20 +93,21 @@ impl World {
         while began.elapsed() < until {
             let (turned, calls) = (Instant::now(), self.calls.load(Relaxed));
             self.turn(rng, tally);
-            let theirs = self.pass_phase(rng).await;
+            let theirs = self.pass_phase(rng, until.saturating_sub(began.elapsed())).await;
             self.check_attempts(self.phase(), turned.elapsed(), self.calls.load(Relaxed) - calls, &theirs);
             *tally += theirs;
         }
     }
 
-    async fn pass_phase(self: &Arc<Self>, rng: &mut Rng) -> Tally {
+    /// No longer than what is left of the runtime's life, or a seed would have months instead of its weeks.
+    async fn pass_phase(self: &Arc<Self>, rng: &mut Rng, left: Duration) -> Tally {
         let phase = self.phase();
         let longest = match phase.fault.is_healthy() {
-            true => (14 * DAY).min(100 * phase.lifetime),
+            true => (100 * phase.lifetime).min(left),
             false if rng.u8(..16) == 0 => DAY,
             false => HOUR,
         };
-        let length = between(rng, secs(5), longest);
+        let length = between(rng, secs(5), longest.max(secs(10)));
         let pace = between(rng, Duration::from_millis(10), 6 * HOUR).max(length / 30);
         let mut callers = tokio::task::JoinSet::new();
         for _ in 0..rng.u8(1..=3) {
