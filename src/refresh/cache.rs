@@ -133,3 +133,18 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_that_was_replaced_changes_nothing_more() {
+        let cache = Cache::default();
+        let (old, new) = (cache.next_epoch(), cache.next_epoch());
+        assert!(!cache.update_as(old, |entry| entry.refreshes = 1));
+        assert_eq!(cache.load().refreshes, 0);
+        assert!(cache.update_as(new, |entry| entry.refreshes = 2));
+        assert_eq!(cache.load().refreshes, 2);
+    }
+}

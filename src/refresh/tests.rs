@@ -349,6 +349,18 @@ async fn a_permanent_error_is_never_papered_over_once_credentials_have_expired()
     assert_eq!(bench.key().await, "key-1");
 }
 
+/// Not at the next attempt, nor at the next look at the clock.
+#[tokio::test(start_paused = true)]
+async fn expiry_is_told_at_the_moment_it_comes() {
+    let bench = Bench::new(Mode::Issue(10));
+    bench.ask().await.unwrap();
+    let fetched = bench.elapsed();
+    bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
+    let mut changes = bench.shared.changes.subscribe();
+    changes.wait_for(|status| status.health == Health::Expired).await.unwrap();
+    assert_eq!(bench.elapsed() - fetched, secs(10));
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_waits_briefly_after_expiry_gets_the_denial_that_comes_meanwhile() {
     let bench = Bench::new(Mode::Issue(3600));
@@ -400,6 +412,23 @@ async fn a_cold_start_is_patient_for_twenty_seconds() {
     bench.upstream.set(Mode::Issue(3600));
     sleep(secs(2)).await;
     bench.ask_at_once().unwrap();
+}
+
+/// The last attempt of a cold start hangs until the budget ends it: why those before it failed says more. What failed by
+/// itself, after the whole time of an attempt too, is told as it is.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_the_startup_budget_cuts_short_hides_no_error() {
+    use ErrorKind::{Throttled, Timeout, Unavailable};
+    for (at, then, told) in
+        [(12, Mode::Hang, Throttled), (12, Mode::Fail(Unavailable), Unavailable), (1, Mode::Hang, Timeout)]
+    {
+        let bench = Bench::new(Mode::Fail(Throttled));
+        let mut ask = tokio_test::task::spawn(bench.ask());
+        assert_pending!(ask.poll());
+        sleep(secs(at)).await;
+        bench.upstream.set(then);
+        assert_eq!(ask.await.unwrap_err().kind(), told, "{then:?} after {at} s");
+    }
 }
 
 #[tokio::test(start_paused = true)]
