@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use tokio::sync::watch;
 
 use crate::builder::Builder;
 use crate::error::Error;
 use crate::refresh::cache::Held;
 use crate::refresh::shared::Shared;
+use crate::refresh::sync::watch;
 #[cfg(feature = "sdk-config")]
 use crate::sdk_config::SdkSettings;
 use crate::status::Status;

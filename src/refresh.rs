@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod driver;
 pub(crate) mod schedule;
 pub(crate) mod shared;
+pub(crate) mod sync;
 
 use std::fmt;
 use std::future::Future;
@@ -38,5 +39,10 @@ pub(crate) struct Fetched {
     pub(crate) source: SourceKind,
 }
 
+/// Every order of events that the model checker comes upon. Instead of the tests on tokio's paused clock.
 #[cfg(test)]
+#[cfg(shuttle)]
+mod interleavings;
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;

@@ -1,16 +1,17 @@
 //! What every caller reads: one immutable [`Entry`] behind an `ArcSwap`. Readers never lock; writers go through
 //! [`Cache::update`], one at a time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use aws_credential_types::Credentials;
 #[cfg(feature = "sdk-config")]
 use aws_smithy_runtime_api::client::identity::Identity;
 
 use crate::error::Error;
 use crate::refresh::schedule::State;
+use crate::refresh::sync::{ArcSwap, Mutex, MutexGuard};
 use crate::refresh::{Fetched, schedule};
 use crate::source::SourceKind;
 use crate::status::{Health, Status};

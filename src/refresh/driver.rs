@@ -11,7 +11,6 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument as _, field};
 
 use crate::clock;
@@ -19,6 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::refresh::cache::{Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Failure, Flight, Validity};
 use crate::refresh::shared::Shared;
+use crate::refresh::sync::{Instant, sleep, timeout};
 use crate::refresh::{Fetch, Fetched};
 
 /// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no

@@ -1,19 +1,16 @@
 //! What the providers, their callers and the driver share: how a caller is answered, waits, and wakes the driver.
 
 use std::panic::catch_unwind;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::SharedTimeSource;
-use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock;
 use crate::error::{Error, ErrorKind};
 use crate::refresh::cache::{Cache, Entry, Held};
 use crate::refresh::schedule::{self, Decision, Policy};
+use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Notify, sleep, timeout, watch};
 use crate::refresh::{Fetch, driver};
 use crate::status::{Health, Status};
 
