@@ -93,7 +93,7 @@ impl Driver {
         }
         let last_start = {
             let mut task = self.shared.task();
-            task.flight_began = Some(Instant::now());
+            task.set_flight(self.epoch, Some(Instant::now()));
             task.last_start
         };
         if let Some(last_start) = last_start {
@@ -211,7 +211,7 @@ impl Driver {
             entry.flights_ended = entry.flights_ended.saturating_add(1);
         });
         if landed {
-            self.shared.task().flight_began = None;
+            self.shared.task().set_flight(self.epoch, None);
             self.tell(now);
         }
         landed
@@ -292,7 +292,7 @@ impl Drop for Driver {
             entry.state.orphaned = true;
         });
         if in_charge {
-            self.shared.task().flight_began = None;
+            self.shared.task().dismiss(self.epoch);
         }
         self.shared.changes.send_modify(|_| {});
     }

@@ -8,7 +8,7 @@ use aws_smithy_async::time::SharedTimeSource;
 
 use crate::clock;
 use crate::error::{Error, ErrorKind};
-use crate::refresh::cache::{Cache, Entry, Held};
+use crate::refresh::cache::{Cache, Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Policy};
 use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Notify, sleep, timeout, watch};
 use crate::refresh::{Fetch, driver};
@@ -36,11 +36,35 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 pub(crate) struct Task {
-    driver: Option<AbortHandle>,
+    /// The driver that is in charge, with its number.
+    driver: Option<(Epoch, AbortHandle)>,
     /// Survives the driver, so that a new one keeps the gap to the attempts of the old one.
     pub(crate) last_start: Option<Instant>,
     /// When the driver accepted the flight that is under way, on the clock that no suspension or setting moves.
-    pub(crate) flight_began: Option<Instant>,
+    flight_began: Option<Instant>,
+}
+
+impl Task {
+    /// The driver of `epoch` has accepted a flight, or ended it.
+    pub(crate) fn set_flight(&mut self, epoch: Epoch, began: Option<Instant>) {
+        if self.is_driven_by(epoch) {
+            self.flight_began = began;
+        }
+    }
+
+    /// The driver of `epoch` ends. Its task may take a moment more to do so: who is woken by its goodbye must not find it
+    /// alive, and wait for it.
+    pub(crate) fn dismiss(&mut self, epoch: Epoch) {
+        if self.is_driven_by(epoch) {
+            self.flight_began = None;
+            self.driver = None;
+        }
+    }
+
+    /// One that was replaced has nothing to say of the flight of the next.
+    fn is_driven_by(&self, epoch: Epoch) -> bool {
+        self.driver.as_ref().is_some_and(|(driver, _)| *driver == epoch)
+    }
 }
 
 impl Shared {
@@ -225,13 +249,13 @@ impl Shared {
     /// Wakes the driver; starts one if there is none, if its runtime is gone, or to `replace` one that does not react.
     fn wake_driver(self: &Arc<Self>, replace: bool) -> Result<(), Error> {
         let mut task = self.task();
-        let gone = task.driver.as_ref().is_none_or(AbortHandle::is_finished);
+        let gone = task.driver.as_ref().is_none_or(|(_, driver)| driver.is_finished());
         if gone || replace {
             let runtime = runtime()?;
             let epoch = self.cache.next_epoch();
             task.flight_began = None;
             let driver = runtime.spawn(driver::drive(Arc::clone(self), epoch)).abort_handle();
-            if let Some(old) = task.driver.replace(driver) {
+            if let Some((_, old)) = task.driver.replace((epoch, driver)) {
                 old.abort();
             }
         }
@@ -251,7 +275,7 @@ impl Shared {
     pub(crate) fn close(&self) {
         self.cache.next_epoch();
         let driver = self.task().driver.take();
-        if let Some(driver) = driver {
+        if let Some((_, driver)) = driver {
             driver.abort();
         }
         self.cache.update(|entry| *entry = Entry::default());

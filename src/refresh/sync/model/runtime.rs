@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use shuttle::future::{AbortHandle, JoinHandle};
 
+use super::Point;
+
 shuttle::thread_local! {
     static CURRENT: RefCell<Option<Handle>> = RefCell::new(None);
 }
@@ -39,6 +41,7 @@ impl Handle {
         let runtime = self.clone();
         let task = shuttle::future::spawn(async move {
             CURRENT.with(|current| *current.borrow_mut() = Some(runtime));
+            let _end = End::default();
             task.await
         });
         let ended = {
@@ -50,6 +53,16 @@ impl Handle {
             task.abort();
         }
         task
+    }
+}
+
+/// Between the drop of what a task was about and the moment in which `is_finished` says so, others may run.
+#[derive(Default)]
+struct End(Point);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.pass();
     }
 }
 
