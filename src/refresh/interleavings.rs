@@ -247,13 +247,14 @@ fn a_runtime_that_ends_in_a_fetch_hands_it_over_at_once() {
         drop(first.spawn(provider.ask()));
         sleep(SECOND / 2).await;
         let waiting = [second.spawn(provider.ask()), second.spawn(provider.ask())];
-        sleep(5 * SECOND).await;
+        // Between two looks of those who wait.
+        sleep(5 * SECOND + SECOND / 4).await;
         provider.set_latency(Duration::ZERO);
         drop(first);
         for caller in waiting {
             assert_eq!(caller.await.unwrap().unwrap(), 1);
         }
-        assert_eq!((provider.calls(), now()), (2, 5 * SECOND + SECOND / 2));
+        assert_eq!((provider.calls(), now()), (2, 5 * SECOND + 3 * SECOND / 4));
         assert_eq!(provider.most_at_once(), 1);
     });
 }
@@ -292,6 +293,29 @@ fn callers_who_find_the_driver_gone_at_once_start_one_between_them() {
     });
 }
 
+/// Once as it looks at the clock by itself, and once between two looks.
+#[test]
+fn a_driver_at_rest_is_woken_at_once() {
+    patiently(async || {
+        let (provider, runtime) = (Provider::new(), Runtime::new());
+        assert_eq!(runtime.spawn(provider.ask()).await.unwrap().unwrap(), 0);
+        let mut elapsed = Duration::ZERO;
+        for (n, pause) in [(1, 120 * SECOND), (2, 70 * SECOND)] {
+            sleep(pause).await;
+            elapsed += pause;
+            // Nothing lasts so long: each forces a flight, and both are refused what it brings.
+            let both = [(); 2].map(|()| {
+                let provider = Arc::clone(&provider);
+                runtime.spawn(async move { provider.shared.get_valid_for(2 * HOUR, |_| ()).await })
+            });
+            for caller in both {
+                assert_eq!(caller.await.unwrap().unwrap_err().kind(), ErrorKind::LifetimeTooShort);
+            }
+            assert_eq!((held(&provider.shared), now()), (Some(n), elapsed));
+        }
+    });
+}
+
 #[test]
 fn what_was_refused_is_served_to_nobody_who_asks_later_whatever_lands_meanwhile() {
     patiently(async || {
@@ -315,6 +339,7 @@ fn what_was_refused_is_served_to_nobody_who_asks_later_whatever_lands_meanwhile(
         runtime.spawn(provider.invalidate(0)).await.unwrap();
         let newest = runtime.spawn(provider.ask()).await.unwrap().unwrap();
         assert!(newest >= renewed);
+        assert!(now() <= 2 * A_WHILE + 2 * SECOND, "more than the gaps between three attempts: {:?}", now());
         Clock::rest(A_WHILE).await;
         assert!(provider.calls() <= 3, "{} calls", provider.calls());
         assert_eq!(provider.most_at_once(), 1);
@@ -333,7 +358,8 @@ fn the_last_provider_leaves_nothing_behind_whatever_the_driver_is_about() {
         drop(provider);
         dawdle().await;
         callers.iter().for_each(|caller| caller.abort());
-        Clock::rest(A_WHILE).await;
+        // Sooner than a driver that was not ended would find out.
+        Clock::rest(SECOND).await;
         assert_eq!(held(&shared), None, "a secret that nobody will wipe");
         assert_eq!(Arc::strong_count(&shared), 1, "the driver lives on");
         assert_eq!(Arc::strong_count(&upstream), 2);

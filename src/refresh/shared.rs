@@ -156,7 +156,8 @@ impl Shared {
         if just_fetched || !entry.state.may_be_asked(now) {
             return Err(self.too_short(&entry, ttl));
         }
-        self.cache.update(|entry| entry.state.forced = true);
+        // Unless a flight has landed since: it is the answer, and one more would bring the same.
+        self.cache.update(|current| current.state.forced |= current.flights_ended == entry.flights_ended);
         let landed = self.flight_after(&entry).await?;
         self.lasting(&landed, ttl).map(pick).ok_or_else(|| self.too_short(&landed, ttl))
     }
