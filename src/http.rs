@@ -11,9 +11,10 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::request::Builder;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use url::Url;
@@ -40,9 +41,14 @@ pub(crate) fn request(method: http::Method, url: &Url) -> Builder {
 }
 
 /// The request, with its body.
-pub(crate) fn finish(request: Builder, body: String) -> Result<http::Request<String>, Error> {
+pub(crate) fn finish(request: Builder, body: Zeroizing<String>) -> Result<http::Request<Bytes>, Error> {
     let unusable = |e| Error::caused_by(ErrorKind::InvalidConfiguration, "the http request could not be built", e);
-    request.body(body).map_err(unusable)
+    request.body(wiped(body)).map_err(unusable)
+}
+
+/// For handing a secret to an HTTP crate: whoever there holds it last wipes it.
+pub(crate) fn wiped(secret: Zeroizing<String>) -> Bytes {
+    Bytes::from_owner(secret)
 }
 
 /// A complete answer.
@@ -76,7 +82,7 @@ impl Peer {
     }
 }
 
-type PlainClient = hyper_util::client::legacy::Client<HttpConnector<Resolver>, String>;
+type PlainClient = hyper_util::client::legacy::Client<HttpConnector<Resolver>, Full<Bytes>>;
 
 /// Neither follows redirects, which would carry the token to somebody else. Neither keeps idle connections: the next
 /// request is most of an hour away, and the agent closes them after 30 s.
@@ -101,10 +107,10 @@ impl Client {
     }
 
     /// Sends `request` and reads the whole answer. The caller bounds the time.
-    pub(crate) async fn send(&self, request: http::Request<String>, peer: &Peer) -> Result<Reply, Error> {
+    pub(crate) async fn send(&self, request: http::Request<Bytes>, peer: &Peer) -> Result<Reply, Error> {
         match self {
             Self::Plain(client) => {
-                let answer = client.request(request).await.map_err(|e| {
+                let answer = client.request(request.map(Full::new)).await.map_err(|e| {
                     let connecting = e.is_connect();
                     transport_error(peer, e, connecting)
                 })?;
@@ -132,7 +138,8 @@ where
     let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.map_or("no content type".to_owned(), |value| quote(value, ""));
     let mut stream = answer.into_body();
-    let mut body = Zeroizing::new(Vec::with_capacity(4096));
+    // It never grows: that would leave a copy behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY));
     while let Some(frame) = stream.frame().await {
         let frame = frame.map_err(|e| transport_error(peer, e, false))?;
         // Trailers carry nothing that anybody asked for.
@@ -154,26 +161,33 @@ impl Reply {
         Error::new(ErrorKind::InvalidResponse, message)
     }
 
+    /// The body, whatever it is. It may quote the token.
+    pub(crate) fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(String::from_utf8_lossy(&self.body).into_owned())
+    }
+
     /// The beginning of the body, for messages.
     pub(crate) fn quote(&self, secret: &str) -> String {
-        quote(&String::from_utf8_lossy(&self.body), secret)
+        quote(&self.text(), secret)
     }
 }
 
 /// The beginning of what a server said, without the `secret` that was sent to it and might come back.
 pub(crate) fn quote(said: &str, secret: &str) -> String {
-    let mut text = said.trim().to_owned();
+    let mut text = Zeroizing::new(said.trim().to_owned());
     // Keys in an answer that was not to have any: a success under another status.
-    if ["secretaccesskey", "sessiontoken"].iter().any(|name| text.to_ascii_lowercase().contains(name)) {
+    let lower = Zeroizing::new(text.to_ascii_lowercase());
+    if ["secretaccesskey", "sessiontoken"].iter().any(|name| lower.contains(name)) {
         return "[a body with credentials]".to_owned();
     }
-    for part in secret.split('.').chain([secret]).filter(|part| part.len() >= 8) {
-        text = text.replace(part, "[redacted]");
+    // The whole first: what is replaced is not even copied.
+    for part in [secret].into_iter().chain(secret.split('.')).filter(|part| part.len() >= 8) {
+        text = Zeroizing::new(text.replace(part, "[redacted]"));
     }
     match text.char_indices().nth(MAX_QUOTE) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None if text.is_empty() => "an empty body".to_owned(),
-        None => text,
+        None => text.to_string(),
     }
 }
 

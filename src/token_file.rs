@@ -22,6 +22,8 @@ use crate::error::{Error, ErrorKind};
 
 /// A projected token has about 1.1 KB and STS takes 20,000 characters; anything larger is some other file.
 const MAX_SIZE: u64 = 64 * 1024;
+/// Room for one byte too many and some more: a buffer that grows leaves a copy of the token behind.
+const ROOM: usize = 65 * 1024;
 /// kubelet's volume is in memory. Only a volume that hangs takes longer, and then STS is not to be blamed for it.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// On Windows there is a moment without the file while kubelet swaps it.
@@ -63,7 +65,7 @@ fn read_blocking(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
     File::open(path)?.take(MAX_SIZE.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -144,7 +146,7 @@ impl Token {
     /// For a header, marked sensitive so that no HTTP crate logs it.
     #[cfg(feature = "pod-identity")]
     pub(crate) fn header(&self) -> Result<HeaderValue, Error> {
-        let mut value = HeaderValue::from_str(&self.0)
+        let mut value = HeaderValue::from_maybe_shared(crate::http::wiped(self.0.clone()))
             .map_err(|e| Error::caused_by(ErrorKind::TokenFile, "the token cannot be sent in an http header", e))?;
         value.set_sensitive(true);
         Ok(value)

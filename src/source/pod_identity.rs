@@ -106,7 +106,7 @@ impl PodIdentity {
             // The raw token: the agent refuses a "Bearer " prefix.
             request = request.header(AUTHORIZATION, token.header()?);
         }
-        let reply = client.send(transport::finish(request, String::new())?, &self.peer).await?;
+        let reply = client.send(transport::finish(request, Zeroizing::default())?, &self.peer).await?;
         match reply.status {
             200 => self.read_success(&reply),
             _ => Err(self.read_error(&reply, token.as_ref())),
@@ -132,7 +132,7 @@ impl PodIdentity {
 
     fn read_error(&self, reply: &Reply, token: Option<&Token>) -> Error {
         let json: Option<Answer> = serde_json::from_slice(&reply.body).ok();
-        let text = String::from_utf8_lossy(&reply.body);
+        let text = reply.text();
         let code = json.as_ref().and_then(|answer| answer.code.as_deref()).map(String::as_str);
         let code = code.or_else(|| exception_in(&text)).unwrap_or_default();
         let (kind, remedy) = explain(reply.status, code, &text);

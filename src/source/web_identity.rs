@@ -112,9 +112,9 @@ impl WebIdentity {
         }
     }
 
-    fn form(&self, token: &Token) -> String {
+    fn form(&self, token: &Token) -> Zeroizing<String> {
         let config = &self.config;
-        let mut form = form_urlencoded::Serializer::new(String::with_capacity(4096));
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.longest_form(token)));
         form.append_pair("Action", "AssumeRoleWithWebIdentity")
             .append_pair("Version", "2011-06-15")
             .append_pair("RoleArn", &config.role_arn)
@@ -132,7 +132,16 @@ impl WebIdentity {
         if let Some(provider_id) = &config.provider_id {
             form.append_pair("ProviderId", provider_id);
         }
-        form.finish()
+        Zeroizing::new(form.finish())
+    }
+
+    /// Room enough for the whole form, with every character escaped: a form that grows leaves copies of the token behind.
+    fn longest_form(&self, token: &Token) -> usize {
+        let WebIdentityConfig { role_arn, policy, policy_arns, provider_id, .. } = &self.config;
+        let optional = [policy, provider_id].into_iter().flatten().map(String::len);
+        let values = optional.chain(policy_arns.iter().map(String::len)).chain([role_arn.len(), token.expose().len()]);
+        // 2 KiB for the names, the session name and the numbers.
+        values.fold(2048, |room: usize, length| room.saturating_add(length.saturating_mul(3)))
     }
 
     fn session_name(&self, token: &Token) -> &str {
@@ -307,7 +316,8 @@ struct Failure {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Refusal {
-    code: String,
+    code: Zeroizing<String>,
+    /// May quote the token.
     #[serde(default)]
-    message: String,
+    message: Zeroizing<String>,
 }
