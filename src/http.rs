@@ -282,3 +282,18 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_largest_answer_leaves_no_copies_of_a_buffer_that_grew() {
+        let peer = Peer { name: String::new(), if_unreachable: "", if_failing: "" };
+        for length in [0, 100, MAX_BODY] {
+            let answer = http::Response::new(Full::new(Bytes::from(vec![b'x'; length])));
+            let Ok(reply) = read(answer, &peer).await else { panic!("{length} bytes are refused") };
+            assert_eq!((reply.body.len(), reply.body.capacity()), (length, MAX_BODY));
+        }
+    }
+}

@@ -261,3 +261,18 @@ impl TokenSource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_file_leaves_no_copies_of_a_buffer_that_grew() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for length in [0, 1100, 64 * 1024, 128 * 1024] {
+            fs::write(file.path(), vec![b'x'; length]).unwrap();
+            let read = read_blocking(file.path()).unwrap();
+            assert_eq!((read.len(), read.capacity()), (length.min(64 * 1024 + 1), ROOM));
+        }
+    }
+}

@@ -321,3 +321,32 @@ struct Refusal {
     #[serde(default)]
     message: Zeroizing<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_form_leaves_no_copies_of_a_buffer_that_grew() {
+        let config = |policy: Option<String>, policy_arns| WebIdentityConfig {
+            role_arn: "arn:aws:iam::111122223333:role/role".into(),
+            token_file: PathBuf::new(),
+            endpoint: Url::parse("https://sts.eu-central-1.amazonaws.com").unwrap(),
+            session_name: Some("=".repeat(SESSION_NAME_MAX)),
+            host_name: None,
+            duration: Some(Duration::from_secs(43_200)),
+            provider_id: policy.clone(),
+            policy,
+            policy_arns,
+            tls: TlsSettings::default(),
+        };
+        let longest = config(Some("\u{e9}".repeat(2048)), vec![format!("arn:{}", "/".repeat(2044)); 10]);
+        for config in [config(None, Vec::new()), longest] {
+            let source = WebIdentity::new(config, None, None);
+            let token = Token::parse(Zeroizing::new(vec![b'+'; 20_000]), "a test").unwrap();
+            let form = source.form(&token);
+            assert!(form.len() > 60_000);
+            assert_eq!(form.capacity(), source.longest_form(&token));
+        }
+    }
+}
