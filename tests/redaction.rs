@@ -18,6 +18,8 @@ fn the_sieve_finds_what_it_looks_for() {
             assert_eq!(leaked(&encoded), Some(secret), "{encoded}");
         }
     }
+    assert_eq!(leaked(&format!("{:02x?}", SECRETS[0].as_bytes()).replace(", ", "")), Some(SECRETS[0]));
+    assert_eq!(leaked(&format!("{:?}", format!("x{}x", SECRETS[1]).as_bytes())), Some(SECRETS[1]));
     assert_eq!(leaked("nothing here"), None);
     let secret = "a-whole-secret/of-two-halves";
     let base64 = base64::engine::general_purpose::STANDARD.encode(format!("-{secret}"));
@@ -33,12 +35,12 @@ fn the_sieve_finds_what_it_looks_for() {
 async fn nothing_that_can_be_printed_shows_a_secret() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
-    let mut printed = vec![format!("{pod:?}")];
+    let mut printed = vec![format!("{:?} {:?} {:?}", LocalPod::builder(), Answer::proper(), pod.irsa_token())];
     for env in [pod.irsa_env(), pod.pod_identity_env()] {
         let token = std::fs::read_to_string(pod.irsa_token().path()).unwrap();
         let env = with(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN", &token);
         let builder = builder(env.clone());
-        printed.push(format!("{builder:?}"));
+        printed.push(format!("{builder:?} {builder:#?}"));
         let provider = builder.build().unwrap();
         let credentials = provider.credentials().await.unwrap();
         let issued = pod.ledger().get(credentials.access_key_id()).unwrap();
@@ -46,6 +48,8 @@ async fn nothing_that_can_be_printed_shows_a_secret() {
         printed.push(format!("{:?}", provider.identity_cache()));
         printed.push(format!("{:?}", provider.sdk_config(eks_credentials::BehaviorVersion::latest())));
     }
+    // With what both have issued.
+    printed.push(format!("{pod:?} {pod:#?} {:?} {:?}", pod.ledger(), pod.sts()));
     for text in printed {
         assert_eq!(leaked(&text), None, "{text}");
     }

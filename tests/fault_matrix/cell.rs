@@ -5,6 +5,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_async::test_util::ManualTimeSource;
 use eks_credentials::testing::LocalPod;
@@ -127,7 +128,7 @@ impl Cell {
         if let Some(limit) = row.attempt_timeout {
             builder = builder.attempt_timeout(limit);
         }
-        let mut printed = format!("{builder:?}");
+        let mut printed = format!("{builder:?} {builder:#?}");
         let provider = builder.build().unwrap();
         let mut held = None;
         if state != State::Cold {
@@ -232,7 +233,16 @@ fn assert_fresh(expect: Expect, cell: &Cell) {
 /// Every Display and Debug that a program could come by.
 fn print(cell: &Cell, error: Option<&Error>) -> String {
     let Cell { provider, held, .. } = cell;
-    let mut text = format!("{provider:?} {provider:#?} {:?} {:#?} {held:?}", provider.status(), provider.cached());
+    let status = provider.status();
+    let mut text = format!("{provider:?} {provider:#?} {status:?} {status:#?} {:?}", provider.subscribe());
+    text += &format!("{:?} {:#?} {held:?} {:?}", provider.cached(), provider.cached(), provider.provide_credentials());
+    text += &status.source.map(|source| source.to_string()).unwrap_or_default();
+    #[cfg(feature = "sdk-config")]
+    {
+        let config = provider.sdk_config(eks_credentials::BehaviorVersion::latest());
+        text += &format!("{:?} {config:?}", provider.identity_cache());
+        text += &format!("{:#?}", config.build());
+    }
     if let Some(error) = error {
         let sdk = CredentialsError::from(error.clone());
         text += &format!("{} {error:?} {error:#?} {sdk} {sdk:?} {sdk:#?}", support::whole(error));

@@ -3,9 +3,10 @@
 
 pub(crate) mod ca;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use eks_credentials::{Builder, EksCredentialsProvider, Error};
@@ -44,31 +45,37 @@ impl Write for Sieve {
     }
 }
 
-/// Which secret a text shows, in plain or in base64 (at any of its three alignments).
+/// Which secret a text shows, in plain, in base64 (at any of its three alignments), in hex, or as a list of bytes.
 pub(crate) fn leaked(text: &str) -> Option<&'static str> {
-    let shows = |secret: &str| text.contains(secret) || base64(secret).iter().any(|encoded| text.contains(encoded));
-    let halves = KEPT.lock().unwrap();
-    let half = halves.iter().any(|half| text.contains(half)).then_some("half of one that a test keeps");
-    SECRETS.into_iter().find(|secret| shows(secret)).or(half)
+    let forbidden = FORBIDDEN.lock().unwrap();
+    forbidden.iter().find(|(form, _)| text.contains(form)).map(|(_, secret)| *secret)
 }
 
-/// Halves of whole secrets, and their base64.
-static KEPT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Every form of what may not be shown, and what it is one of.
+static FORBIDDEN: LazyLock<Mutex<Vec<(String, &str)>>> = LazyLock::new(|| {
+    let beginnings = SECRETS.into_iter().flat_map(|secret| forms(secret).into_iter().map(move |form| (form, secret)));
+    Mutex::new(beginnings.collect())
+});
 
 /// From now on neither half of this secret may be shown either.
 pub(crate) fn keep_secret(secret: &str) {
     let (front, back) = secret.split_at(secret.len() / 2);
-    for half in [front, back] {
-        KEPT.lock().unwrap().extend(base64(half).into_iter().chain([half.to_owned()]));
-    }
+    let halves = [front, back].into_iter().flat_map(forms);
+    FORBIDDEN.lock().unwrap().extend(halves.map(|form| (form, "half of one that a test keeps")));
+}
+
+fn forms(secret: &str) -> BTreeSet<String> {
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    let bytes = |byte: fn(&u8) -> String, between| secret.as_bytes().iter().map(byte).collect::<Vec<_>>().join(between);
+    let plain = [secret.to_owned(), bytes(|byte| format!("{byte:02x}"), ""), bytes(u8::to_string, ", ")];
+    plain.into_iter().chain(base64(&STANDARD_NO_PAD, secret)).chain(base64(&URL_SAFE_NO_PAD, secret)).collect()
 }
 
 /// What `secret` is in the base64 of a text that holds it: in one of three forms, by where it begins.
-fn base64(secret: &str) -> [String; 3] {
-    use base64::Engine as _;
+fn base64(engine: &impl base64::Engine, secret: &str) -> [String; 3] {
     [0, 1, 2].map(|skip| {
         let padded = [&vec![0; skip], secret.as_bytes()].concat();
-        let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(padded);
+        let encoded = engine.encode(padded);
         // The first and last characters depend on what stands around the secret.
         encoded[(skip * 8).div_ceil(6)..encoded.len() - 1].to_owned()
     })
