@@ -98,9 +98,10 @@ impl Error {
     }
 }
 
-/// Messages quote what servers said: control characters must not break a log line.
+/// Messages quote what servers said: nothing of it must break a log line, Unicode's own separators neither.
 fn one_line(message: String) -> String {
-    if message.chars().any(char::is_control) { message.replace(char::is_control, " ") } else { message }
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if message.contains(breaks) { message.replace(breaks, " ") } else { message }
 }
 
 impl fmt::Display for Error {
@@ -151,5 +152,6 @@ mod tests {
     #[test]
     fn a_message_is_one_line_whatever_the_server_said() {
         assert_eq!(Error::new(ErrorKind::Denied, "a\r\nb\u{1b}[31m").to_string(), "a  b [31m");
+        assert_eq!(Error::new(ErrorKind::Denied, "a\u{2028}b\u{2029}c\u{85}d").to_string(), "a b c d");
     }
 }
