@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 #[cfg(feature = "pod-identity")]
 use http::header::HeaderValue;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -24,6 +24,8 @@ use crate::error::{Error, ErrorKind};
 const MAX_SIZE: u64 = 64 * 1024;
 /// Room for one byte too many and some more: a buffer that grows leaves a copy of the token behind.
 const ROOM: usize = 65 * 1024;
+/// How much of a claim an error message shows. Those of a real token have some 100 characters at most.
+const MAX_SHOWN: usize = 300;
 /// kubelet's volume is in memory. Only a volume that hangs takes longer, and then STS is not to be blamed for it.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// On Windows there is a moment without the file while kubelet swaps it.
@@ -167,7 +169,7 @@ impl fmt::Debug for Token {
 }
 
 /// The claims that explain a denial. Unverified.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 pub(crate) struct Claims {
     #[serde(default)]
     iss: Option<String>,
@@ -182,22 +184,43 @@ pub(crate) struct Claims {
     kubernetes: Kubernetes,
 }
 
-/// Kubernetes writes a list; the JWT standard allows a single string too.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    Many(Vec<String>),
-    One(String),
+/// Kubernetes writes a list; the JWT standard allows a single string too. As it is shown: joined, and no more than that of
+/// a list that fills the file.
+#[derive(Debug, Default)]
+struct Audience(String);
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AudienceVisitor)
+    }
 }
 
-impl Default for Audience {
-    fn default() -> Self {
-        Self::Many(Vec::new())
+struct AudienceVisitor;
+
+impl<'de> Visitor<'de> for AudienceVisitor {
+    type Value = Audience;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a list of strings")
+    }
+
+    fn visit_str<E>(self, one: &str) -> Result<Audience, E> {
+        Ok(Audience(one.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Audience, A::Error> {
+        let mut joined = list.next_element::<String>()?.unwrap_or_default();
+        while let Some(next) = list.next_element::<String>()? {
+            if joined.len() < MAX_SHOWN {
+                joined = joined + "," + &next;
+            }
+        }
+        Ok(Audience(joined))
     }
 }
 
 #[cfg(feature = "irsa")]
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 struct Kubernetes {
     #[serde(default)]
     namespace: Option<String>,
@@ -206,7 +229,7 @@ struct Kubernetes {
 }
 
 #[cfg(feature = "irsa")]
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 struct Pod {
     #[serde(default)]
     name: Option<String>,
@@ -225,11 +248,10 @@ impl Claims {
 /// `iss=… sub=… aud=… exp=…`, to lay beside a trust policy.
 impl fmt::Display for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none = |claim: &Option<String>| claim.clone().unwrap_or_else(|| "none".to_owned());
-        let aud = match &self.aud {
-            Audience::Many(list) => list.join(","),
-            Audience::One(one) => one.clone(),
-        };
+        // Cut, because a token file may hold anything.
+        let cut = |claim: &str| claim.chars().take(MAX_SHOWN).collect::<String>();
+        let or_none = |claim: &Option<String>| cut(claim.as_deref().unwrap_or("none"));
+        let aud = cut(&self.aud.0);
         let exp = self.exp.and_then(|exp| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(exp)));
         let exp = exp.map_or_else(|| "none".to_owned(), clock::rfc3339);
         write!(f, "iss={} sub={} aud={aud} exp={exp}", or_none(&self.iss), or_none(&self.sub))
