@@ -35,6 +35,14 @@ const MAX_QUOTE: usize = 300;
 
 const AGENT_NAME: HeaderValue = HeaderValue::from_static(concat!("eks-credentials/", env!("CARGO_PKG_VERSION")));
 
+/// Whether `url` can be asked: a host name may have characters that http has no place for, and a path be too long for it.
+pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
+    match http::Uri::try_from(url.as_str()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("is not a URL that can be asked by http"),
+    }
+}
+
 /// A request with nothing in it yet but our name.
 pub(crate) fn request(method: http::Method, url: &Url) -> Builder {
     http::Request::builder().method(method).uri(url.as_str()).header(USER_AGENT, AGENT_NAME)

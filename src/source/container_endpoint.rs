@@ -10,6 +10,7 @@ use url::{Host, Url};
 
 use crate::env;
 use crate::error::Error;
+use crate::http as transport;
 
 /// The ECS agent: where relative URIs point.
 const ECS_AGENT_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
@@ -47,6 +48,7 @@ impl ContainerEndpoint {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Error::invalid(format!("{name} must not contain a user name or password")));
         }
+        transport::check_url(&url).map_err(|why| wrong(why.to_owned()))?;
         let literal = match url.host() {
             None => return Err(wrong("names no host".into())),
             Some(Host::Domain(_)) => None,
@@ -128,6 +130,7 @@ mod tests {
             "ftp://127.0.0.1/x",
             "/v1/credentials",
             "http://",
+            "https://a\"b.example/x",
         ] {
             let message = ContainerEndpoint::full(url).expect_err(url).to_string();
             assert!(message.starts_with("AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{message}");

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::env::{self, Env};
 use crate::error::Error;
+use crate::http as transport;
 use crate::region;
 
 /// One AWS partition: which regions it has and under which domains.
@@ -78,6 +79,7 @@ fn parse_override(name: &str, value: &str) -> Result<Url, Error> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::invalid(format!("{name} must not contain a user name or password")));
     }
+    transport::check_url(&url).map_err(wrong)?;
     Ok(url)
 }
 
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused_with_its_value() {
-        for url in ["localhost:4566", "ftp://x", "sts"] {
+        for url in ["localhost:4566", "ftp://x", "sts", "https://sts`.example"] {
             let message = resolved(&[(env::ENDPOINT_URL_STS, url)]).unwrap_err();
             assert!(message.contains(url) && message.starts_with("AWS_ENDPOINT_URL_STS"), "{message}");
         }
