@@ -210,7 +210,7 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
         None => env.get(env::ROLE_SESSION_NAME)?,
     };
     if let Some(name) = session_name {
-        web_identity::check_session_name(name)?;
+        web_identity::check_session_name(env::ROLE_SESSION_NAME, name)?;
     }
     Ok(Found::Present(SourceConfig::WebIdentity(Box::new(WebIdentityConfig {
         role_arn: role_arn.to_owned(),

@@ -145,10 +145,13 @@ impl WebIdentity {
     }
 
     fn session_name(&self, token: &Token) -> &str {
-        self.session_name.get_or_init(|| {
-            let pod = || token.claims().and_then(|claims| claims.pod());
-            let configured = self.config.session_name.clone();
-            clean_session_name(&configured.or_else(pod).or_else(|| self.config.host_name.clone()).unwrap_or_default())
+        self.session_name.get_or_init(|| match &self.config.session_name {
+            // Checked when it was configured, and looked for as it is.
+            Some(name) => name.clone(),
+            None => {
+                let pod = token.claims().and_then(|claims| claims.pod());
+                clean_session_name(&pod.or_else(|| self.config.host_name.clone()).unwrap_or_default())
+            }
         })
     }
 
@@ -206,18 +209,18 @@ fn complaint(error: &quick_xml::DeError) -> String {
     }
 }
 
-/// A configured name is not cleaned, because somebody will look for it.
-pub(crate) fn check_session_name(name: &str) -> Result<(), Error> {
+/// A configured name is not cleaned, because somebody will look for it. `setting` is where it was configured.
+pub(crate) fn check_session_name(setting: &str, name: &str) -> Result<(), Error> {
     if (2..=SESSION_NAME_MAX).contains(&name.len()) && name.chars().all(is_session_name_char) {
         return Ok(());
     }
-    Err(Error::invalid(format!("the role session name \"{name}\" is not 2–64 characters of [A-Za-z0-9_+=,.@-]")))
+    Err(Error::invalid(format!("{setting}=\"{name}\" is not 2–64 characters of [A-Za-z0-9_+=,.@-]")))
 }
 
 /// The limits of the STS API, for settings that do not come from the environment.
 pub(crate) fn check_parameters(settings: &IrsaSettings) -> Result<(), Error> {
     let IrsaSettings { duration, policy, policy_arns, session_name, sts_endpoint, .. } = settings;
-    session_name.as_deref().map_or(Ok(()), check_session_name)?;
+    session_name.as_deref().map_or(Ok(()), |name| check_session_name("the builder's session_name", name))?;
     if let Some(url) = sts_endpoint {
         sts_endpoint::configured(url)?;
     }
