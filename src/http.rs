@@ -27,7 +27,7 @@ use resolver::{BadName, Resolver, Vet};
 /// SYN (retransmitted after 1 s), and is short enough to try again within an attempt's budget.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Real answers have 1–3 KB.
-const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// When what answers does not speak the protocol.
 const IF_NOT_ITSELF: &str = "check what answers at that address: a proxy or another server may be in its place";
 /// How much of an unexpected answer an error message quotes.
@@ -134,7 +134,8 @@ impl Client {
     }
 }
 
-async fn read<B>(answer: http::Response<B>, peer: &Peer) -> Result<Reply, Error>
+/// The whole answer, if it is one that may be looked at.
+pub(crate) async fn read<B>(answer: http::Response<B>, peer: &Peer) -> Result<Reply, Error>
 where
     B: BodyExt<Data: AsRef<[u8]>, Error: StdError + Send + Sync + 'static> + Unpin,
 {
@@ -144,7 +145,7 @@ where
         return Err(Error::new(ErrorKind::InvalidResponse, format!("{} {what}: {IF_NOT_ITSELF}", peer.name)));
     }
     let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.map_or("no content type".to_owned(), |value| quote(value, ""));
+    let content_type = content_type.unwrap_or("no content type").to_owned();
     let mut stream = answer.into_body();
     // It never grows: that would leave a copy behind.
     let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY));
@@ -162,10 +163,11 @@ where
 }
 
 impl Reply {
-    /// A success in which `what` is wrong.
-    pub(crate) fn invalid(&self, peer: &Peer, what: &str) -> Error {
+    /// A success in which `what` is wrong. The `secret` that was sent may come back in any place.
+    pub(crate) fn invalid(&self, peer: &Peer, what: &str, secret: &str) -> Error {
         let what = if self.body.trim_ascii().is_empty() { "an empty body" } else { what };
-        let message = format!("{} answered 200 ({}) with {what}: {IF_NOT_ITSELF}", peer.name, self.content_type);
+        let content_type = quote(&self.content_type, secret);
+        let message = format!("{} answered 200 ({content_type}) with {what}: {IF_NOT_ITSELF}", peer.name);
         Error::new(ErrorKind::InvalidResponse, message)
     }
 

@@ -83,6 +83,7 @@ async fn no_error_shows_what_a_hostile_or_broken_server_sent() {
     ];
     let answers = bodies.into_iter().map(|body| Answer::http(200, body));
     let answers = answers.chain(refusals.into_iter().map(|body| Answer::http(400, body)));
+    let answers = answers.chain([Answer::http_as(200, format!("text/{token}"), "hello")]);
     let under_another_status = r#"{"AccessKeyId":"A","SecretAccessKey":"local-secret-1","Token":"local-session-1"}"#;
     let answers = answers.chain([Answer::http_as(201, "application/json", under_another_status)]);
     for answer in answers.chain([Answer::truncated(), Answer::expired(), Answer::reset()]) {

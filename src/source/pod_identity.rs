@@ -107,14 +107,19 @@ impl PodIdentity {
             request = request.header(AUTHORIZATION, token.header()?);
         }
         let reply = client.send(transport::finish(request, Zeroizing::default())?, &self.peer).await?;
+        self.read(&reply, token.as_ref())
+    }
+
+    /// What a complete answer means.
+    pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Credentials, Error> {
         match reply.status {
-            200 => self.read_success(&reply),
-            _ => Err(self.read_error(&reply, token.as_ref())),
+            200 => self.read_success(reply, token),
+            _ => Err(self.read_error(reply, token)),
         }
     }
 
-    fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
-        let wrong = |what: &str| reply.invalid(&self.peer, what);
+    fn read_success(&self, reply: &Reply, token: Option<&Token>) -> Result<Credentials, Error> {
+        let wrong = |what: &str| reply.invalid(&self.peer, what, token.map(Token::expose).unwrap_or_default());
         let answer: Answer =
             serde_json::from_slice(&reply.body).map_err(|_| wrong("something that is not its JSON"))?;
         let field = |name: &str, value: &Option<Zeroizing<String>>| {

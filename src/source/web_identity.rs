@@ -106,13 +106,18 @@ impl WebIdentity {
         let request = transport::request(http::Method::POST, &self.config.endpoint)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         let reply = client.send(transport::finish(request, self.form(&token))?, &self.peer).await?;
+        self.read(&reply, &token)
+    }
+
+    /// What a complete answer means.
+    pub(crate) fn read(&self, reply: &Reply, token: &Token) -> Result<Credentials, Error> {
         match reply.status {
-            200 => self.read_success(&reply),
-            _ => Err(self.read_error(&reply, &token)),
+            200 => self.read_success(reply, token),
+            _ => Err(self.read_error(reply, token)),
         }
     }
 
-    fn form(&self, token: &Token) -> Zeroizing<String> {
+    pub(crate) fn form(&self, token: &Token) -> Zeroizing<String> {
         let config = &self.config;
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.longest_form(token)));
         form.append_pair("Action", "AssumeRoleWithWebIdentity")
@@ -155,8 +160,8 @@ impl WebIdentity {
         })
     }
 
-    fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
-        let wrong = |what: &str| reply.invalid(&self.peer, what);
+    fn read_success(&self, reply: &Reply, token: &Token) -> Result<Credentials, Error> {
+        let wrong = |what: &str| reply.invalid(&self.peer, what, token.expose());
         let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("bytes that are not UTF-8"))?;
         let answer: Success = quick_xml::de::from_str(text).map_err(|e| wrong(&complaint(&e)))?;
         let Answer { credentials: keys, assumed_role_user } = answer.result;
@@ -271,7 +276,7 @@ fn remedy(code: &str) -> &'static str {
 }
 
 /// Cut and cleaned to `[\w+=,.@-]{2,64}`. The end is kept: it is the random part of a pod's name.
-fn clean_session_name(name: &str) -> String {
+pub(crate) fn clean_session_name(name: &str) -> String {
     let clean: Vec<char> = name.chars().map(|c| if is_session_name_char(c) { c } else { '-' }).collect();
     let kept = clean.get(clean.len().saturating_sub(SESSION_NAME_MAX)..).unwrap_or_default();
     let name: String = kept.iter().collect::<String>().trim_start_matches('-').to_owned();
