@@ -123,6 +123,11 @@ mod detect;
 pub mod docs;
 mod env;
 mod error;
+#[cfg(all(fuzzing, feature = "irsa", feature = "pod-identity"))]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(all(test, not(fuzzing), feature = "irsa", feature = "pod-identity"))]
+mod fuzzing;
 mod http;
 #[cfg(feature = "sdk-config")]
 mod identity_cache;

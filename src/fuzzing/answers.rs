@@ -1,0 +1,259 @@
+//! Whatever a source answers: credentials that are whole, or an error that explains and gives nothing away.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll, Waker};
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_body_util::Full;
+use zeroize::Zeroizing;
+
+use super::{SMALL, assert_explains, fill};
+use crate::clock;
+use crate::error::{Error, ErrorKind};
+use crate::http::{self as transport, Peer, Reply};
+use crate::source::container_endpoint::ContainerEndpoint;
+use crate::source::pod_identity::{PodIdentity, PodIdentityConfig};
+use crate::source::web_identity::{WebIdentity, WebIdentityConfig};
+use crate::tls::TlsSettings;
+use crate::token_file::Token;
+
+/// What stands for a key in an answer; no message of ours has anything like it.
+const SECRET: &str = "fake-secret-1";
+const SESSION: &str = "fake-session-1";
+const SIGNATURE: &str = "fake-signature-of-nobody";
+
+/// Status, content type and token, a line each, and then the body: what was sent, and what came back.
+struct Exchange {
+    status: u16,
+    content_type: Vec<u8>,
+    /// None if the line is empty: an agent other than EKS's may be asked without.
+    token: Option<Token>,
+    body: Vec<u8>,
+}
+
+impl Exchange {
+    fn of(input: &[u8]) -> Self {
+        let jwt = jwt();
+        let values = [("{token}", jwt), ("{secret}", SECRET), ("{session}", SESSION), ("{signature}", SIGNATURE)];
+        let mut lines = input.splitn(4, |&b| b == b'\n');
+        let mut line = || lines.next().unwrap_or_default();
+        let status = std::str::from_utf8(line()).ok().and_then(|text| text.parse().ok());
+        let content_type = fill(line(), &[("{token}", jwt), ("{signature}", SIGNATURE)]);
+        let token = match fill(line(), &values) {
+            empty if empty.is_empty() => None,
+            text => Token::parse(Zeroizing::new(text), "the input").ok(),
+        };
+        let body = fill(line(), &values);
+        Self { status: status.filter(|s| (100..=999).contains(s)).unwrap_or(200), content_type, token, body }
+    }
+
+    /// The answer as it comes from the wire.
+    fn reply(&self, peer: &Peer) -> Result<Reply, Error> {
+        let mut answer = http::Response::builder().status(self.status);
+        if let Ok(value) = http::HeaderValue::from_bytes(&self.content_type) {
+            answer = answer.header(http::header::CONTENT_TYPE, value);
+        }
+        let answer = answer.body(Full::new(self.body.as_slice())).unwrap();
+        match pin!(transport::read(answer, peer)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(reply) => reply,
+            Poll::Pending => panic!("a body that is there was waited for"),
+        }
+    }
+}
+
+fn jwt() -> &'static str {
+    static JWT: OnceLock<String> = OnceLock::new();
+    JWT.get_or_init(|| {
+        let payload = r#"{"iss":"https://oidc.example/id/1","sub":"system:serviceaccount:default:app","aud":["sts.amazonaws.com"],"exp":1795496376}"#;
+        let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        format!("{}.{}.{SIGNATURE}", part(r#"{"alg":"RS256"}"#), part(payload))
+    })
+}
+
+/// With a session name that somebody chose, or without.
+pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
+    let config = WebIdentityConfig {
+        role_arn: "arn:aws:iam::111122223333:role/app".to_owned(),
+        token_file: "/token".into(),
+        endpoint: "https://sts.eu-central-1.amazonaws.com/".parse().unwrap(),
+        session_name,
+        host_name: None,
+        duration: None,
+        policy: None,
+        policy_arns: Vec::new(),
+        provider_id: None,
+        tls: TlsSettings::default(),
+    };
+    WebIdentity::new(config, None, None)
+}
+
+/// STS's XML, and whatever else comes from where STS should be.
+pub fn sts(input: &[u8]) {
+    static STS: OnceLock<WebIdentity> = OnceLock::new();
+    let sts = STS.get_or_init(|| web_identity(None));
+    let mut exchange = Exchange::of(input);
+    let token =
+        exchange.token.get_or_insert_with(|| Token::parse(jwt().as_bytes().to_vec().into(), "").unwrap()).clone();
+    let read = |exchange: &Exchange| exchange.reply(sts.peer()).and_then(|reply| sts.read(&reply, &token));
+    let outcome = read(&exchange);
+    assert_outcome(&exchange, &outcome);
+    match outcome {
+        Ok(credentials) => {
+            let body = String::from_utf8_lossy(&exchange.body);
+            for name in ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"] {
+                assert!(body.contains(name), "credentials without {name}");
+            }
+            assert!(credentials.expiry().is_some(), "STS's credentials always expire");
+            let again = read(&Exchange { status: 200, body: xml_of(&credentials).into_bytes(), ..exchange });
+            assert_same(&credentials, &again);
+        }
+        // Whatever it says, a server that fails or throttles is not a denial.
+        Err(error) if exchange.status == 429 || exchange.status >= 500 => {
+            assert!(error.is_transient(), "{:?}: {error}", error.kind());
+        }
+        Err(_) => {}
+    }
+}
+
+/// The agent's JSON and text, and those of any other container credentials server.
+pub fn agent(input: &[u8]) {
+    static AGENT: OnceLock<PodIdentity> = OnceLock::new();
+    let agent = AGENT.get_or_init(|| {
+        let endpoint = ContainerEndpoint::full("http://169.254.170.23/v1/credentials").unwrap();
+        PodIdentity::new(PodIdentityConfig { endpoint, token: None, tls: TlsSettings::default() }, None)
+    });
+    let exchange = Exchange::of(input);
+    let token = exchange.token.clone();
+    let read = |exchange: &Exchange| exchange.reply(agent.peer()).and_then(|reply| agent.read(&reply, token.as_ref()));
+    let outcome = read(&exchange);
+    assert_outcome(&exchange, &outcome);
+    let Ok(credentials) = outcome else { return };
+    assert_said_by(&exchange.body, &credentials);
+    let again = read(&Exchange { status: 200, body: json_of(&credentials).into_bytes(), ..exchange });
+    assert_same(&credentials, &again);
+}
+
+/// What holds for both.
+fn assert_outcome(exchange: &Exchange, outcome: &Result<Credentials, Error>) {
+    let token = exchange.token.as_ref().map(Token::expose).unwrap_or_default();
+    let body = String::from_utf8_lossy(&exchange.body);
+    assert_redacts(&body, token);
+    let error = match outcome {
+        Err(error) => error,
+        Ok(credentials) => {
+            assert_eq!(exchange.status, 200, "nothing but 200 carries credentials");
+            assert!(exchange.body.len() <= transport::MAX_BODY);
+            let keys = [credentials.access_key_id(), credentials.secret_access_key()];
+            let keys = keys.into_iter().chain(credentials.session_token());
+            assert_eq!(keys.filter(|key| !key.trim().is_empty()).count(), 3, "a key is missing");
+            return;
+        }
+    };
+    // A content type, a code and a message, 300 characters each, and three claims.
+    assert_explains(error, 2100);
+    assert_ne!(error.kind(), ErrorKind::NotConfigured);
+    let text = format!("{error:?}");
+    for part in token.split('.').filter(|part| part.len() >= 8 && part.contains("fake-")) {
+        assert!(!text.contains(part), "a part of the token is shown: {text}");
+    }
+    let elsewhere = |key: &str| String::from_utf8_lossy(&exchange.content_type).contains(key) || token.contains(key);
+    for key in [SECRET, SESSION].into_iter().filter(|key| is_key_of(&body, key) && !elsewhere(key)) {
+        assert!(!text.contains(key), "a key of the body is shown: {text}");
+    }
+}
+
+/// Whether `value` stands in `body` as the value of a key, in XML or JSON, whole or cut off; and maybe as that of a date,
+/// but nowhere else, where nobody could know it for a key.
+fn is_key_of(body: &str, value: &str) -> bool {
+    let name_of = |at: usize| {
+        let before = body[..at].trim_end();
+        let json = || Some(before.strip_suffix('"')?.trim_end().strip_suffix(':')?.trim_end().strip_suffix('"')?);
+        let name = before.strip_suffix('>').or_else(json).unwrap_or_default();
+        name.rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_ascii_lowercase()
+    };
+    let names: Vec<_> = body.match_indices(value).map(|(at, _)| name_of(at)).collect();
+    let is_key = |name: &String| ["secretaccesskey", "sessiontoken"].contains(&name.as_str());
+    let is_date = |name: &String| ["expiration", "expiresat"].contains(&name.as_str());
+    names.iter().any(is_key) && names.iter().all(|name| is_key(name) || is_date(name))
+}
+
+/// No part of a token that is long enough to matter is left in what is shown, and no more than 300 characters are.
+fn assert_redacts(said: &str, token: &str) {
+    let shown = transport::quote(said, token);
+    assert!(shown.chars().count() <= 301 && !shown.is_empty(), "{shown}");
+    // What our own words hold is no part of a token.
+    let ours = ["[redacted]", "[a body with credentials]", "an empty body", "…"];
+    let is_ours = |part: &str| part.contains(['[', ']']) || ours.iter().any(|words| words.contains(part));
+    for part in token.split('.').filter(|part| part.len() >= 8 && !is_ours(part)) {
+        assert!(!shown.contains(part), "{part} is left in {shown}");
+    }
+}
+
+/// Looked up in the document as a generic parser sees it.
+fn assert_said_by(body: &[u8], credentials: &Credentials) {
+    if body.len() > SMALL {
+        return;
+    }
+    // A generic parser is stricter: it also decodes what nobody asked for.
+    let Ok(document) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body) else { return };
+    let says = |names: &[&str], value: &str| {
+        let mut fields = document.iter().filter(|(name, _)| names.iter().any(|n| n.eq_ignore_ascii_case(name)));
+        fields.any(|(_, said)| said.as_str() == Some(value))
+    };
+    assert!(says(&["AccessKeyId"], credentials.access_key_id()));
+    assert!(says(&["SecretAccessKey"], credentials.secret_access_key()));
+    assert!(says(&["Token", "SessionToken"], credentials.session_token().unwrap()));
+}
+
+fn assert_same(credentials: &Credentials, again: &Result<Credentials, Error>) {
+    let parts = |c: &Credentials| {
+        let keys = [c.access_key_id(), c.secret_access_key(), c.session_token().unwrap_or_default()];
+        (keys.map(str::to_owned), c.account_id().map(|id| id.as_str().to_owned()), c.expiry().map(whole_seconds))
+    };
+    let again = again.as_ref().unwrap_or_else(|error| panic!("read once, and not again: {error}"));
+    assert!(parts(credentials) == parts(again), "{:?} is read again as {:?}", parts(credentials), parts(again));
+}
+
+fn whole_seconds(time: SystemTime) -> String {
+    clock::rfc3339(time)
+}
+
+fn json_of(credentials: &Credentials) -> String {
+    let mut document = serde_json::json!({
+        "AccessKeyId": credentials.access_key_id(),
+        "SecretAccessKey": credentials.secret_access_key(),
+        "Token": credentials.session_token(),
+        "AccountId": credentials.account_id().map(|id| id.as_str()),
+    });
+    if let Some(expiry) = credentials.expiry() {
+        document["Expiration"] = whole_seconds(expiry).into();
+    }
+    document.to_string()
+}
+
+fn xml_of(credentials: &Credentials) -> String {
+    let text = |value: &str| {
+        // XML has no way to refer to the other control characters, which its reader lets through.
+        let special = |c: char| c.is_ascii_punctuation() || c.is_ascii_whitespace();
+        value
+            .chars()
+            .map(|c| if special(c) { format!("&#{};", u32::from(c)) } else { c.to_string() })
+            .collect::<String>()
+    };
+    format!(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><AssumedRoleUser><Arn>arn:aws:sts::{}:x\
+         </Arn></AssumedRoleUser><Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
+         <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
+         </AssumeRoleWithWebIdentityResponse>",
+        text(credentials.account_id().map(|id| id.as_str()).unwrap_or_default()),
+        text(credentials.access_key_id()),
+        text(credentials.secret_access_key()),
+        text(credentials.session_token().unwrap_or_default()),
+        whole_seconds(credentials.expiry().unwrap()),
+    )
+}

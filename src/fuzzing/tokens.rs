@@ -1,0 +1,106 @@
+//! Whatever is in a token file: a token that can be sent as it is, or an error without any of it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use url::form_urlencoded;
+use zeroize::Zeroizing;
+
+use super::{SMALL, answers, assert_explains};
+use crate::error::{Error, ErrorKind};
+use crate::source::web_identity::{check_session_name, clean_session_name};
+use crate::token_file::{self, Token};
+
+/// The input as a token file, as the payload of a JWT, and as a session name.
+pub fn claims(input: &[u8]) {
+    let parsed = Token::parse(Zeroizing::new(input.to_vec()), "the input");
+    match &parsed {
+        Ok(token) => assert_sendable(token),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::TokenFile);
+            assert_explains(error, 0);
+            assert!(error.to_string().len() < 120, "none of the token is shown: {error}");
+        }
+    }
+    // The same rule from the other side: printable ASCII, not blank, at most 64 KiB.
+    let text = std::str::from_utf8(input).map(str::trim).unwrap_or_default();
+    let is_token = !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b)) && input.len() <= 65_536;
+    assert_eq!(parsed.as_ref().ok().map(Token::expose), is_token.then_some(text));
+
+    let jwt = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(input));
+    if let Ok(jwt) = Token::parse(Zeroizing::new(jwt.into_bytes()), "a JWT") {
+        assert_sendable(&jwt);
+        assert_claims(input, &jwt);
+    }
+    assert_session_name(&String::from_utf8_lossy(input));
+}
+
+/// What is sent is the token, the whole token and nothing but the token; and only there is it shown.
+fn assert_sendable(token: &Token) {
+    let header = token.header().unwrap();
+    assert_eq!(header.as_bytes(), token.expose().as_bytes());
+    assert!(header.is_sensitive());
+    assert_eq!(format!("{token:?}"), "Token(** redacted **)");
+    let form = answers::web_identity(None).form(token);
+    assert_eq!(field(&form, "WebIdentityToken"), token.expose());
+    let name = field(&form, "RoleSessionName");
+    assert_session_name_is_legal(&name);
+    assert_eq!(check_session_name("x", &name).map_err(|e| e.to_string()), Ok(()));
+    assert_explains(&Error::new(ErrorKind::Denied, format!("denied: {}", token_file::describe(token))), 900);
+}
+
+/// What is said of the claims is what a generic parser finds in them.
+fn assert_claims(payload: &[u8], token: &Token) {
+    let said = token_file::describe(token);
+    if payload.len() > SMALL {
+        return;
+    }
+    let Ok(Value::Object(claims)) = serde_json::from_slice(payload) else { return };
+    if token.claims().is_some() {
+        for name in ["iss", "sub"] {
+            let shown = claims.get(name).map_or(Some("none"), Value::as_str);
+            let shown: String = shown.unwrap_or("none").chars().take(300).collect();
+            assert!(said.contains(&format!("{name}={shown} ")), "{name} is {shown} and not in {said}");
+        }
+    }
+    // Of the right types, and no name twice: then it must be readable.
+    let text = |name: &str| claims.get(name).is_none_or(Value::is_string);
+    let list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+    let aud = claims.get("aud").is_none_or(|aud| aud.is_string() || list(aud));
+    let exp = claims.get("exp").is_none_or(Value::is_u64);
+    if text("iss") && text("sub") && aud && exp && !claims.contains_key("kubernetes.io") {
+        let once = URL_SAFE_NO_PAD.encode(Value::Object(claims).to_string());
+        let once = Token::parse(format!("e30.{once}.x").into_bytes().into(), "a JWT");
+        // JSON written anew may be longer than what was read.
+        assert!(once.is_err() || once.is_ok_and(|token| token.claims().is_some()), "claims that cannot be read");
+    }
+}
+
+/// STS takes the name, whatever it is made of; one that somebody chose is sent as it is.
+fn assert_session_name(name: &str) {
+    let clean = clean_session_name(name);
+    assert_session_name_is_legal(&clean);
+    assert_eq!(clean_session_name(&clean), clean);
+    let chosen = check_session_name("the setting", name);
+    if let Err(error) = &chosen {
+        assert_explains(error, name.chars().count());
+        return;
+    }
+    let token = Token::parse(b"e30.e30.x".to_vec().into(), "a JWT").unwrap();
+    let form = answers::web_identity(Some(name.to_owned())).form(&token);
+    assert_eq!(field(&form, "RoleSessionName"), name);
+}
+
+/// `[\w+=,.@-]{2,64}`, `\w` being that of ASCII.
+fn assert_session_name_is_legal(name: &str) {
+    let legal =
+        |b: u8| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-');
+    assert!((2..=64).contains(&name.len()) && name.bytes().all(legal), "{name}");
+}
+
+fn field(form: &str, name: &str) -> String {
+    let mut fields = form_urlencoded::parse(form.as_bytes()).filter(|(n, _)| n == name);
+    let (_, value) = fields.next().unwrap_or_else(|| panic!("{name} is not sent"));
+    assert!(fields.next().is_none(), "{name} is sent twice");
+    value.into_owned()
+}
