@@ -109,8 +109,11 @@ pub fn sts(input: &[u8]) {
                 assert!(body.contains(name), "credentials without {name}");
             }
             assert!(credentials.expiry().is_some(), "STS's credentials always expire");
-            let again = read(&Exchange { status: 200, body: xml_of(&credentials).into_bytes(), ..exchange });
-            assert_same(&credentials, &again);
+            let body = xml_of(&credentials).into_bytes();
+            // References are longer than what they stand for.
+            if body.len() <= transport::MAX_BODY {
+                assert_same(&credentials, &read(&Exchange { status: 200, body, ..exchange }));
+            }
         }
         // Whatever it says, a server that fails or throttles is not a denial.
         Err(error) if exchange.status == 429 || exchange.status >= 500 => {
