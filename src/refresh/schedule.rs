@@ -21,7 +21,7 @@ const MANDATORY_WINDOW: Duration = Duration::from_mins(1);
 /// With something to fall back on a caller waits this long at most: longer than a healthy source takes, short enough to
 /// be a hiccup and not an outage. In the mandatory window only if the driver is late; after expiry while an attempt to
 /// end an outage is under way.
-pub(crate) const BRIEF_WAIT: Duration = SECOND;
+const BRIEF_WAIT: Duration = SECOND;
 /// How late the driver may be in the mandatory window before a caller waits for it. A driver that runs is milliseconds
 /// late; one that is later was suspended or lost its runtime.
 const DRIVER_LATE: Duration = SECOND;
@@ -108,7 +108,7 @@ pub(crate) enum Decision {
     Serve,
     /// The same, and the driver should be woken: it ought to have refreshed by now.
     ServeAndNudge,
-    /// Wake the driver, wait for [`BRIEF_WAIT`] at most, then take what there is.
+    /// Wake the driver, wait for a [`brief_wait`] at most, then take what there is.
     WaitBriefly,
     /// Wait for the flight that is under way, or for a new one.
     Wait,
@@ -143,6 +143,14 @@ pub(crate) fn decide(policy: &Policy, state: &State, now: SystemTime) -> Decisio
     } else {
         Decision::Wait
     }
+}
+
+/// How long a caller waits with something to fall back on. While that is usable no longer than half of what is left of
+/// it, in whole milliseconds as timers have them, or there might be nothing any more to fall back on.
+pub(crate) fn brief_wait(state: &State, now: SystemTime) -> Duration {
+    let expiry = state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry > now);
+    let Some(left) = expiry.map(|expiry| half(since(expiry, now))) else { return BRIEF_WAIT };
+    BRIEF_WAIT.min(Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
 }
 
 /// When the driver should fetch without being asked. `None`: never.

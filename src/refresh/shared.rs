@@ -203,7 +203,7 @@ impl Shared {
     /// Whatever comes of it, there is something to fall back on. Outside a runtime there is no clock to wait with.
     async fn wait_briefly(self: &Arc<Self>, seen: &Entry) {
         match runtime() {
-            Ok(_) => drop(timeout(schedule::BRIEF_WAIT, self.flight_after(seen)).await),
+            Ok(_) => drop(timeout(schedule::brief_wait(&seen.state, self.now()), self.flight_after(seen)).await),
             Err(_) => self.nudge_if_possible(),
         }
     }

@@ -453,6 +453,20 @@ async fn after_a_suspension_into_the_last_minute_a_caller_waits_a_second_at_most
     assert_eq!(bench.ask_at_once().unwrap().access_key_id(), "key-0");
 }
 
+/// Of the last moments half at most: an attempt that fails or hangs must not cost what was at hand.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_until_what_was_at_hand_has_expired() {
+    for mode in [Mode::Hang, Mode::Fail(ErrorKind::Unavailable), Mode::Fail(ErrorKind::Denied)] {
+        let bench = Bench::with(Mode::Issue(3600), Policy { serve_expired: false, ..POLICY });
+        bench.ask().await.unwrap();
+        bench.upstream.set(mode);
+        bench.wall.forward(HOUR - Duration::from_millis(300));
+        let asked = Instant::now();
+        assert_eq!(bench.key().await, "key-0", "{mode:?}");
+        assert_eq!(asked.elapsed(), Duration::from_millis(150));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_callers_the_driver_finds_a_jumped_clock_by_itself() {
     let bench = Bench::new(Mode::Issue(3600));
