@@ -239,6 +239,29 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn a_refused_token_is_sent_again_at_once_if_it_has_changed_and_only_then() {
+        use ErrorKind::{Denied, TokenRejected};
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path();
+        for (kind, rotated, expected) in [
+            (TokenRejected, "second.payload.signature", 2),
+            (TokenRejected, "first.payload.signature", 1),
+            (Denied, "second.payload.signature", 1),
+        ] {
+            std::fs::write(path, "first.payload.signature").unwrap();
+            let sent = std::cell::RefCell::new(Vec::new());
+            let refuse_and_rotate = |token: Token| {
+                sent.borrow_mut().push(token);
+                std::fs::write(path, rotated).unwrap();
+                async { Err(Error::new(kind, "no")) }
+            };
+            let error = with_token(&TokenSource::File(path.to_owned()), refuse_and_rotate).await.unwrap_err();
+            assert_eq!((error.kind(), sent.borrow().len()), (kind, expected), "{rotated}");
+            assert_eq!(sent.borrow().last().unwrap().expose() == rotated, kind == TokenRejected);
+        }
+    }
+
+    #[tokio::test]
     async fn a_token_that_cannot_be_read_again_leaves_the_reason_why_it_was_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");

@@ -9,7 +9,7 @@ use crate::source::SourceKind;
 ///
 /// From [`status()`](crate::EksCredentialsProvider::status) at any time, or as a stream from
 /// [`subscribe()`](crate::EksCredentialsProvider::subscribe), which changes when an attempt has ended and when
-/// credentials expire. All times are wall-clock times.
+/// credentials expire (if an attempt is under way at that moment, when it has ended). All times are wall-clock times.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {

@@ -71,6 +71,7 @@ fn half_configured_pods_are_told_what_is_missing_and_why() {
         (vec![ROLE, REGION], vec![ROLE.0, ROLE.1, "AWS_WEB_IDENTITY_TOKEN_FILE is not", webhook]),
         (vec![TOKEN, REGION], vec![TOKEN.0, TOKEN.1, "AWS_ROLE_ARN is not", webhook]),
         (vec![FULL], vec![FULL.0, FULL.1, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not", webhook]),
+        (vec![(FULL.0, "http://[fd00:ec2::23]/v1/credentials")], vec!["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not"]),
         (vec![AGENT_TOKEN], vec![AGENT_TOKEN.0, AGENT_TOKEN.1, "AWS_CONTAINER_CREDENTIALS_FULL_URI is not", webhook]),
         // The first of the order decides, even if the second would do.
         (vec![TOKEN, REGION, FULL, AGENT_TOKEN], vec!["AWS_ROLE_ARN is not"]),
@@ -100,11 +101,20 @@ fn half_configured_pods_are_told_what_is_missing_and_why() {
 fn settings_out_of_range_are_errors_at_build() {
     use std::time::Duration;
     let builder = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION]);
+    let arns = |n| (0..n).fold(builder(), |builder, n| builder.policy_arn(format!("arn:aws:iam::aws:policy/{n}")));
+    // The limits themselves are in range.
+    builder().policy("x".repeat(2048)).duration(Duration::from_secs(43_200)).session_name("xy").build().unwrap();
+    arns(10).build().unwrap();
     for (result, named) in [
         (builder().duration(Duration::from_secs(60)).build(), "15 minutes"),
         (builder().duration(Duration::from_millis(900_500)).build(), "whole seconds"),
         (builder().policy("x".repeat(2049)).build(), "2049 characters"),
         (builder().policy_arn("ReadOnlyAccess").build(), "ReadOnlyAccess"),
+        (arns(11).build(), "11 policy ARNs"),
+        (builder().role_arn("arn:aws:iam::111122223333:role/").build(), "is not a role ARN"),
+        (builder().role_arn("arn:aws:iam::111122223333:role/team/").build(), "is not a role ARN"),
+        (builder().sts_endpoint("https://me@sts.example.com").build(), "must not contain a user name"),
+        (builder().sts_endpoint("https://:hunter2@sts.example.com").build(), "must not contain a user name"),
         (builder().session_name("x").build(), "2–64"),
         (builder().sts_endpoint("localhost:4566").build(), "localhost:4566"),
         (builder().region("Frankfurt").build(), "Frankfurt"),

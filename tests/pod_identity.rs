@@ -56,6 +56,7 @@ async fn keys_in_any_case_and_under_either_name() {
         pod.agent().then(Answer::http(200, document));
         let got = provider(pod.pod_identity_env()).credentials().await.unwrap_or_else(|e| panic!("{}", whole(&e)));
         assert_eq!((got.access_key_id(), got.session_token()), ("A", Some("T")));
+        assert!(format!("{got:?}").contains("EksPodIdentity"), "{got:?}");
         assert_eq!(got.expiry().is_some(), document.to_lowercase().contains("2099"));
     }
 }

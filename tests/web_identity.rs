@@ -132,6 +132,8 @@ async fn tokens_of_either_algorithm_get_the_credentials_that_were_issued() {
         assert_eq!(got.secret_access_key(), issued.secret_access_key);
         assert_eq!(got.session_token(), Some(issued.session_token.as_str()));
         assert_eq!(provider.status().source, Some(SourceKind::WebIdentity));
+        // What the SDK shows in its logs.
+        assert!(format!("{got:?}").contains("EksWebIdentity"), "{got:?}");
     }
 }
 

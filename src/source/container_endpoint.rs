@@ -128,6 +128,8 @@ mod tests {
             "http://[fd00:ec2::24]/x",
             "http://[::ffff:8.8.8.8]/x",
             "http://2130706434.example@8.8.8.8/x",
+            "http://me@127.0.0.1/x",
+            "http://:hunter2@127.0.0.1/x",
             "ftp://127.0.0.1/x",
             "/v1/credentials",
             "http://",
@@ -147,6 +149,29 @@ mod tests {
         // With the host in front of it, none of these can name another one.
         for path in ["//evil.example/x", "/@evil.example/x", "/\\evil.example"] {
             assert_eq!(ContainerEndpoint::relative(path).unwrap().url().host_str(), Some("169.254.170.2"), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_eks_agent_and_https_are_recognised() {
+        for (url, is_eks_agent, is_tls) in [
+            ("http://169.254.170.23/v1/credentials", true, false),
+            ("http://[fd00:ec2::23]/v1/credentials", true, false),
+            ("http://[::1]/v1/credentials", false, false),
+            ("http://localhost/v1/credentials", false, false),
+            ("https://169.254.170.2/v1/credentials", false, true),
+        ] {
+            let endpoint = ContainerEndpoint::full(url).unwrap();
+            assert_eq!((endpoint.is_eks_agent(), endpoint.is_tls()), (is_eks_agent, is_tls), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_a_name_resolves_to_is_judged_as_if_it_stood_in_the_uri() {
+        for (ip, allowed) in
+            [("127.0.0.1", true), ("::1", true), ("fd00:ec2::23", true), ("8.8.8.8", false), ("fd00:ec2::24", false)]
+        {
+            assert_eq!(vet(ip.parse().unwrap()).is_ok(), allowed, "{ip}");
         }
     }
 
