@@ -69,7 +69,10 @@ impl Exchange {
 fn jwt() -> &'static str {
     static JWT: OnceLock<String> = OnceLock::new();
     JWT.get_or_init(|| {
-        let payload = r#"{"iss":"https://oidc.example/id/1","sub":"system:serviceaccount:default:app","aud":["sts.amazonaws.com"],"exp":1795496376}"#;
+        let payload = concat!(
+            r#"{"iss":"https://oidc.example/id/1","sub":"system:serviceaccount:default:app","#,
+            r#""aud":["sts.amazonaws.com"],"exp":1795496376}"#
+        );
         let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
         format!("{}.{}.{SIGNATURE}", part(r#"{"alg":"RS256"}"#), part(payload))
     })
@@ -175,7 +178,7 @@ fn assert_outcome(exchange: &Exchange, outcome: &Result<Credentials, Error>) {
 fn is_key_of(body: &str, value: &str) -> bool {
     let name_of = |at: usize| {
         let before = body[..at].trim_end();
-        let json = || Some(before.strip_suffix('"')?.trim_end().strip_suffix(':')?.trim_end().strip_suffix('"')?);
+        let json = || before.strip_suffix('"')?.trim_end().strip_suffix(':')?.trim_end().strip_suffix('"');
         let name = before.strip_suffix('>').or_else(json).unwrap_or_default();
         name.rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_ascii_lowercase()
     };

@@ -4,7 +4,9 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-const TARGETS: [(&str, fn(&[u8])); 6] = [
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 6] = [
     ("sts", super::sts),
     ("agent", super::agent),
     ("claims", super::claims),
