@@ -206,11 +206,12 @@ impl Keys<'_> {
             .session_token(self.session_token)
             .provider_name(source.provider_name());
         if let Some(expiration) = self.expiration {
-            // Anything may come in place of a date, even a key: only what a date is made of is shown, and cut.
-            let in_dates = |c: char| c.is_ascii_digit() || " :+-.,/TZ".contains(c);
-            let shown = || match expiration.chars().all(in_dates) {
-                true => expiration.chars().take(40).collect(),
-                false => "[not shown]".to_owned(),
+            // Anything may come in place of a date, even a key. A date in any form has nine letters at most ("Tue", "Nov",
+            // "GMT"), and a key some thirty.
+            let letters = expiration.chars().filter(|c| c.is_alphabetic()).count();
+            let shown = || match letters {
+                ..=9 => expiration.chars().take(40).collect(),
+                _ => "[not shown]".to_owned(),
             };
             let expiry = clock::parse_rfc3339(expiration)
                 .ok_or_else(|| wrong(&format!("the Expiration \"{}\", which is no RFC 3339 date", shown())))?;
