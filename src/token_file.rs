@@ -104,20 +104,21 @@ fn is_loop(error: &io::Error) -> bool {
     cfg!(target_os = "linux") && error.raw_os_error() == Some(40)
 }
 
-#[cfg(unix)]
+/// Who may not read the file, and who may.
 fn ownership(path: &Path) -> String {
-    use std::os::unix::fs::MetadataExt as _;
-    // The owner of /proc/self is the effective user; asking the kernel itself would take `unsafe` or a crate.
-    let me = fs::metadata("/proc/self").map_or("unknown".to_owned(), |m| m.uid().to_string());
-    match fs::metadata(path) {
-        Ok(m) => format!("uid {me}; the file has mode {:04o}, owner {}:{}", m.mode() & 0o7777, m.uid(), m.gid()),
-        Err(_) => format!("uid {me}; a folder on the way may not be entered"),
-    }
-}
-
-#[cfg(not(unix))]
-fn ownership(_: &Path) -> String {
-    "access denied".to_owned()
+    #[cfg(not(unix))]
+    let text = format!("{} denies it access", path.display());
+    #[cfg(unix)]
+    let text = {
+        use std::os::unix::fs::MetadataExt as _;
+        // The owner of /proc/self is the effective user; asking the kernel itself would take `unsafe` or a crate.
+        let me = fs::metadata("/proc/self").map_or("unknown".to_owned(), |m| m.uid().to_string());
+        match fs::metadata(path) {
+            Ok(m) => format!("uid {me}; the file has mode {:04o}, owner {}:{}", m.mode() & 0o7777, m.uid(), m.gid()),
+            Err(_) => format!("uid {me}; a folder on the way may not be entered"),
+        }
+    };
+    text
 }
 
 impl Token {

@@ -41,7 +41,7 @@
 //! | A driver that was replaced or closed writes nothing more, and the last provider leaves no secret in the cache | `a_driver_that_was_replaced_publishes_nothing_more`, `the_last_provider_leaves_nothing_behind_whatever_the_driver_is_about`, `the_cache_takes_nothing_from_a_driver_that_was_replaced_or_closed_in_any_order`, `no_change_of_the_cache_is_lost_or_seen_by_halves_in_any_order` |
 //! | What a service refused is served to nobody who asks later | `what_was_refused_is_served_to_nobody_who_asks_later_whatever_lands_meanwhile` |
 //! | No memory is read wrongly or lost while everything happens at once | `readers_callers_runtimes_and_providers_come_and_go_all_at_once` |
-//! | A provider that is gone has left no secret of its own in the memory of the process | `irsa_over_plain_http_leaves_each_answer_once`, `irsa_over_https_leaves_each_answer_three_times`, `pod_identity_leaves_the_head_of_each_request_and_each_answer_once`, `a_token_in_the_environment_stays_there_and_nowhere_else` |
+//! | Of what the crate holds of tokens and keys nothing is left in memory when the last provider is dropped; what dependencies leave is bounded | `irsa_over_plain_http_leaves_each_answer_once`, `irsa_over_https_leaves_each_answer_three_times`, `pod_identity_leaves_the_head_of_each_request_and_each_answer_once`, `a_token_in_the_environment_stays_there_and_nowhere_else`, `the_largest_answer_leaves_no_copies_of_a_buffer_that_grew`, `the_largest_file_leaves_no_copies_of_a_buffer_that_grew`, `the_longest_form_leaves_no_copies_of_a_buffer_that_grew` |
 //!
 //! What each covers. A model checker (shuttle) runs the real cache, callers and driver on models of mutex, `Notify`,
 //! `watch`, runtime and clock: 20,000 random and 20,000 PCT schedules of each scenario, and all orders of the cache alone.
@@ -52,10 +52,13 @@
 //! helgrind take the futexes of the standard library for races, and ThreadSanitizer needs a standard library that was
 //! built for it; undefined behaviour as Miri finds it, which needs a nightly toolchain; TLS under memcheck.
 //!
-//! What dependencies leave behind is counted by the tests above, and pinned: hyper's buffers hold each answer once (over
-//! https, with those of rustls, three times) and, for the agent, the head of each request, where the token is. They are
-//! freed and not wiped, and stay until the allocator uses the memory again. Who must not have that takes an allocator that
-//! wipes what is freed.
+//! What dependencies leave in memory, as the tests above measure and pin it: hyper and rustls free their buffers without
+//! wiping them, and what was in them stays until the allocator uses that memory again. Each answer, with secret key and
+//! session token, is left once over plain http and three times over https; the service account token once a request to
+//! the agent, in the head of the request, and not at all in a request to STS. A token that is given in
+//! `AWS_CONTAINER_AUTHORIZATION_TOKEN` also stays in the environment of the process, which nothing wipes: use the token
+//! file. Who must leave nothing takes a global allocator that wipes what is freed. Not looked at: the kernel's socket
+//! buffers, swap, core dumps.
 //!
 //! # The network
 //!
