@@ -289,6 +289,26 @@ impl TokenSource {
 mod tests {
     use super::*;
 
+    /// Also what root, who may read everything, does not come by. The numbers are Linux's `ELOOP` and `EIO`.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn each_error_of_the_file_system_says_what_to_do_and_whether_it_may_pass() {
+        use ErrorKind::{TokenFile, Unavailable};
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (error, kind, said) in [
+            (io::ErrorKind::NotFound.into(), TokenFile, "check that the pod mounts"),
+            (io::ErrorKind::PermissionDenied.into(), TokenFile, "set fsGroup"),
+            (io::ErrorKind::InvalidInput.into(), TokenFile, "is not a regular file"),
+            (io::ErrorKind::NotADirectory.into(), TokenFile, "leads through a file"),
+            (io::Error::from_raw_os_error(40), TokenFile, "leads to itself"),
+            (io::Error::from_raw_os_error(5), Unavailable, "could not be read just now"),
+        ] {
+            let explained = explain(file.path(), error);
+            assert_eq!(explained.kind(), kind, "{explained}");
+            assert!(explained.to_string().contains(said), "{explained}");
+        }
+    }
+
     #[test]
     fn the_largest_file_leaves_no_copies_of_a_buffer_that_grew() {
         let file = tempfile::NamedTempFile::new().unwrap();
