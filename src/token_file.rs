@@ -298,6 +298,7 @@ mod tests {
         for (error, kind, said) in [
             (io::ErrorKind::NotFound.into(), TokenFile, "check that the pod mounts"),
             (io::ErrorKind::PermissionDenied.into(), TokenFile, "set fsGroup"),
+            (io::ErrorKind::PermissionDenied.into(), TokenFile, "the file has mode 0600, owner "),
             (io::ErrorKind::InvalidInput.into(), TokenFile, "is not a regular file"),
             (io::ErrorKind::NotADirectory.into(), TokenFile, "leads through a file"),
             (io::Error::from_raw_os_error(40), TokenFile, "leads to itself"),
