@@ -289,6 +289,17 @@ impl TokenSource {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_token_is_one_line_of_ascii_and_64_kib_at_most() {
+        let parse = |bytes: &[u8]| Token::parse(Zeroizing::new(bytes.to_vec()), "a test");
+        assert!(parse(&[b'x'; 64 * 1024]).is_ok());
+        for refused in
+            [&[b'x'; 64 * 1024 + 1][..], "h\u{e9}ader".as_bytes(), b"header\x01payload", b"header\npayload", b" \n"]
+        {
+            assert_eq!(parse(refused).unwrap_err().kind(), ErrorKind::TokenFile);
+        }
+    }
+
     /// Also what root, who may read everything, does not come by. The numbers are Linux's `ELOOP` and `EIO`.
     #[cfg(target_os = "linux")]
     #[test]
