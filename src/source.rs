@@ -239,6 +239,29 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_date_that_cannot_be_read_is_shown_and_what_may_be_a_key_in_its_place_is_not() {
+        for (expiration, said) in [
+            ("Tue, 24 Nov 2026 10:00:00 GMT", "the Expiration \"Tue, 24 Nov 2026 10:00:00 GMT\", which is no"),
+            (
+                "0123456789 0123456789 0123456789 0123456789",
+                "the Expiration \"0123456789 0123456789 0123456789 0123456\",",
+            ),
+            ("tenletters", "the Expiration \"[not shown]\", which is no"),
+        ] {
+            let keys = Keys {
+                access_key_id: "id",
+                secret_access_key: "secret",
+                session_token: "token",
+                expiration: Some(expiration),
+                account_id: None,
+            };
+            let wrong = |what: &str| Error::new(ErrorKind::InvalidResponse, what);
+            let error = keys.into_credentials(SourceKind::PodIdentity, wrong).unwrap_err();
+            assert!(error.to_string().starts_with(said), "{error}");
+        }
+    }
+
     #[tokio::test]
     async fn a_refused_token_is_sent_again_at_once_if_it_has_changed_and_only_then() {
         use ErrorKind::{Denied, TokenRejected};

@@ -300,6 +300,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn claims_are_shown_whole_but_for_what_no_token_has() {
+        let shown = |payload: &str| {
+            let jwt = format!("header.{}.signature", URL_SAFE_NO_PAD.encode(payload));
+            describe(&Token::parse(Zeroizing::new(jwt.into_bytes()), "a test").unwrap())
+        };
+        let long = "x".repeat(MAX_SHOWN);
+        for (payload, expected) in [
+            (r#"{"aud":"one"}"#.to_owned(), "iss=none sub=none aud=one exp=none".to_owned()),
+            (
+                r#"{"aud":["one","two","three"],"exp":0}"#.to_owned(),
+                "iss=none sub=none aud=one,two,three exp=1970-01-01T00:00:00Z".to_owned(),
+            ),
+            (r#"{"aud":[],"iss":"i","sub":"s"}"#.to_owned(), "iss=i sub=s aud= exp=none".to_owned()),
+            (
+                format!(r#"{{"aud":["{long}","two"],"iss":"{long}y"}}"#),
+                format!("iss={long} sub=none aud={long} exp=none"),
+            ),
+        ] {
+            assert_eq!(shown(&payload), format!("the token has {expected}"));
+        }
+        assert_eq!(shown(r#"{"aud":7}"#), "the token is not a JWT");
+    }
+
     /// Also what root, who may read everything, does not come by. The numbers are Linux's `ELOOP` and `EIO`.
     #[cfg(target_os = "linux")]
     #[test]
