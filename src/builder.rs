@@ -36,7 +36,7 @@ pub struct Builder {
     env: Option<Env>,
     policy: Policy,
     attempt_timeout: Option<Duration>,
-    time_source: SharedTimeSource,
+    time_source: Option<SharedTimeSource>,
     #[cfg(feature = "irsa")]
     http_client: Option<reqwest::Client>,
 }
@@ -48,7 +48,7 @@ impl Default for Builder {
             env: None,
             policy: Policy { advisory_window: None, startup_timeout: STARTUP_TIMEOUT, serve_expired: true },
             attempt_timeout: None,
-            time_source: SharedTimeSource::default(),
+            time_source: None,
             #[cfg(feature = "irsa")]
             http_client: None,
         }
@@ -84,6 +84,8 @@ impl Builder {
     /// From how long before expiry credentials are refreshed; the moment itself is random in the first half of this
     /// window. Default: by lifetime, the table of the AWS SDKs' refresh rules (≤ 10 min: half of it; ≤ 20 min: 5 min;
     /// < 90 min: 15 min; otherwise 60 min). Never more than half of the lifetime that credentials arrive with.
+    /// By default the first refresh, and the first after an outage, may come as soon as a quarter of the life is over, to
+    /// spread a fleet; with a window set here none comes before it.
     pub fn advisory_window(mut self, window: Duration) -> Self {
         self.policy.advisory_window = Some(window);
         self
@@ -123,7 +125,7 @@ impl Builder {
 
     /// The wall clock. Default: the system's.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
-        self.time_source = SharedTimeSource::new(time_source);
+        self.time_source = Some(SharedTimeSource::new(time_source));
         self
     }
 

@@ -11,8 +11,7 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     DateTime::from_secs(time.secs()).fmt(Format::DateTime).unwrap_or_else(|_| format!("{}s", time.secs()))
 }
 
-/// The system's clock, for the stand-ins of `testing`. The provider has its time source instead.
-#[cfg(feature = "testing")]
+/// The system's clock: a provider's, unless it was given a time source, and that of the stand-ins of `testing`.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the system's clock itself")]
 pub(crate) fn system_now() -> SystemTime {
     SystemTime::now()

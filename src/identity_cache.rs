@@ -60,9 +60,11 @@ impl EksIdentityCache {
 
     /// The prebuilt identity, if it may be used at once and, for a partition of somebody else's making, if it is the
     /// one that its resolver has answered with.
-    fn hit(&self, generation: Option<u64>) -> Option<Identity> {
-        let same = |held: &Held| generation.is_none_or(|generation| generation == held.generation);
-        self.provider.shared().hit(|held| same(held).then(|| held.identity.clone())).flatten()
+    fn hit(&self, generation: Option<u64>) -> Option<IdentityFuture<'static>> {
+        let entry = self.provider.shared().servable()?;
+        let held =
+            entry.held.as_ref().filter(|held| generation.is_none_or(|generation| generation == held.generation))?;
+        Some(IdentityFuture::ready(Ok(held.identity.clone())))
     }
 
     fn known(&self, partition: IdentityCachePartition) -> Option<u64> {
@@ -106,16 +108,15 @@ impl ResolveCachedIdentity for EksIdentityCache {
     ) -> IdentityFuture<'a> {
         let partition = resolver.cache_partition();
         if self.own == Some(partition) {
-            return match self.hit(None) {
-                Some(identity) => IdentityFuture::ready(Ok(identity)),
-                None => IdentityFuture::new(async {
+            return self.hit(None).unwrap_or_else(|| {
+                IdentityFuture::new(async {
                     self.provider.shared().get(|held| held.identity.clone()).await.map_err(BoxError::from)
-                }),
-            };
+                })
+            });
         }
         let known = self.known(partition);
         if let Some(identity) = known.and_then(|generation| self.hit(Some(generation))) {
-            return IdentityFuture::ready(Ok(identity));
+            return identity;
         }
         IdentityFuture::new(async move {
             let identity = match known {

@@ -70,7 +70,9 @@
 //!
 //! The first ask starts the background task and waits for the first credentials; transient failures are retried for
 //! [20 s](Builder::startup_timeout). From then on the task refreshes at a random moment in the first half of the
-//! [advisory window](Builder::advisory_window). While it does, and while it fails, callers get the credentials at hand.
+//! [advisory window](Builder::advisory_window); the first time, and the first time after an outage, at a random moment
+//! between a quarter of the credentials' life and there, so that a fleet that fetched together does not come back
+//! together (`examples/fleet` shows it). While it does, and while it fails, callers get the credentials at hand.
 //! In the last minute of validity a caller waits for a second at most, and only if the task is late (a process that was
 //! suspended). A failed refresh is retried after a random share of the remaining validity, 1 s to 10 min. After expiry
 //! callers wait for an attempt (a second at most if expired credentials may be [served](Builder::serve_expired)) or get

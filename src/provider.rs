@@ -141,10 +141,10 @@ impl ProvideCredentials for EksCredentialsProvider {
     where
         Self: 'a,
     {
-        match self.shared().hit(pick_credentials) {
-            Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
-            None => future::ProvideCredentials::new(async { Ok(self.credentials().await?) }),
+        if let Some(held) = self.shared().servable().as_ref().and_then(|entry| entry.held.as_ref()) {
+            return future::ProvideCredentials::ready(Ok(held.credentials.clone()));
         }
+        future::ProvideCredentials::new(async { Ok(self.credentials().await?) })
     }
 
     fn fallback_on_interrupt(&self) -> Option<Credentials> {

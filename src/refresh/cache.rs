@@ -21,6 +21,8 @@ use crate::status::{Health, Status};
 pub(crate) struct Entry {
     pub(crate) state: State,
     pub(crate) held: Option<Held>,
+    /// What [`schedule::serves_until`] says of the state.
+    serves_until: Option<SystemTime>,
     /// Why the last attempt failed, if nothing succeeded since.
     pub(crate) error: Option<Error>,
     /// A service has refused what is held, before its expiry.
@@ -102,6 +104,7 @@ impl Cache {
     fn publish(&self, change: impl FnOnce(&mut Entry)) {
         let mut entry = Entry::clone(&self.current.load());
         change(&mut entry);
+        entry.serves_until = schedule::serves_until(&entry.state);
         self.current.store(Arc::new(entry));
     }
 
@@ -112,6 +115,11 @@ impl Cache {
 }
 
 impl Entry {
+    /// Whether a request at `now` is served without a further thought.
+    pub(crate) fn serves(&self, now: SystemTime) -> bool {
+        self.serves_until.is_some_and(|until| now < until)
+    }
+
     pub(crate) fn status(&self, now: SystemTime, configured: Option<SourceKind>) -> Status {
         let Self { state, held, error, .. } = self;
         let health = match (held.is_some(), state.is_usable(now), error.is_some()) {

@@ -178,8 +178,9 @@ impl Driver {
 
     fn succeed(&self, fetched: Fetched) -> bool {
         let now = self.shared.now();
-        let validity = Validity::new(&self.shared.policy, now, fetched.credentials.expiry(), fastrand::f64());
         let before = self.shared.cache.load_full();
+        let expiry = fetched.credentials.expiry();
+        let validity = Validity::new(&self.shared.policy, &before.state, now, expiry, fastrand::f64());
         self.announce(&before, &fetched);
         self.land(now, |entry| {
             entry.state.validity = Some(validity);

@@ -162,7 +162,7 @@ impl Provider {
         let policy = Policy { advisory_window: None, startup_timeout, serve_expired: true };
         let upstream = Arc::new(Upstream::default());
         let source: Arc<dyn Fetch> = upstream.clone();
-        let shared = Arc::new(Shared::new(Ok(source), policy, SharedTimeSource::new(Wall)));
+        let shared = Arc::new(Shared::new(Ok(source), policy, Some(SharedTimeSource::new(Wall))));
         Arc::new(Self { shared, upstream })
     }
 

@@ -10,7 +10,9 @@
 //! ```
 //!
 //! The windows are those of the AWS SDKs' 2026 refresh rules. `refresh_at` is uniform in the first half of the advisory
-//! window, so that a fleet that started together does not come back together.
+//! window. That alone would let a fleet that started together come back together for many hours (`examples/fleet`), so
+//! after a cold start and after an outage, when everybody fetches at about the same time, it is uniform over the most of
+//! the credentials' life.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +20,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The AWS SDKs' mandatory window. A shorter one for short-lived credentials: half of their advisory window.
 const MANDATORY_WINDOW: Duration = Duration::from_mins(1);
+/// From which share of their life credentials are refreshed that a whole fleet has fetched together. To be spread over
+/// more than half of the interval between two refreshes keeps the peak below twice the mean from then on.
+const SPREAD_FROM: f64 = 0.25;
 /// With something to fall back on a caller waits this long at most: longer than a healthy source takes, short enough to
 /// be a hiccup and not an outage. In the mandatory window only if the driver is late; after expiry while an attempt to
 /// end an outage is under way.
@@ -145,6 +150,14 @@ pub(crate) fn decide(policy: &Policy, state: &State, now: SystemTime) -> Decisio
     }
 }
 
+/// The moment before which [`decide`] says [`Decision::Serve`], whatever the time: so that a request need not weigh all the
+/// rest. `None`: ask it.
+pub(crate) fn serves_until(state: &State) -> Option<SystemTime> {
+    let Validity { expiry, refresh_at, .. } = state.validity?;
+    let undisturbed = state.failure.is_none() && !state.orphaned && !state.forced;
+    [expiry, refresh_at].into_iter().flatten().min().filter(|_| undisturbed)
+}
+
 /// How long a caller waits with something to fall back on. While that is usable no longer than half of what is left of
 /// it, in whole milliseconds as timers have them, or there might be nothing any more to fall back on.
 pub(crate) fn brief_wait(state: &State, now: SystemTime) -> Duration {
@@ -212,6 +225,12 @@ impl State {
         }
     }
 
+    /// Whether a fetch that succeeds now does so when the rest of a fleet does: at a deployment, at the end of an outage.
+    /// Who has chosen a window of their own is not refreshed before it.
+    fn is_one_of_many(&self, policy: &Policy) -> bool {
+        policy.advisory_window.is_none() && (self.validity.is_none() || self.failure.is_some())
+    }
+
     /// In the mandatory window without an attempt in it, though one was due. None is while the source rests, as after
     /// an attempt that began before the window and failed in it.
     fn is_driver_late(&self, now: SystemTime) -> bool {
@@ -223,15 +242,30 @@ impl State {
 }
 
 impl Validity {
-    /// The times of credentials fetched now. Recomputed at every success: an agent hands the same credentials out again
-    /// and again, each time with less of their life left.
-    pub(crate) fn new(policy: &Policy, now: SystemTime, expiry: Option<SystemTime>, random: f64) -> Self {
+    /// The times of credentials fetched now, by who was in the state `before`. Recomputed at every success: an agent hands
+    /// the same credentials out again and again, each time with less of their life left.
+    pub(crate) fn new(
+        policy: &Policy,
+        before: &State,
+        now: SystemTime,
+        expiry: Option<SystemTime>,
+        random: f64,
+    ) -> Self {
         let window = expiry.map(|expiry| advisory_window(policy, since(expiry, now)));
         let before_expiry = |early: Duration| expiry.and_then(|expiry| expiry.checked_sub(early));
         Self {
             fetched_at: now,
             expiry,
-            refresh_at: window.and_then(|window| before_expiry(window.mul_f64(1.0 - random / 2.0))),
+            refresh_at: window.and_then(|window| {
+                let lifetime = since(expiry?, now);
+                let first = if before.is_one_of_many(policy) {
+                    lifetime.mul_f64(SPREAD_FROM)
+                } else {
+                    lifetime.saturating_sub(window)
+                };
+                let last = lifetime.saturating_sub(half(window));
+                now.checked_add(first.saturating_add(last.saturating_sub(first).mul_f64(random)))
+            }),
             mandatory_at: window.and_then(|window| before_expiry(MANDATORY_WINDOW.min(half(window)))),
         }
     }

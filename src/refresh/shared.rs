@@ -4,6 +4,7 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::Guard;
 use aws_smithy_async::time::SharedTimeSource;
 
 use crate::clock;
@@ -30,7 +31,8 @@ pub(crate) struct Shared {
     pub(crate) cache: Cache,
     pub(crate) nudge: Notify,
     pub(crate) changes: watch::Sender<Status>,
-    time: SharedTimeSource,
+    /// `None`: the system's, which is asked directly.
+    time: Option<SharedTimeSource>,
     task: Mutex<Task>,
 }
 
@@ -68,23 +70,22 @@ impl Task {
 }
 
 impl Shared {
-    pub(crate) fn new(source: Result<Arc<dyn Fetch>, Error>, policy: Policy, time: SharedTimeSource) -> Self {
+    pub(crate) fn new(source: Result<Arc<dyn Fetch>, Error>, policy: Policy, time: Option<SharedTimeSource>) -> Self {
         let cache = Cache::default();
-        let (changes, _) = watch::channel(status(&source, &cache.load(), time.now()));
+        let (changes, _) = watch::channel(status(&source, &cache.load(), now(time.as_ref())));
         Self { source, policy, cache, nudge: Notify::new(), changes, time, task: Mutex::default() }
     }
 
     pub(crate) fn now(&self) -> SystemTime {
-        self.time.now()
+        now(self.time.as_ref())
     }
 
-    /// The hit path: what is at hand, if nobody has to be woken or waited for.
-    pub(crate) fn hit<T>(&self, pick: impl FnOnce(&Held) -> T) -> Option<T> {
+    /// The hit path: what may be served if nobody has to be woken or waited for.
+    pub(crate) fn servable(&self) -> Option<Guard<Arc<Entry>>> {
         let entry = self.cache.load();
-        match schedule::decide(&self.policy, &entry.state, self.now()) {
-            Decision::Serve => entry.held.as_ref().map(pick),
-            _ => None,
-        }
+        let now = self.now();
+        let serve = entry.serves(now) || schedule::decide(&self.policy, &entry.state, now) == Decision::Serve;
+        serve.then_some(entry)
     }
 
     /// What is at hand and may be handed out without waiting, expired credentials in an outage included.
@@ -98,6 +99,9 @@ impl Shared {
 
     /// The whole answer: at once if that is possible, else after the flight that is under way or a new one.
     pub(crate) async fn get<T>(self: &Arc<Self>, pick: impl Fn(&Held) -> T) -> Result<T, Error> {
+        if let Some(held) = self.servable().as_ref().and_then(|entry| entry.held.as_ref()) {
+            return Ok(pick(held));
+        }
         self.source.as_ref().map_err(Clone::clone)?;
         loop {
             let entry = self.cache.load_full();
@@ -281,6 +285,10 @@ impl Shared {
         }
         self.cache.update(|entry| *entry = Entry::default());
     }
+}
+
+fn now(time: Option<&SharedTimeSource>) -> SystemTime {
+    time.map_or_else(clock::system_now, SharedTimeSource::now)
 }
 
 fn status(source: &Result<Arc<dyn Fetch>, Error>, entry: &Entry, now: SystemTime) -> Status {

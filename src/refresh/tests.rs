@@ -168,7 +168,7 @@ impl Bench {
             issued: AtomicU64::new(0),
         });
         let source: Arc<dyn Fetch> = upstream.clone();
-        let shared = Arc::new(Shared::new(Ok(source), policy, SharedTimeSource::new(wall.clone())));
+        let shared = Arc::new(Shared::new(Ok(source), policy, Some(SharedTimeSource::new(wall.clone()))));
         Self { wall, upstream, shared }
     }
 
@@ -242,8 +242,10 @@ async fn a_month_of_refreshes_without_a_wait() {
         assert!(credentials.expiry().unwrap() > bench.wall.now());
     }
     let gaps: Vec<Duration> = bench.upstream.call_times().windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // An hour's window is 15 minutes, and the moment lies in its first half.
+    // An hour's window is 15 minutes, and the moment lies in its first half; the first one anywhere after a quarter.
     let (first, last) = (45 * 60, 52 * 60 + 31);
+    assert!((15 * 60..=last).contains(&gaps[0].as_secs()), "{gaps:?}");
+    let gaps = &gaps[1..];
     assert!(gaps.iter().all(|gap| (first..=last).contains(&gap.as_secs())), "{gaps:?}");
     assert!(gaps.iter().max().unwrap().saturating_sub(*gaps.iter().min().unwrap()) > secs(300), "no jitter: {gaps:?}");
 }
@@ -271,7 +273,7 @@ async fn an_outage_that_ends_before_expiry_costs_nothing() {
         }
         let attempts = bench.upstream.calls() - 1;
         // Hangs take their ten seconds each.
-        assert!((3..=20).contains(&attempts), "{mode:?}: {attempts} attempts in 15 minutes at most");
+        assert!((3..=30).contains(&attempts), "{mode:?}: {attempts} attempts in 45 minutes at most");
         assert_eq!(bench.shared.status().health, Health::Degraded);
         bench.upstream.set(Mode::Issue(3600));
         sleep(secs(9)).await;

@@ -14,8 +14,15 @@ fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
 }
 
+/// By a process that had credentials before.
 fn fetched(lifetime: Duration, random: f64) -> State {
-    State { validity: Some(Validity::new(&POLICY, at(0), Some(at(0) + lifetime), random)), ..State::default() }
+    refreshed(&POLICY, at(0), lifetime, random)
+}
+
+fn refreshed(policy: &Policy, now: SystemTime, lifetime: Duration, random: f64) -> State {
+    let never = Validity::new(policy, &State::default(), now, None, 0.0);
+    let before = State { validity: Some(never), ..State::default() };
+    State { validity: Some(Validity::new(policy, &before, now, Some(now + lifetime), random)), ..State::default() }
 }
 
 fn failed(mut state: State, now: SystemTime, transient: bool, random: f64) -> State {
@@ -42,6 +49,16 @@ fn the_refresh_moment_spans_the_first_half_of_the_window() {
     let moment = |random| fetched(60 * MINUTE, random).validity.unwrap().refresh_at.unwrap();
     assert_eq!(moment(0.0), at(45 * 60));
     assert_eq!(moment(1.0), at(45 * 60 + 450));
+    // And more of the life after a cold start and after an outage, but not against a window that somebody has chosen.
+    let outage = failed(fetched(60 * MINUTE, 0.5), at(0), true, 0.5);
+    let chosen = Policy { advisory_window: Some(15 * MINUTE), ..POLICY };
+    for before in [State::default(), outage] {
+        let moment = |policy, random| {
+            Validity::new(policy, &before, at(0), Some(at(0) + 60 * MINUTE), random).refresh_at.unwrap()
+        };
+        assert_eq!([0.0, 1.0].map(|random| moment(&POLICY, random)), [at(15 * 60), at(45 * 60 + 450)]);
+        assert_eq!([0.0, 1.0].map(|random| moment(&chosen, random)), [at(45 * 60), at(45 * 60 + 450)]);
+    }
     let mandatory = |lifetime| fetched(lifetime, 0.5).validity.unwrap().mandatory_at.unwrap();
     assert_eq!(mandatory(60 * MINUTE), at(59 * 60));
     assert_eq!(mandatory(Duration::from_secs(10)), UNIX_EPOCH + Duration::from_millis(1_800_000_007_500));
@@ -57,7 +74,8 @@ fn a_permanent_error_waits_for_an_ask_unless_the_clock_was_set_back() {
 
 #[test]
 fn credentials_that_never_expire_are_never_refreshed() {
-    let state = State { validity: Some(Validity::new(&POLICY, at(0), None, 0.5)), ..State::default() };
+    let state =
+        State { validity: Some(Validity::new(&POLICY, &State::default(), at(0), None, 0.5)), ..State::default() };
     let in_a_century = at(100 * 365 * 24 * 3600);
     assert_eq!(decide(&POLICY, &state, in_a_century), Decision::Serve);
     assert_eq!(next_fetch(&state, in_a_century), None);
@@ -129,11 +147,31 @@ proptest! {
     #[test]
     fn moments_are_in_order(lifetime in durations(), random in 0.0..1.0_f64, window in proptest::option::of(durations())) {
         let policy = Policy { advisory_window: window, ..POLICY };
-        let Validity { fetched_at, expiry, refresh_at, mandatory_at } =
-            Validity::new(&policy, at(0), Some(at(0) + lifetime), random);
-        let (expiry, refresh_at, mandatory_at) = (expiry.unwrap(), refresh_at.unwrap(), mandatory_at.unwrap());
-        prop_assert!(fetched_at + lifetime / 3 <= refresh_at + Duration::from_nanos(1));
-        prop_assert!(refresh_at <= mandatory_at + Duration::from_nanos(1) && mandatory_at <= expiry);
+        let first = Validity::new(&policy, &State::default(), at(0), Some(at(0) + lifetime), random);
+        for (validity, share) in [(first, 4), (refreshed(&policy, at(0), lifetime, random).validity.unwrap(), 3)] {
+            let Validity { fetched_at, expiry, refresh_at, mandatory_at } = validity;
+            let (expiry, refresh_at, mandatory_at) = (expiry.unwrap(), refresh_at.unwrap(), mandatory_at.unwrap());
+            prop_assert!(fetched_at + lifetime / share <= refresh_at + Duration::from_nanos(1));
+            prop_assert!(refresh_at <= mandatory_at + Duration::from_nanos(1) && mandatory_at <= expiry);
+        }
+    }
+
+    /// What a request is served by without a further thought is what the whole decision would have said.
+    #[test]
+    fn a_state_that_serves_until_a_moment_serves_at_every_earlier_one(
+        lifetime in durations(), random in 0.0..1.0_f64, now in 0_u64..60_000, cold in any::<bool>(),
+        failure in proptest::option::of(0_u64..50_000), orphaned in any::<bool>(), forced in any::<bool>(),
+        flight in proptest::option::of(0_u64..50_000),
+    ) {
+        let mut state = if cold { State::default() } else { fetched(lifetime, random) };
+        if let Some(when) = failure {
+            state = failed(state, at(when), true, random);
+        }
+        let flight = flight.map(|began| Flight { began: at(began), deadline: at(began + 30) });
+        let state = State { orphaned, forced, flight, ..state };
+        if serves_until(&state).is_some_and(|until| at(now) < until) {
+            prop_assert_eq!(decide(&POLICY, &state, at(now)), Decision::Serve);
+        }
     }
 
     /// While credentials are usable nobody waits longer than briefly, and nobody gets an error, whatever has failed.
@@ -197,8 +235,7 @@ proptest! {
         lifetime in durations(), random in 0.0..1.0_f64,
     ) {
         let time = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        let validity = Validity::new(&POLICY, time(fetched_at), Some(time(fetched_at) + lifetime), random);
-        let state = failed(State { validity: Some(validity), ..State::default() }, time(failed_at), true, random);
+        let state = failed(refreshed(&POLICY, time(fetched_at), lifetime, random), time(failed_at), true, random);
         let now = time(now);
         let next = next_fetch(&state, now).unwrap();
         prop_assert!(since(next, now) <= RETRY_MAX);

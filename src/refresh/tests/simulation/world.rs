@@ -203,7 +203,7 @@ impl World {
             told,
         });
         let source: Arc<dyn Fetch> = world.clone();
-        let shared = Shared::new(Ok(source), Policy { serve_expired, ..POLICY }, SharedTimeSource::new(clock));
+        let shared = Shared::new(Ok(source), Policy { serve_expired, ..POLICY }, Some(SharedTimeSource::new(clock)));
         *world.shared.lock().unwrap() = Some(Arc::new(shared));
         world
     }

@@ -1,0 +1,90 @@
+//! What it costs a request to get credentials that are at hand: per ask, by 1, 2, 8 and 64 tasks at a time on a runtime of
+//! two threads, beside the floor. How to read it: `benches/README.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
+
+#[path = "support/warm.rs"]
+mod warm;
+
+use std::future::Future;
+use std::hint::black_box;
+use std::sync::{Arc, LazyLock};
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use warm::Warm;
+
+const TASKS: [usize; 4] = [1, 2, 8, 64];
+/// By all tasks together: enough to make nothing of what it costs to start them.
+const ASKS: usize = 64 * 1024;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+});
+static WARM: LazyLock<Arc<Warm>> = LazyLock::new(|| Arc::new(RUNTIME.block_on(Warm::start())));
+
+fn main() {
+    LazyLock::force(&WARM);
+    divan::main();
+}
+
+/// `ask`, over and over, by so many tasks.
+fn asks<F>(bencher: Bencher<'_, '_>, tasks: usize, ask: impl Fn(Arc<Warm>, usize) -> F + Copy + Sync)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    bencher.counter(ItemsCount::new(ASKS)).bench(|| {
+        let mut running = JoinSet::new();
+        for _ in 0..tasks {
+            running.spawn_on(ask(Arc::clone(&WARM), ASKS / tasks), RUNTIME.handle());
+        }
+        RUNTIME.block_on(running.join_all());
+    });
+}
+
+#[divan::bench(args = TASKS)]
+fn floor(bencher: Bencher<'_, '_>, tasks: usize) {
+    asks(bencher, tasks, async |warm, times| {
+        for _ in 0..times {
+            drop(black_box(warm.floor.provide_credentials().await));
+        }
+    });
+}
+
+#[divan::bench(args = TASKS)]
+fn provide_credentials(bencher: Bencher<'_, '_>, tasks: usize) {
+    asks(bencher, tasks, async |warm, times| {
+        for _ in 0..times {
+            drop(black_box(warm.provider.provide_credentials().await));
+        }
+    });
+}
+
+#[divan::bench(args = TASKS)]
+fn credentials(bencher: Bencher<'_, '_>, tasks: usize) {
+    asks(bencher, tasks, async |warm, times| {
+        for _ in 0..times {
+            drop(black_box(warm.provider.credentials().await));
+        }
+    });
+}
+
+#[divan::bench(args = TASKS)]
+fn cached(bencher: Bencher<'_, '_>, tasks: usize) {
+    asks(bencher, tasks, async |warm, times| {
+        for _ in 0..times {
+            drop(black_box(warm.provider.cached()));
+        }
+    });
+}
+
+#[divan::bench(args = TASKS)]
+fn identity_cache(bencher: Bencher<'_, '_>, tasks: usize) {
+    asks(bencher, tasks, async |warm, times| {
+        for _ in 0..times {
+            drop(black_box(warm.identities.ask().await));
+        }
+    });
+}
