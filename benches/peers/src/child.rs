@@ -1,0 +1,203 @@
+//! The measured processes. Each is started with a pod's environment, asks one subject, and prints one line of JSON.
+
+use std::hint::black_box;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Subcommand;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+
+use crate::subject::{Name, Subject, with_subject};
+
+/// Asks that take longer than this count as a failure that a user notices.
+const NOTICED: Duration = Duration::from_millis(100);
+/// How fine the story over time is.
+const SLICE: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Child {
+    /// Four tasks ask every millisecond.
+    Paced { subject: Name, seconds: u64 },
+    /// A hundred callers on cold credentials: each gives up after 50 ms, and tries again.
+    Impatient { subject: Name },
+    /// Ten thousand callers at once on cold credentials.
+    Stampede { subject: Name },
+    /// How long an ask takes that is served at once, and what it allocates: all subjects in turn.
+    Warm,
+    /// Lists buckets as fast as it can, over refreshes, with the subject's credentials.
+    S3 { client: crate::scenario::s3::Client, seconds: u64 },
+}
+
+impl Child {
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::Paced { subject, seconds } => vec!["paced".into(), subject.argument().into(), seconds.to_string()],
+            Self::Impatient { subject } => vec!["impatient".into(), subject.argument().into()],
+            Self::Stampede { subject } => vec!["stampede".into(), subject.argument().into()],
+            Self::Warm => vec!["warm".into()],
+            Self::S3 { client, seconds } => vec!["s3".into(), client.argument().into(), seconds.to_string()],
+        }
+    }
+
+    pub(crate) async fn run(self) -> Result<()> {
+        let answer = match self {
+            Self::Paced { subject, seconds } => {
+                serde_json::to_string(&with_subject!(subject, |s| paced(s, Duration::from_secs(seconds)))?)
+            }
+            Self::Impatient { subject } => serde_json::to_string(&with_subject!(subject, impatient)?),
+            Self::Stampede { subject } => serde_json::to_string(&with_subject!(subject, stampede)?),
+            Self::Warm => serde_json::to_string(&crate::scenario::warm::measure().await?),
+            Self::S3 { client, seconds } => {
+                serde_json::to_string(&crate::scenario::s3::measure(client, Duration::from_secs(seconds)).await?)
+            }
+        };
+        println!("{}", answer?);
+        // What is still under way (a hung fetch) must not keep the process.
+        std::process::exit(0)
+    }
+}
+
+/// What came of asks over time.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Paced {
+    pub(crate) asks: u64,
+    pub(crate) failed: u64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+    pub(crate) max_us: f64,
+    /// Asks that had no answer when the run ended.
+    pub(crate) unanswered: u64,
+    /// Slices in which an ask failed or took longer than 100 ms, in seconds.
+    pub(crate) noticed_s: f64,
+    /// The slowest ask of each slice, in milliseconds; a failed one has none.
+    pub(crate) slowest_ms: Vec<f64>,
+    pub(crate) failed_in: Vec<u64>,
+}
+
+/// One ask: when it began, how long it took, whether it was answered with credentials.
+#[derive(Clone)]
+struct Asked {
+    at: Duration,
+    took: Duration,
+    outcome: Outcome,
+}
+
+#[derive(Clone, PartialEq)]
+enum Outcome {
+    Served,
+    Failed,
+    Unanswered,
+}
+
+/// Closed loop: a task that waits does not ask meanwhile, which flatters whoever makes it wait.
+async fn paced<S: Subject>(subject: S, length: Duration) -> Result<Paced> {
+    let subject = Arc::new(subject);
+    subject.ask().await?;
+    // From here on the parent may break things.
+    println!("warm");
+    std::io::stdout().flush()?;
+    let began = tokio::time::Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..4 {
+        let subject = Arc::clone(&subject);
+        tasks.spawn(async move {
+            let mut asked = Vec::with_capacity(usize::try_from(length.as_millis()).unwrap_or_default());
+            let mut ticks = interval(Duration::from_millis(1));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while began.elapsed() < length {
+                ticks.tick().await;
+                let (at, start) = (began.elapsed(), Instant::now());
+                let outcome = match timeout_at(began + length, subject.ask()).await {
+                    Ok(Ok(answer)) => {
+                        drop(black_box(answer));
+                        Outcome::Served
+                    }
+                    Ok(Err(_)) => Outcome::Failed,
+                    Err(_) => Outcome::Unanswered,
+                };
+                asked.push(Asked { at, took: start.elapsed(), outcome });
+            }
+            asked
+        });
+    }
+    Ok(summary(&tasks.join_all().await.concat(), length))
+}
+
+fn summary(asked: &[Asked], length: Duration) -> Paced {
+    let slices = usize::try_from(length.as_millis() / SLICE.as_millis()).unwrap_or_default() + 1;
+    let mut paced = Paced { slowest_ms: vec![0.0; slices], failed_in: vec![0; slices], ..Paced::default() };
+    let mut noticed = vec![false; slices];
+    let mut histogram = Histogram::<u64>::new(3).expect("three digits");
+    for Asked { at, took, outcome } in asked {
+        let slice =
+            |at: Duration| usize::try_from(at.as_millis() / SLICE.as_millis()).unwrap_or_default().min(slices - 1);
+        paced.asks += 1;
+        paced.failed += u64::from(*outcome == Outcome::Failed);
+        paced.unanswered += u64::from(*outcome == Outcome::Unanswered);
+        histogram.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)).expect("it grows");
+        let bad = *outcome != Outcome::Served || *took > NOTICED;
+        if *outcome == Outcome::Failed {
+            paced.failed_in[slice(*at)] += 1;
+        }
+        // Whoever waits is badly off for all the time that it waits.
+        for slice in slice(*at)..=slice(*at + *took) {
+            noticed[slice] |= bad;
+        }
+        let slowest = &mut paced.slowest_ms[slice(*at)];
+        *slowest = slowest.max(took.as_secs_f64() * 1e3);
+    }
+    let us = |nanos: u64| nanos as f64 / 1e3;
+    paced.p50_us = us(histogram.value_at_quantile(0.5));
+    paced.p99_us = us(histogram.value_at_quantile(0.99));
+    paced.p999_us = us(histogram.value_at_quantile(0.999));
+    paced.max_us = us(histogram.max());
+    paced.noticed_s = noticed.iter().filter(|bad| **bad).count() as f64 * SLICE.as_secs_f64();
+    paced
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Impatient {
+    pub(crate) served: u64,
+    /// Until the last of them was served, or the run ended.
+    pub(crate) took_ms: f64,
+}
+
+async fn impatient<S: Subject>(subject: S) -> Result<Impatient> {
+    let (subject, served) = (Arc::new(subject), Arc::new(AtomicU64::new(0)));
+    let began = tokio::time::Instant::now();
+    let mut callers = JoinSet::new();
+    for _ in 0..100 {
+        let (subject, served) = (Arc::clone(&subject), Arc::clone(&served));
+        callers.spawn(async move {
+            while !matches!(timeout(Duration::from_millis(50), subject.ask()).await, Ok(Ok(_))) {}
+            served.fetch_add(1, Relaxed);
+        });
+    }
+    tokio::select! {
+        () = async { while callers.join_next().await.is_some() {} } => {}
+        () = sleep_until(began + Duration::from_secs(10)) => {}
+    }
+    Ok(Impatient { served: served.load(Relaxed), took_ms: began.elapsed().as_secs_f64() * 1e3 })
+}
+
+/// Milliseconds until all ten thousand are served.
+async fn stampede<S: Subject>(subject: S) -> Result<f64> {
+    let subject = Arc::new(subject);
+    let began = Instant::now();
+    let mut callers = JoinSet::new();
+    for _ in 0..10_000 {
+        let subject = Arc::clone(&subject);
+        callers.spawn(async move { subject.ask().await.map(drop) });
+    }
+    for outcome in callers.join_all().await {
+        outcome?;
+    }
+    Ok(began.elapsed().as_secs_f64() * 1e3)
+}

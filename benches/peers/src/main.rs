@@ -1,0 +1,82 @@
+//! `eks-credentials` beside what people use today: one command measures all of them on one machine, in one run, and
+//! writes the tables and plots of `results/`.
+//!
+//! ```sh
+//! benches/weight/measure                                    # once: the programs of the cold start, and the weight
+//! cargo run --release --manifest-path benches/peers/Cargo.toml
+//! ```
+
+mod child;
+#[path = "../../../examples/support/local_s3.rs"]
+mod local_s3;
+mod plot;
+mod report;
+mod scenario;
+mod subject;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::report::{Table, results};
+use crate::scenario::{boundary, cold, crowd, outage, s3, warm};
+
+#[derive(Parser)]
+struct Arguments {
+    /// These only; the results of the others are kept. Default: all.
+    scenarios: Vec<Scenario>,
+    #[command(subcommand)]
+    child: Option<Internal>,
+}
+
+#[derive(Subcommand)]
+enum Internal {
+    /// What this program starts to be measured.
+    #[command(hide = true)]
+    Child {
+        #[command(subcommand)]
+        child: child::Child,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scenario {
+    Warm,
+    Boundary,
+    Outage,
+    Crowd,
+    Cold,
+    S3,
+}
+
+impl Scenario {
+    async fn run(self) -> Result<Vec<Table>> {
+        Ok(match self {
+            Self::Warm => vec![warm::run().await?],
+            Self::Boundary => vec![boundary::run().await?],
+            Self::Outage => vec![outage::run().await?],
+            Self::Crowd => vec![crowd::run().await?],
+            Self::Cold => cold::run().await?,
+            Self::S3 => vec![s3::run().await?],
+        })
+    }
+
+    fn file(self) -> String {
+        format!("{}.md", self.to_possible_value().expect("none is skipped").get_name())
+    }
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<()> {
+    let Arguments { scenarios, child } = Arguments::parse();
+    if let Some(Internal::Child { child }) = child {
+        return child.run().await;
+    }
+    let scenarios = if scenarios.is_empty() { Scenario::value_variants().to_vec() } else { scenarios };
+    for scenario in scenarios {
+        let tables = scenario.run().await?;
+        let text = tables.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        println!("{text}");
+        std::fs::write(results(&scenario.file()), text)?;
+    }
+    Ok(())
+}
