@@ -59,6 +59,24 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// How spans and metrics write it: `not-configured`, `denied`, `token-file`, …
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotConfigured => "not-configured",
+            Self::InvalidConfiguration => "invalid-configuration",
+            Self::TokenFile => "token-file",
+            Self::Denied => "denied",
+            Self::TokenRejected => "token-rejected",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::InvalidResponse => "invalid-response",
+            Self::ExpiredCredentials => "expired-credentials",
+            Self::LifetimeTooShort => "lifetime-too-short",
+            Self::NoRuntime => "no-runtime",
+        }
+    }
+
     /// Whether the failure is expected to pass by itself: the class that the AWS SDKs call recoverable. Only these are
     /// retried at a cold start, and only these let expired credentials be served.
     pub fn is_transient(self) -> bool {

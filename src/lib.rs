@@ -118,7 +118,9 @@ compile_error!("eks-credentials needs at least one source: enable the feature `i
 
 mod builder;
 mod clock;
+mod comparison;
 mod detect;
+mod detection;
 #[cfg(doc)]
 pub mod docs;
 mod env;
@@ -131,6 +133,7 @@ mod fuzzing;
 mod http;
 #[cfg(feature = "sdk-config")]
 mod identity_cache;
+mod probe;
 mod provider;
 mod refresh;
 #[cfg(any(feature = "irsa", feature = "sdk-config"))]
@@ -148,7 +151,10 @@ mod token_file;
 
 pub use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 pub use builder::Builder;
+pub use comparison::{Comparison, Difference};
+pub use detection::{Detection, Preference};
 pub use error::{Error, ErrorKind};
+pub use probe::{Granted, Probe};
 pub use provider::EksCredentialsProvider;
 pub use source::SourceKind;
 pub use status::{Health, Status};

@@ -17,6 +17,7 @@ use aws_credential_types::Credentials;
 
 use crate::clock;
 use crate::error::{Error, ErrorKind};
+use crate::probe::Probe;
 use crate::refresh::{BoxFuture, Fetch, Fetched};
 use crate::token_file::{Token, TokenSource};
 
@@ -36,6 +37,14 @@ impl SourceKind {
         match self {
             Self::WebIdentity => "irsa",
             Self::PodIdentity => "pod-identity",
+        }
+    }
+
+    /// The one that this is not.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::WebIdentity => Self::PodIdentity,
+            Self::PodIdentity => Self::WebIdentity,
         }
     }
 
@@ -76,7 +85,7 @@ impl Source {
         }
     }
 
-    fn attempt_timeout(&self) -> Duration {
+    pub(crate) fn attempt_timeout(&self) -> Duration {
         match self {
             #[cfg(feature = "irsa")]
             Self::WebIdentity(source) => source.attempt_timeout(),
@@ -85,8 +94,18 @@ impl Source {
         }
     }
 
+    /// The role that is asked for. Pod Identity has it from the association.
+    pub(crate) fn role_arn(&self) -> Option<&str> {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(source) => Some(source.role_arn()),
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(_) => None,
+        }
+    }
+
     /// One attempt, token file and all, within `limit`.
-    async fn fetch(&self, limit: Duration) -> Result<Fetched, Error> {
+    pub(crate) async fn fetch(&self, limit: Duration) -> Result<Fetched, Error> {
         let attempt = async {
             match self {
                 #[cfg(feature = "irsa")]
@@ -113,12 +132,35 @@ impl Source {
     }
 }
 
-/// What the driver fetches from: the detected source, and the one that a permanent denial hands over to.
+/// What the driver fetches from: the detected source, and what the pod has of the other one.
 #[derive(Debug)]
 pub(crate) struct Sources {
     pub(crate) first: Source,
-    /// Only with `.fallback(true)` and both methods configured.
-    pub(crate) fallback: Option<Source>,
+    /// Why it could not be used, if something of it is configured, but not so that it could work.
+    pub(crate) second: Option<Result<Source, Error>>,
+    /// Whether a permanent denial of the first hands over to the second.
+    pub(crate) fallback: bool,
+    /// Whether the second is to be asked once on the side.
+    pub(crate) shadow: bool,
+}
+
+impl Sources {
+    /// The other one, to ask it on the side.
+    pub(crate) fn other(&self) -> Result<&Source, Error> {
+        let first = self.first.kind();
+        match &self.second {
+            Some(other) => other.as_ref().map_err(Clone::clone),
+            None => Err(Error::invalid(format!(
+                "only {first} is configured in this pod, and nothing of {}: set that up for its service account too, and \
+                 restart the pod, so that the EKS webhook injects both",
+                first.other()
+            ))),
+        }
+    }
+
+    fn fallback(&self) -> Option<&Source> {
+        self.second.as_ref()?.as_ref().ok().filter(|_| self.fallback)
+    }
 }
 
 impl Fetch for Sources {
@@ -127,7 +169,7 @@ impl Fetch for Sources {
     }
 
     fn attempt_timeout(&self) -> Duration {
-        let fallback = self.fallback.as_ref().map_or(Duration::ZERO, Source::attempt_timeout);
+        let fallback = self.fallback().map_or(Duration::ZERO, Source::attempt_timeout);
         self.first.attempt_timeout().saturating_add(fallback)
     }
 
@@ -140,7 +182,7 @@ impl Fetch for Sources {
                 Err(error) if error.kind() == ErrorKind::Denied => error,
                 outcome => return outcome,
             };
-            let Some(fallback) = &self.fallback else { return Err(denied) };
+            let Some(fallback) = self.fallback() else { return Err(denied) };
             tracing::warn!(
                 denied = self.first.kind().as_str(),
                 fallback = fallback.kind().as_str(),
@@ -154,6 +196,19 @@ impl Fetch for Sources {
                 Error::caused_by(kind, message, second)
             })
         })
+    }
+
+    fn shadow(&self) -> Option<BoxFuture<'_, Probe>> {
+        let second = self.second.as_ref().filter(|_| self.shadow)?;
+        Some(Box::pin(async move {
+            match second {
+                Ok(source) => source.probe().await,
+                Err(problem) => {
+                    let source = self.first.kind().other();
+                    Probe { source, outcome: Err(problem.clone()), latency: Duration::ZERO }
+                }
+            }
+        }))
     }
 }
 

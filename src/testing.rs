@@ -65,6 +65,7 @@ pub struct LocalPod {
 pub struct LocalPodBuilder {
     subject: Subject,
     role_arn: String,
+    associated_role_arn: Option<String>,
     region: String,
     token_lifetime: Duration,
     signing: Signing,
@@ -90,6 +91,7 @@ impl LocalPod {
                 pod: "local-7d9f8b6c5-x2x1z".into(),
             },
             role_arn: "arn:aws:iam::111122223333:role/local-pod".into(),
+            associated_role_arn: None,
             region: "eu-central-1".into(),
             token_lifetime: Duration::from_secs(24 * 3600),
             signing: Signing::Rs256,
@@ -176,9 +178,15 @@ impl LocalPodBuilder {
         self
     }
 
-    /// The role behind both methods.
+    /// The role behind both methods. Default: `local-pod` in account 111122223333.
     pub fn role_arn(mut self, arn: &str) -> Self {
         self.role_arn = arn.to_owned();
+        self
+    }
+
+    /// The role of the Pod Identity association, if it is not the one behind IRSA: for a migration that is not ready.
+    pub fn associated_role_arn(mut self, arn: &str) -> Self {
+        self.associated_role_arn = Some(arn.to_owned());
         self
     }
 
@@ -214,7 +222,7 @@ impl LocalPodBuilder {
     ///
     /// As [`LocalPod::start`].
     pub async fn start(self) -> io::Result<LocalPod> {
-        let Self { subject, role_arn, region, token_lifetime, signing, agent_address } = self;
+        let Self { subject, role_arn, associated_role_arn, region, token_lifetime, signing, agent_address } = self;
         let issuer = Issuer::new(format!("https://oidc.eks.{region}.amazonaws.com/id/LOCAL"), signing);
         let trusted_subject = format!("system:serviceaccount:{}:{}", subject.namespace, subject.service_account);
         let ledger = Ledger::default();
@@ -229,7 +237,8 @@ impl LocalPodBuilder {
         let sts =
             sts::Sts { issuer: issuer.clone(), role_arn: role_arn.clone(), trusted_subject: trusted_subject.clone() };
         let sts = StandIn::start("STS", loopback, ledger.clone(), |_| sts).await?;
-        let account = role_arn.split(':').nth(4).unwrap_or_default().to_owned();
+        let associated_role_arn = associated_role_arn.as_ref().unwrap_or(&role_arn);
+        let account = associated_role_arn.split(':').nth(4).unwrap_or_default().to_owned();
         let agent = StandIn::start("the agent", agent_address, ledger.clone(), |address| agent::Agent {
             address,
             issuer,

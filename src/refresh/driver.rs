@@ -3,6 +3,8 @@
 //! Being the only caller of the source, it makes single flight hold by construction. It belongs to no caller: one that
 //! is cancelled cancels nothing.
 
+mod shadow;
+
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -32,7 +34,7 @@ pub(crate) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
     let Ok(source) = shared.source.clone() else { return };
     let driver = Driver { shared, epoch, source };
     loop {
-        let mut life = pin!(live(&driver));
+        let mut life = pin!(shadow::beside(live(&driver), driver.look_at_the_other()));
         let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(context))) {
             Ok(life) => life.map(|()| false),
             Err(_) => Poll::Ready(true),
@@ -151,10 +153,7 @@ impl Driver {
         let outcome =
             self.source.fetch(limit).instrument(span.clone()).await.and_then(|fetched| self.not_expired(fetched));
         span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
-        match &outcome {
-            Ok(_) => span.record("outcome", "ok"),
-            Err(error) => span.record("outcome", field::debug(error.kind())),
-        };
+        span.record("outcome", outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok"));
         outcome
     }
 

@@ -293,7 +293,7 @@ fn status(source: &Result<Arc<dyn Fetch>, Error>, entry: &Entry, now: SystemTime
 }
 
 /// The caller's runtime, if it can wait there. Only to try tells whether time is enabled, and tokio panics if it is not.
-fn runtime() -> Result<Handle, Error> {
+pub(crate) fn runtime() -> Result<Handle, Error> {
     let runtime = Handle::try_current().map_err(|e| {
         let message = "credentials must be fetched, and this is not inside a tokio runtime: call it from async code run \
                        by tokio (#[tokio::main], Runtime::block_on)";

@@ -90,6 +90,10 @@ impl WebIdentity {
         &self.peer
     }
 
+    pub(crate) fn role_arn(&self) -> &str {
+        &self.config.role_arn
+    }
+
     pub(crate) async fn fetch(&self) -> Result<Credentials, Error> {
         let client = self.client.get_or_try_init(|| self.build_client()).await?;
         with_token(&self.tokens, |token| self.exchange(client, token)).await
