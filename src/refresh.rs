@@ -3,6 +3,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod driver;
+mod metrics;
 pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod sync;

@@ -21,7 +21,7 @@ use crate::refresh::cache::{Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Failure, Flight, Validity};
 use crate::refresh::shared::Shared;
 use crate::refresh::sync::{Instant, sleep, timeout};
-use crate::refresh::{Fetch, Fetched};
+use crate::refresh::{Fetch, Fetched, metrics};
 
 /// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no
 /// sleep is longer than this before the wall clock is read again. With it the last 30 s before expiry are enough to
@@ -33,6 +33,7 @@ const RECHECK: Duration = Duration::from_secs(20);
 pub(crate) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
     let Ok(source) = shared.source.clone() else { return };
     let driver = Driver { shared, epoch, source };
+    metrics::describe();
     loop {
         let mut life = pin!(shadow::beside(live(&driver), driver.look_at_the_other()));
         let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(context))) {
@@ -102,9 +103,11 @@ impl Driver {
             sleep(schedule::MIN_GAP.saturating_sub(last_start.elapsed())).await;
         }
         // Only the first flight is patient: later ones have an error to answer with, and a schedule.
+        let started = Instant::now();
         let cold = before.held.is_none() && before.state.failure.is_none_or(|failure| !failure.transient);
         let outcome =
             if cold { self.fetch_patiently().await } else { self.fetch(1, self.source.attempt_timeout()).await };
+        metrics::duration(self.source.kind(), &outcome, started.elapsed());
         match outcome {
             Ok(fetched) => self.succeed(fetched),
             Err(error) => self.fail(error),
@@ -154,6 +157,7 @@ impl Driver {
             self.source.fetch(limit).instrument(span.clone()).await.and_then(|fetched| self.not_expired(fetched));
         span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         span.record("outcome", outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok"));
+        metrics::attempt(self.source.kind(), &outcome);
         outcome
     }
 
@@ -180,6 +184,7 @@ impl Driver {
         let validity = Validity::new(&self.shared.policy, now, fetched.credentials.expiry(), fastrand::f64());
         let before = self.shared.cache.load_full();
         self.announce(&before, &fetched);
+        metrics::refreshed(fetched.source);
         self.land(now, |entry| {
             entry.state.validity = Some(validity);
             entry.state.failure = None;
@@ -198,6 +203,7 @@ impl Driver {
             entry.error = Some(error.clone());
         });
         self.complain(&error);
+        metrics::failed(self.source.kind(), error.kind());
         landed
     }
 
@@ -222,6 +228,7 @@ impl Driver {
 
     fn tell(&self, now: SystemTime) {
         let status = self.shared.cache.load().status(now, Some(self.source.kind()));
+        metrics::status(&status);
         self.shared.changes.send_replace(status);
     }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::refresh::cache::{Cache, Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Policy};
 use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Notify, sleep, timeout, watch};
-use crate::refresh::{Fetch, driver};
+use crate::refresh::{Fetch, driver, metrics};
 use crate::status::{Health, Status};
 
 /// A driver that has not even accepted an ask after this long does not run: its runtime is blocked, or alive but not
@@ -213,6 +213,7 @@ impl Shared {
     async fn flight_after(self: &Arc<Self>, seen: &Entry) -> Result<Arc<Entry>, Error> {
         // To wait takes a runtime even while the driver lives in another one.
         runtime()?;
+        let _waiting = metrics::Waiting::begin();
         let mut changes = self.changes.subscribe();
         self.wake_driver(false)?;
         loop {
