@@ -163,3 +163,73 @@ fn minutes(duration: Duration) -> String {
         (hours, minutes) => format!("{hours}h {minutes}m"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::source::SourceKind;
+
+    const NOW: SystemTime = UNIX_EPOCH;
+
+    fn comparison(serving: [Option<&str>; 3], other: [Option<&str>; 3]) -> Comparison {
+        let probe = |source, attributes: [Option<&str>; 3], lifetime| {
+            let [account, partition, role] = attributes.map(|value| value.map(str::to_owned));
+            let granted = Granted { account, partition, role, expiry: NOW.checked_add(Duration::from_secs(lifetime)) };
+            Probe { source, outcome: Ok(granted), latency: Duration::from_millis(12) }
+        };
+        Comparison {
+            serving: probe(SourceKind::WebIdentity, serving, 3599),
+            other: probe(SourceKind::PodIdentity, other, 21_599),
+            compared_at: NOW,
+        }
+    }
+
+    #[test]
+    fn what_both_say_is_compared_and_what_only_one_says_is_named() {
+        let (account, partition, role) = (Some("111122223333"), Some("aws"), Some("app"));
+        let whole = [account, partition, role];
+        for (other, differences, unknown, end) in [
+            (whole, vec![], vec![], "\nready to cut over"),
+            (
+                [account, None, None],
+                vec![],
+                vec!["partition", "role"],
+                "\nready to cut over; not compared, because not both say it: partition, role",
+            ),
+            (
+                [account, partition, Some("App")],
+                vec!["role"],
+                vec![],
+                "or make sure that the other one may do the same",
+            ),
+            (
+                [Some("444455556666"), Some("aws-cn"), None],
+                vec!["account", "partition"],
+                vec!["role"],
+                "or make sure that the pod is meant to move",
+            ),
+        ] {
+            let comparison = comparison(whole, other);
+            let found: Vec<_> = comparison.differences().iter().map(|difference| difference.what).collect();
+            assert_eq!((&found, comparison.not_compared()), (&differences, unknown));
+            assert_eq!(comparison.is_ready(), differences.is_empty());
+            assert!(comparison.to_string().ends_with(end), "{comparison}");
+        }
+    }
+
+    #[test]
+    fn it_is_read_like_this() {
+        let whole = [Some("111122223333"), Some("aws"), Some("app")];
+        let expected = "\
+            IRSA: account 111122223333, role app, partition aws, valid for 59m, answered in 12ms; serves now\n\
+            EKS Pod Identity: account 111122223333, role blue, partition not known, valid for 5h 59m, answered in 12ms\n\
+            not ready to cut over:\n\
+            - the role differs: app now, blue by the other method; let both name the same role (the service account's \
+            annotation eks.amazonaws.com/role-arn; aws eks update-pod-identity-association --role-arn …), or make sure \
+            that the other one may do the same";
+        assert_eq!(comparison(whole, [whole[0], None, Some("blue")]).to_string(), expected);
+        assert_eq!(minutes(Duration::from_secs(59)), "59s");
+    }
+}

@@ -13,23 +13,18 @@ use eks_credentials::{Builder, EksCredentialsProvider, Error};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tracing_subscriber::layer::{Identity, Layer, SubscriberExt as _};
-use tracing_subscriber::registry::Registry;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What the local pod's secrets begin with: secret keys, session tokens, and the header of every JWT.
 pub(crate) const SECRETS: [&str; 3] = ["local-secret-", "local-session-", "eyJ0eXAi"];
 
 /// Collects the logs of the whole process, from all crates, at TRACE; a secret in them ends it.
 pub(crate) fn trace() {
-    trace_also(Identity::new());
-}
-
-/// The same, and to `also`.
-pub(crate) fn trace_also(also: impl Layer<Registry> + Send + Sync) {
-    let sieve = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Sieve);
     // A second test of the process finds it set.
-    let _ = tracing_subscriber::registry().with(also).with(sieve).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(|| Sieve)
+        .try_init();
 }
 
 /// Fails on a secret; keeps nothing.
