@@ -4,8 +4,8 @@
 //! `cargo run --example migrate` in a pod that has both methods; anywhere else it starts a local pod that has both.
 //! `--different-role` and `--different-account` let the local pod's association name another one, `--denied` none at all.
 //!
-//! Exit code 0: ready to cut over. 1: not, with what differs and what to do. So it can be what a pod does first, beside
-//! the service (same service account, same image):
+//! Exit code 0: ready to cut over. 1: not, with what differs and what to do. So it can be what a pod does first, with the
+//! service account and environment of the service:
 //!
 //! ```yaml
 //! initContainers:
@@ -15,8 +15,10 @@
 //!     command: [sh, -c, "migrate || true"]
 //! ```
 //!
-//! or a command in a running pod: `kubectl exec deploy/app -- migrate`. A service that watches by itself asks for
-//! `builder().shadow(true)`, and reads `Status::shadow`.
+//! or a sidecar that says it every ten minutes (`command: [sh, -c, "while :; do migrate; sleep 600; done"]`), or a command
+//! in a running pod: `kubectl exec deploy/app -- migrate`. A service that looks by itself asks for `builder().shadow(true)`
+//! and reads `Status::shadow`. That the roles are compared takes the feature `diagnose`, with which STS is asked whose
+//! credentials those are.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 use std::error::Error;

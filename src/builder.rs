@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 
+use crate::comparison::Identify;
 use crate::detect::{self, Detected, Settings, SourceConfig};
 use crate::env::Env;
 use crate::error::Error;
@@ -170,7 +171,16 @@ impl Builder {
                     fallback: detection.fallback(),
                     shadow: self.shadow,
                 };
-                Ok(Configured { sources: Arc::new(sources), detection })
+                #[cfg(not(all(feature = "diagnose", feature = "irsa")))]
+                let identify = Identify;
+                #[cfg(all(feature = "diagnose", feature = "irsa"))]
+                let identify = Identify {
+                    env: env.clone(),
+                    settings: self.settings.clone(),
+                    http_client: self.http_client.clone(),
+                    time: self.time_source.clone(),
+                };
+                Ok(Configured { sources: Arc::new(sources), detection, identify })
             }
         };
         Ok(EksCredentialsProvider::new(

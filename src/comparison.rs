@@ -1,9 +1,12 @@
 //! Both methods side by side, before one is cut over to the other.
 
+mod identify;
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::error::Error;
+pub(crate) use self::identify::Identify;
+use crate::error::{Error, ErrorKind};
 use crate::probe::{Granted, Probe};
 use crate::source::Sources;
 
@@ -32,9 +35,13 @@ pub struct Difference {
 
 impl Comparison {
     /// Asks one after the other, so that neither's latency is in the other's.
-    pub(crate) async fn of(sources: &Sources, now: impl Fn() -> SystemTime) -> Result<Self, Error> {
+    pub(crate) async fn of(
+        sources: &Sources,
+        identify: &Identify,
+        now: impl Fn() -> SystemTime,
+    ) -> Result<Self, Error> {
         let other = sources.other()?;
-        let (serving, other) = (sources.first.probe().await, other.probe().await);
+        let (serving, other) = (sources.first.probe(Some(identify)).await, other.probe(Some(identify)).await);
         Ok(Self { serving, other, compared_at: now() })
     }
 
@@ -68,7 +75,7 @@ impl Comparison {
     }
 
     /// What only one of them says, or neither: `account`, `partition`, `role`. Pod Identity's answer names only the
-    /// account.
+    /// account; with the features `diagnose` and `irsa` STS is asked for the rest.
     pub fn not_compared(&self) -> Vec<&'static str> {
         let both = self.attributes().into_iter();
         both.filter(|(_, serving, other)| serving.is_none() || other.is_none()).map(|(what, ..)| what).collect()
@@ -85,18 +92,27 @@ impl Comparison {
 
     /// Why one of them could not serve at all.
     fn problems(&self) -> Vec<String> {
-        let problem = |probe: &Probe| match &probe.outcome {
-            Err(error) => Some(format!("{} failed: {error}", probe.source)),
+        let problem = |Probe { source, outcome, .. }: &Probe| match outcome {
+            Err(error) => Some(format!("{source} failed: {error}")),
             Ok(granted) if granted.expiry.is_some_and(|at| at <= self.compared_at) => {
-                Some(format!("{} granted credentials that have expired: check the node's clock", probe.source))
+                Some(format!("{source} granted credentials that have expired: check the node's clock"))
+            }
+            Ok(Granted { caller: Some(Err(error)), .. }) if error.kind() == ErrorKind::Denied => {
+                Some(format!("{source} granted credentials that STS does not take: {error}"))
             }
             Ok(_) => None,
         };
         [&self.serving, &self.other].into_iter().filter_map(problem).collect()
     }
 
+    /// What kept STS from saying who they are.
+    fn unidentified<'a>(&'a self) -> Option<&'a Error> {
+        let error = |probe: &'a Probe| probe.outcome.as_ref().ok()?.caller.as_ref()?.as_ref().err();
+        [&self.serving, &self.other].into_iter().find_map(error)
+    }
+
     fn describe(&self, probe: &Probe) -> String {
-        let Ok(Granted { account, partition, role, expiry }) = &probe.outcome else {
+        let Ok(Granted { account, partition, role, expiry, .. }) = &probe.outcome else {
             return format!("{}: failed after {:.0?}", probe.source, probe.latency);
         };
         let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not known".to_owned());
@@ -143,6 +159,10 @@ impl fmt::Display for Comparison {
         match self.not_compared().as_slice() {
             [] => Ok(()),
             unknown => write!(f, "; not compared, because not both say it: {}", unknown.join(", ")),
+        }?;
+        match self.unidentified() {
+            Some(error) => write!(f, "; STS could not be asked who they are: {error}"),
+            None => Ok(()),
         }
     }
 }
@@ -176,12 +196,12 @@ mod tests {
     fn comparison(serving: [Option<&str>; 3], other: [Option<&str>; 3]) -> Comparison {
         let probe = |source, attributes: [Option<&str>; 3], lifetime| {
             let [account, partition, role] = attributes.map(|value| value.map(str::to_owned));
-            let granted = Granted { account, partition, role, expiry: NOW.checked_add(Duration::from_secs(lifetime)) };
+            let granted = Granted { account, partition, role, expiry: NOW.checked_add(lifetime), caller: None };
             Probe { source, outcome: Ok(granted), latency: Duration::from_millis(12) }
         };
         Comparison {
-            serving: probe(SourceKind::WebIdentity, serving, 3599),
-            other: probe(SourceKind::PodIdentity, other, 21_599),
+            serving: probe(SourceKind::WebIdentity, serving, Duration::from_secs(3599)),
+            other: probe(SourceKind::PodIdentity, other, Duration::from_secs(21_599)),
             compared_at: NOW,
         }
     }

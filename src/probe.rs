@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::Credentials;
 use tokio::time::Instant;
 
+use crate::comparison::Identify;
 use crate::error::Error;
 use crate::refresh::Fetched;
 use crate::source::{Source, SourceKind};
@@ -23,32 +25,51 @@ pub struct Probe {
 }
 
 /// Who the pod is to one method, as far as that says so.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Granted {
     /// The account's twelve digits. Both methods say it; some other container credentials servers do not.
     pub account: Option<String>,
     /// `aws`, `aws-cn`, `aws-us-gov`, …
     pub partition: Option<String>,
-    /// The role's name, without its path. For IRSA the role that was asked for; Pod Identity's answer does not name it.
+    /// The role's name, without its path. For IRSA the role that was asked for; Pod Identity's answer does not name it, so
+    /// that only [`caller`](Self::caller) tells.
     pub role: Option<String>,
+    /// By STS's `GetCallerIdentity` for what was granted: the ARN, as
+    /// `arn:aws:sts::111122223333:assumed-role/name/session`. `None` if it was not asked:
+    /// [`compare`](crate::EksCredentialsProvider::compare) does, with the features `diagnose` and `irsa`. It needs no
+    /// permission, so a denial means that STS does not take these credentials at all.
+    pub caller: Option<Result<String, Error>>,
     /// When what was granted would have expired. `None`: never.
     pub expiry: Option<SystemTime>,
 }
 
 impl Source {
-    /// Within the bound of an attempt.
-    pub(crate) async fn probe(&self) -> Probe {
+    /// Within the bound of an attempt, and then of the call by which STS identifies what was granted.
+    pub(crate) async fn probe(&self, identify: Option<&Identify>) -> Probe {
         let started = Instant::now();
         let fetched = self.fetch(self.attempt_timeout()).await;
         let latency = started.elapsed();
-        Probe { source: self.kind(), outcome: fetched.map(|fetched| self.granted(&fetched)), latency }
+        let outcome = match fetched {
+            Ok(Fetched { credentials, .. }) => {
+                let caller = match identify {
+                    Some(identify) => identify.arn(&credentials).await,
+                    None => None,
+                };
+                Ok(self.granted(&credentials, caller))
+            }
+            Err(error) => Err(error),
+        };
+        Probe { source: self.kind(), outcome, latency }
     }
 
-    fn granted(&self, Fetched { credentials, .. }: &Fetched) -> Granted {
-        let named = self.role_arn().and_then(Granted::of_arn).unwrap_or_default();
+    /// What STS says of them goes before what was asked for.
+    fn granted(&self, credentials: &Credentials, caller: Option<Result<String, Error>>) -> Granted {
+        let identified = caller.as_ref().and_then(|arn| Granted::of_arn(arn.as_ref().ok()?));
+        let asked_for = || self.role_arn().and_then(Granted::of_arn);
+        let named = identified.or_else(asked_for).unwrap_or_default();
         let account = credentials.account_id().map(|account| account.as_str().to_owned());
-        Granted { account: account.or(named.account), expiry: credentials.expiry(), ..named }
+        Granted { account: account.or(named.account), expiry: credentials.expiry(), caller, ..named }
     }
 }
 
@@ -67,7 +88,7 @@ impl Granted {
             account: Some((*account).to_owned()),
             partition: Some((*partition).to_owned()),
             role: Some(role?.to_owned()),
-            expiry: None,
+            ..Self::default()
         })
     }
 }

@@ -9,7 +9,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_async::time::SharedTimeSource;
 
 use crate::builder::Builder;
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, Identify};
 use crate::detection::Detection;
 use crate::error::Error;
 use crate::refresh::Fetch;
@@ -44,6 +44,7 @@ struct Handle {
 pub(crate) struct Configured {
     pub(crate) sources: Arc<Sources>,
     pub(crate) detection: Detection,
+    pub(crate) identify: Identify,
 }
 
 impl Drop for Handle {
@@ -156,8 +157,10 @@ impl EksCredentialsProvider {
     /// Before a cut-over from one method to the other: asks both of them, once each and one after the other, and compares
     /// whose credentials they grant. What is served is not touched: the answers are thrown away, and no caller of
     /// [`credentials`](Self::credentials) waits for them. Takes an attempt's time for each at most
-    /// ([`attempt_timeout`](Builder::attempt_timeout)). Every call sends two requests: it is for a check at start-up or an
-    /// operator's command, not for a loop.
+    /// ([`attempt_timeout`](Builder::attempt_timeout)). With the features `diagnose` and `irsa` it also asks STS who they are
+    /// (`GetCallerIdentity`, 5 s for each at most): only so the roles can be compared, since Pod Identity's answer does not
+    /// name its own. Every call sends these two or four requests: it is for a check at start-up or an operator's command,
+    /// not for a loop.
     ///
     /// # Errors
     ///
@@ -166,9 +169,9 @@ impl EksCredentialsProvider {
     /// by half; [`NoRuntime`](crate::ErrorKind::NoRuntime) outside a tokio runtime. That a method *fails* is no error, but
     /// what [`Comparison`] says.
     pub async fn compare(&self) -> Result<Comparison, Error> {
-        let sources = &self.configured()?.sources;
+        let Configured { sources, identify, .. } = self.configured()?;
         shared::runtime()?;
-        Comparison::of(sources, || self.shared().now()).await
+        Comparison::of(sources, identify, || self.shared().now()).await
     }
 
     fn configured(&self) -> Result<&Configured, Error> {

@@ -202,7 +202,7 @@ impl Fetch for Sources {
         let second = self.second.as_ref().filter(|_| self.shadow)?;
         Some(Box::pin(async move {
             match second {
-                Ok(source) => source.probe().await,
+                Ok(source) => source.probe(None).await,
                 Err(problem) => {
                     let source = self.first.kind().other();
                     Probe { source, outcome: Err(problem.clone()), latency: Duration::ZERO }

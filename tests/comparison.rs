@@ -123,13 +123,21 @@ async fn methods_of_the_same_account_are_ready_to_cut_over_and_what_is_served_is
     assert_eq!(comparison.serving().outcome.as_ref().unwrap().role.as_deref(), Some("local-pod"));
     let text = comparison.to_string();
     assert!(text.contains("IRSA: account 111122223333, role local-pod, partition aws, valid for 59m"), "{text}");
-    assert!(text.contains("\nready to cut over"), "{text}");
+    assert!(
+        text.contains("EKS Pod Identity: account 111122223333, role local-pod, partition aws, valid for 5h"),
+        "{text}"
+    );
+    assert!(text.ends_with("\nready to cut over"), "{text}");
+    let caller = comparison.other().outcome.as_ref().unwrap().caller.as_ref().unwrap().as_ref().unwrap();
+    assert!(caller.starts_with("arn:aws:sts::111122223333:assumed-role/local-pod/eks-"), "{caller}");
     assert_eq!((provider.credentials().await.unwrap(), provider.status().refreshes), (served, 1));
 }
 
 #[tokio::test]
 async fn what_differs_or_fails_is_named_with_what_to_do() {
     support::trace();
+    let another = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/team/another");
+    let another = another.start().await.unwrap();
     let elsewhere = LocalPod::builder().associated_role_arn("arn:aws:iam::444455556666:role/local-pod");
     let elsewhere = elsewhere.start().await.unwrap();
     let denied = LocalPod::start().await.unwrap();
@@ -137,6 +145,7 @@ async fn what_differs_or_fails_is_named_with_what_to_do() {
     let expired = LocalPod::start().await.unwrap();
     expired.agent().always(Answer::expired());
     for (pod, said) in [
+        (&another, "- the role differs: local-pod now, another by the other method; let both name the same role"),
         (&elsewhere, "- the account differs: 111122223333 now, 444455556666 by the other method; let both name roles"),
         (&denied, "- EKS Pod Identity failed: the container credentials server at"),
         (&denied, "create the association: aws eks create-pod-identity-association"),
@@ -146,6 +155,33 @@ async fn what_differs_or_fails_is_named_with_what_to_do() {
         let text = comparison.to_string();
         assert!(!comparison.is_ready() && text.contains("not ready to cut over:\n") && text.contains(said), "{text}");
     }
+}
+
+/// What STS refuses is worth nothing; that it could not be asked says nothing of the credentials.
+#[tokio::test]
+async fn credentials_that_sts_does_not_take_are_not_ready_and_an_sts_that_fails_leaves_the_role_open() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let refused = Answer::refuse_with("InvalidClientTokenId", "The security token included in the request is invalid");
+    for (answer, ready, said) in [
+        (refused, false, "- EKS Pod Identity granted credentials that STS does not take: STS at http://127.0.0.1:"),
+        (Answer::http(503, "busy"), true, "; not compared, because not both say it: partition, role; STS could not be"),
+    ] {
+        // The fetch, the call for what it granted, and then the one for what the agent did.
+        pod.sts().then(Answer::proper()).then(Answer::proper()).then(answer);
+        let comparison = provider(pod.both_env()).compare().await.unwrap();
+        let text = comparison.to_string();
+        assert!(comparison.is_ready() == ready && text.contains(said), "{text}");
+    }
+}
+
+/// It can be asked for from a task of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_can_be_spawned() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let provider = provider(pod.both_env());
+    assert!(tokio::spawn(async move { provider.compare().await }).await.unwrap().unwrap().is_ready());
 }
 
 #[tokio::test]

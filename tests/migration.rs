@@ -90,10 +90,10 @@ impl Pod {
         status.unwrap_or_else(|_| panic!("{} waits for ever", self.name)).unwrap().clone()
     }
 
-    /// Three refreshes by `source`, no less.
+    /// Two refreshes by `source`, no less.
     async fn lives_by(&mut self, source: SourceKind) {
         let before = self.status.borrow().refreshes;
-        let after = self.until(|status| status.refreshes >= before + 3).await;
+        let after = self.until(|status| status.refreshes >= before + 2).await;
         assert_eq!(after.source, Some(source), "{}", self.name);
     }
 

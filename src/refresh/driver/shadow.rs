@@ -87,3 +87,23 @@ fn report(probe: &Probe, held: &Held) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_that_panics_or_takes_for_ever_is_nothing_to_the_life_beside_it() {
+        let life = async || {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            "lived"
+        };
+        assert_eq!(beside(life(), async { panic!("a look that fails") }).await, "lived");
+        assert_eq!(beside(life(), pending()).await, "lived");
+        assert_eq!(beside(life(), ready(())).await, "lived");
+    }
+}
