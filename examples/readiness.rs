@@ -10,7 +10,7 @@
 //!
 //! `--outage` plays one on a local pod and looks at `/readyz` ten times a second meanwhile: STS fails before the first
 //! refresh, the credentials expire, STS comes back. Exit code 1 if the answers were not 200 until expiry, 503 after it,
-//! and 200 in the end.
+//! and 200 in the end. Then it prints a scrape.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 #[path = "support/http.rs"]
@@ -178,6 +178,7 @@ async fn play(pod: &LocalPod, provider: &EksCredentialsProvider, address: Socket
     pod.sts().always(Answer::proper());
     probe.until(200).await?;
     println!("ready through the outage until the credentials expired, not ready after, ready again: as it should be");
+    println!("/metrics says:\n{}", http::get(address, "/metrics").await?.1.trim_end());
     Ok(())
 }
 
