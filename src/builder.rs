@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 
+use crate::comparison::Identify;
 use crate::detect::{self, Detected, Settings, SourceConfig};
 use crate::env::Env;
 use crate::error::Error;
-use crate::provider::EksCredentialsProvider;
-use crate::refresh::Fetch;
+use crate::provider::{Configured, EksCredentialsProvider};
 use crate::refresh::schedule::Policy;
-use crate::refresh::shared::Shared;
 #[cfg(any(feature = "irsa", feature = "sdk-config"))]
 use crate::region;
 #[cfg(feature = "sdk-config")]
@@ -33,6 +32,7 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Builder {
     settings: Settings,
+    shadow: bool,
     env: Option<Env>,
     policy: Policy,
     attempt_timeout: Option<Duration>,
@@ -45,6 +45,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             settings: Settings::default(),
+            shadow: false,
             env: None,
             policy: Policy { advisory_window: None, startup_timeout: STARTUP_TIMEOUT, serve_expired: true },
             attempt_timeout: None,
@@ -70,6 +71,17 @@ impl Builder {
     /// an error of [`build`](Self::build).
     pub fn fallback(mut self, fallback: bool) -> Self {
         self.settings.fallback = fallback;
+        self
+    }
+
+    /// Before a migration: whether the method that does *not* serve is asked once in the background, after the first
+    /// credentials have come from the one that does. The result is an event (INFO if it would work, WARN if it would not, or
+    /// for another account) and [`Status::shadow`](crate::Status::shadow). What it grants is thrown away. It is never an
+    /// error, no request waits for it, and it delays no refresh; it takes an attempt's time at most, and ends with the
+    /// provider. Default: false. Without a second method in the pod nothing is asked.
+    /// [`compare`](EksCredentialsProvider::compare) looks closer, and when it is called.
+    pub fn shadow(mut self, shadow: bool) -> Self {
+        self.shadow = shadow;
         self
     }
 
@@ -140,9 +152,9 @@ impl Builder {
     pub fn build(self) -> Result<EksCredentialsProvider, Error> {
         self.check()?;
         let env = self.env.unwrap_or_else(Env::from_process);
-        let source: Result<Arc<dyn Fetch>, Error> = match detect::detect(&env, &self.settings)? {
+        let configured = match detect::detect(&env, &self.settings)? {
             None => Err(detect::not_configured()),
-            Some(Detected { first, fallback }) => {
+            Some(Detected { first, second, detection }) => {
                 let source = |config| match config {
                     #[cfg(feature = "irsa")]
                     SourceConfig::WebIdentity(config) => Source::WebIdentity(Box::new(WebIdentity::new(
@@ -155,12 +167,28 @@ impl Builder {
                         Source::PodIdentity(Box::new(PodIdentity::new(*config, self.attempt_timeout)))
                     }
                 };
-                Ok(Arc::new(Sources { first: source(first), fallback: fallback.map(source) }))
+                let sources = Sources {
+                    first: source(first),
+                    second: second.map(|second| second.map(source)),
+                    fallback: detection.fallback(),
+                    shadow: self.shadow,
+                };
+                #[cfg(not(all(feature = "diagnose", feature = "irsa")))]
+                let identify = Identify;
+                #[cfg(all(feature = "diagnose", feature = "irsa"))]
+                let identify = Identify {
+                    env: env.clone(),
+                    settings: self.settings.clone(),
+                    http_client: self.http_client.clone(),
+                    time: self.time_source.clone().unwrap_or_default(),
+                };
+                Ok(Configured { sources: Arc::new(sources), detection, identify })
             }
         };
-        let shared = Shared::new(source, self.policy, self.time_source);
         Ok(EksCredentialsProvider::new(
-            shared,
+            configured,
+            self.policy,
+            self.time_source,
             #[cfg(feature = "sdk-config")]
             SdkSettings { env, region: self.settings.region },
         ))

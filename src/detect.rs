@@ -6,6 +6,7 @@ use std::path::PathBuf;
 #[cfg(feature = "irsa")]
 use std::time::Duration;
 
+use crate::detection::{Detection, Other, Preference};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorKind};
 use crate::source::SourceKind;
@@ -55,12 +56,12 @@ pub(crate) struct IrsaSettings {
 impl IrsaSettings {
     /// A session policy narrows what the role may do, and only STS can do that: without it the process would have more
     /// permissions than its author meant it to.
-    fn check_narrowing<'a>(&self, mut sources: impl Iterator<Item = &'a SourceConfig>) -> Result<(), Error> {
+    fn check_narrowing(&self, source: &SourceConfig) -> Result<(), Error> {
         let narrows = self.policy.is_some() || !self.policy_arns.is_empty();
-        if narrows && sources.any(|source| source.kind() == SourceKind::PodIdentity) {
+        if narrows && source.kind() == SourceKind::PodIdentity {
             return Err(Error::invalid(
-                "policy(..) or policy_arn(..) was given to the builder, and EKS Pod Identity, which this pod would use, \
-                 cannot narrow a role: use IRSA, or narrow the role's own policies and remove the setting",
+                "policy(..) or policy_arn(..) was given to the builder, and EKS Pod Identity cannot narrow a role: use \
+                 IRSA, or narrow the role's own policies and remove the setting",
             ));
         }
         Ok(())
@@ -76,10 +77,10 @@ pub(crate) enum SourceConfig {
     PodIdentity(Box<PodIdentityConfig>),
 }
 
-#[cfg(feature = "irsa")]
 impl SourceConfig {
     fn kind(&self) -> SourceKind {
         match self {
+            #[cfg(feature = "irsa")]
             Self::WebIdentity(_) => SourceKind::WebIdentity,
             #[cfg(feature = "pod-identity")]
             Self::PodIdentity(_) => SourceKind::PodIdentity,
@@ -87,11 +88,13 @@ impl SourceConfig {
     }
 }
 
-/// What decides, and what a denial of it hands over to.
+/// What serves, what else the pod has, and why it is this way round.
 #[derive(Clone, Debug)]
 pub(crate) struct Detected {
     pub(crate) first: SourceConfig,
-    pub(crate) fallback: Option<SourceConfig>,
+    /// The other method, or why it could not serve; `None` if nothing of it is configured.
+    pub(crate) second: Option<Result<SourceConfig, Error>>,
+    pub(crate) detection: Detection,
 }
 
 /// What was found of one method.
@@ -101,46 +104,66 @@ enum Found {
     Partial(Error),
     /// Meant to be used, and not usable.
     Broken(Error),
-    Present(SourceConfig),
+    Present(Configured),
+}
+
+/// One method, and by what it was configured.
+struct Configured {
+    source: SourceConfig,
+    settings: Vec<&'static str>,
 }
 
 /// `Ok(None)`: nothing is configured. An error: something is, but not so that it could work.
 pub(crate) fn detect(env: &Env, settings: &Settings) -> Result<Option<Detected>, Error> {
-    let detected = find(env, settings)?;
-    #[cfg(feature = "irsa")]
-    if let Some(Detected { first, fallback }) = &detected {
-        settings.irsa.check_narrowing([Some(first), fallback.as_ref()].into_iter().flatten())?;
-    }
-    Ok(detected)
-}
-
-fn find(env: &Env, settings: &Settings) -> Result<Option<Detected>, Error> {
-    let mut first = None;
-    let mut partial = None;
-    for kind in order(env, settings)? {
+    let preference = preference(env, settings)?;
+    let first = preference.first();
+    let [first, second] = [first, first.other()].map(|kind| {
         let found = match kind {
             SourceKind::WebIdentity => web_identity(env, settings),
             SourceKind::PodIdentity => pod_identity(env),
         };
-        match (found.unwrap_or_else(Found::Broken), first.take()) {
-            (Found::Present(second), Some(first)) => {
-                return Ok(Some(Detected { first, fallback: settings.fallback.then_some(second) }));
-            }
-            (Found::Present(config), None) => first = Some(config),
-            (Found::Broken(error), None) => return Err(error),
-            (Found::Broken(error), Some(_)) if settings.fallback => return Err(error),
-            (Found::Partial(error), none) => {
-                first = none;
-                partial = partial.or(Some(error));
-            }
-            (_, kept) => first = kept,
-        }
-    }
-    match (first, partial) {
-        (Some(first), _) => Ok(Some(Detected { first, fallback: None })),
-        (None, Some(partial)) => Err(partial),
-        (None, None) => Ok(None),
-    }
+        found.unwrap_or_else(Found::Broken)
+    });
+    let (first, second) = match (first, second) {
+        (Found::Present(first), Found::Absent) => (first, None),
+        (Found::Present(first), Found::Present(second)) => (first, Some(Ok(second.source))),
+        // It was meant to be handed over to.
+        (Found::Present(_), Found::Broken(error)) if settings.fallback => return Err(error),
+        (Found::Present(first), Found::Broken(error) | Found::Partial(error)) => (first, Some(Err(error))),
+        (Found::Broken(error), _) => return Err(error),
+        (Found::Absent, Found::Present(second)) => (second, None),
+        (Found::Partial(error), Found::Present(second)) => (second, Some(Err(error))),
+        (_, Found::Broken(error)) | (Found::Partial(error), _) | (_, Found::Partial(error)) => return Err(error),
+        (Found::Absent, Found::Absent) => return Ok(None),
+    };
+    detected(first, second, preference, settings).map(Some)
+}
+
+fn detected(
+    first: Configured,
+    second: Option<Result<SourceConfig, Error>>,
+    preference: Preference,
+    settings: &Settings,
+) -> Result<Detected, Error> {
+    let Configured { source: first, settings: set } = first;
+    #[cfg(feature = "irsa")]
+    settings.irsa.check_narrowing(&first)?;
+    #[cfg(feature = "irsa")]
+    let second = match second {
+        Some(Ok(second)) => match settings.irsa.check_narrowing(&second) {
+            Err(error) if settings.fallback => return Err(error),
+            narrowing => Some(narrowing.map(|()| second)),
+        },
+        second => second,
+    };
+    let other = match &second {
+        None => Other::NotConfigured,
+        Some(Ok(_)) => Other::Configured,
+        Some(Err(problem)) => Other::Unusable(problem.clone()),
+    };
+    let fallback = settings.fallback && matches!(other, Other::Configured);
+    let detection = Detection { source: first.kind(), settings: set, preference, other, fallback };
+    Ok(Detected { first, second, detection })
 }
 
 /// Every ask of a provider without configuration returns this.
@@ -161,22 +184,18 @@ pub(crate) fn not_configured() -> Error {
 }
 
 /// The variable before the builder: who operates the pod can turn the order round without a rebuild.
-fn order(env: &Env, settings: &Settings) -> Result<[SourceKind; 2], Error> {
+fn preference(env: &Env, settings: &Settings) -> Result<Preference, Error> {
     use SourceKind::{PodIdentity, WebIdentity};
-    let preferred = match env.get(env::SOURCE)? {
-        None => settings.prefer,
-        Some("auto") => None,
+    match env.get(env::SOURCE)? {
+        None => Ok(settings.prefer.map_or(Preference::SdkOrder, Preference::Builder)),
+        Some("auto") => Ok(Preference::SdkOrder),
         Some(name) => {
             let known = [WebIdentity, PodIdentity].into_iter().find(|kind| kind.as_str() == name);
-            Some(known.ok_or_else(|| {
+            known.map(Preference::Environment).ok_or_else(|| {
                 Error::invalid(format!("{}=\"{name}\" is none of irsa, pod-identity, auto", env::SOURCE))
-            })?)
+            })
         }
-    };
-    Ok(match preferred {
-        Some(PodIdentity) => [PodIdentity, WebIdentity],
-        Some(WebIdentity) | None => [WebIdentity, PodIdentity],
-    })
+    }
 }
 
 #[cfg(feature = "irsa")]
@@ -212,7 +231,7 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
     if let Some(name) = session_name {
         web_identity::check_session_name(env::ROLE_SESSION_NAME, name)?;
     }
-    Ok(Found::Present(SourceConfig::WebIdentity(Box::new(WebIdentityConfig {
+    let source = SourceConfig::WebIdentity(Box::new(WebIdentityConfig {
         role_arn: role_arn.to_owned(),
         token_file,
         endpoint: sts_endpoint::resolve(env, irsa.sts_endpoint.as_deref(), settings.region.as_deref())?,
@@ -223,7 +242,8 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
         policy_arns: irsa.policy_arns.clone(),
         provider_id: irsa.provider_id.clone(),
         tls: TlsSettings::from_env(env)?,
-    }))))
+    }));
+    Ok(Found::Present(Configured { source, settings: vec![role, file] }))
 }
 
 #[cfg(not(feature = "irsa"))]
@@ -234,9 +254,9 @@ fn web_identity(env: &Env, _: &Settings) -> Result<Found, Error> {
 #[cfg(feature = "pod-identity")]
 fn pod_identity(env: &Env) -> Result<Found, Error> {
     let token_file = env.get(env::CONTAINER_TOKEN_FILE)?;
-    let endpoint = match (env.get(env::CONTAINER_RELATIVE_URI)?, env.get(env::CONTAINER_FULL_URI)?) {
-        (Some(path), _) => ContainerEndpoint::relative(path)?,
-        (None, Some(url)) => ContainerEndpoint::full(url)?,
+    let (uri, endpoint) = match (env.get(env::CONTAINER_RELATIVE_URI)?, env.get(env::CONTAINER_FULL_URI)?) {
+        (Some(path), _) => (env::CONTAINER_RELATIVE_URI, ContainerEndpoint::relative(path)?),
+        (None, Some(url)) => (env::CONTAINER_FULL_URI, ContainerEndpoint::full(url)?),
         (None, None) => {
             let Some(path) = token_file else { return Ok(Found::Absent) };
             return Ok(Found::Partial(Error::invalid(format!(
@@ -247,11 +267,11 @@ fn pod_identity(env: &Env) -> Result<Found, Error> {
         }
     };
     let token = match (token_file, env.get(env::CONTAINER_TOKEN)?) {
-        (Some(path), _) => Some(TokenSource::File(PathBuf::from(path))),
+        (Some(path), _) => Some((env::CONTAINER_TOKEN_FILE, TokenSource::File(PathBuf::from(path)))),
         (None, Some(token)) => {
             let bytes = zeroize::Zeroizing::new(token.as_bytes().to_vec());
             let token = Token::parse(bytes, env::CONTAINER_TOKEN);
-            Some(TokenSource::Fixed(token.map_err(|e| Error::invalid(e.to_string()))?))
+            Some((env::CONTAINER_TOKEN, TokenSource::Fixed(token.map_err(|e| Error::invalid(e.to_string()))?)))
         }
         (None, None) => None,
     };
@@ -264,12 +284,14 @@ fn pod_identity(env: &Env) -> Result<Found, Error> {
             env::CONTAINER_TOKEN_FILE
         )));
     }
-    Ok(Found::Present(SourceConfig::PodIdentity(Box::new(PodIdentityConfig {
+    let (variable, token) = token.unzip();
+    let source = SourceConfig::PodIdentity(Box::new(PodIdentityConfig {
         endpoint,
         token,
         #[cfg(feature = "__tls")]
         tls: TlsSettings::from_env(env)?,
-    }))))
+    }));
+    Ok(Found::Present(Configured { source, settings: [Some(uri), variable].into_iter().flatten().collect() }))
 }
 
 #[cfg(not(feature = "pod-identity"))]

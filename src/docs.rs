@@ -1,3 +1,4 @@
 //! Pages to read.
 
+pub mod observability;
 pub mod reliability;

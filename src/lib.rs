@@ -65,6 +65,12 @@
 //! Surrounding blanks are trimmed, and an empty value counts as unset. The environment is read once, when the provider is
 //! built. IMDS, profiles and static keys are never read: a pod that is not configured is an error, not the node's role.
 //! `AWS_ROLE_ARN` alone is an error only if Pod Identity is not configured either: no AWS SDK takes it for IRSA.
+//! [`detection()`](EksCredentialsProvider::detection) says which one serves and why.
+//!
+//! A pod that has both can be taken from one to the other without a failing request:
+//! [`compare()`](EksCredentialsProvider::compare) asks both and says whether they grant the same,
+//! [`Builder::shadow`] has the one that does not serve asked once in the background, and
+//! [`Builder::fallback`] lets a permanent denial hand over.
 //!
 //! # When it fetches, and who waits
 //!
@@ -86,10 +92,13 @@
 //! # Events
 //!
 //! By [`tracing`]: a span `fetch_credentials` around each attempt (fields `source`, `attempt`, `outcome`, `duration_ms`).
-//! INFO for the first credentials, another source, and the end of an outage; WARN for a failed refresh while there is
-//! something to serve (expired credentials included, in a recoverable outage), for credentials that a service refused,
-//! and for a fallback; ERROR for a permanent failure, when credentials expire, and when there is nothing to serve. Nothing on the path
-//! of a request that is served at once. Secrets never appear, at TRACE neither.
+//! INFO for the first credentials, another source, the end of an outage, and a [shadow](Builder::shadow) that would work;
+//! WARN for a failed refresh while there is something to serve (expired credentials included, in a recoverable outage), for
+//! credentials that a service refused, for a fallback, and for a shadow that would not work or is of another account; ERROR
+//! for a permanent failure, when credentials expire, and when there is nothing to serve. Nothing on the path of a request
+//! that is served at once. Secrets never appear, at TRACE neither.
+//!
+//! Metrics, OpenTelemetry and readiness probes: [`docs::observability`].
 //!
 //! # Features
 //!
@@ -101,6 +110,7 @@
 //! | `rustls-aws-lc` | yes | TLS by aws-lc-rs, which the SDK's own default HTTPS client uses too |
 //! | `rustls-ring` | | TLS by ring. A process that does nothing but a cold IRSA start took 34 ms of CPU with aws-lc and 3 ms with ring (medians of 15 release runs in turn, x86-64, STS stand-in on loopback; compare `/usr/bin/time` of the example `credential_process` built with either): prefer ring in a short-lived process that has no other use for aws-lc |
 //! | `webpki-roots` | | Mozilla's root certificates in the binary instead of the system's, for `scratch` images |
+//! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: [`docs::observability`] |
 //! | `testing` | | the module `testing`, a pod on loopback: for `[dev-dependencies]` |
 //!
 //! At least one of `irsa` and `pod-identity` is needed. With both TLS features a process-wide rustls `CryptoProvider` is
@@ -119,8 +129,12 @@
 compile_error!("eks-credentials needs at least one source: enable the feature `irsa` or `pod-identity`");
 
 mod builder;
+#[cfg(all(feature = "diagnose", feature = "irsa"))]
+mod caller_identity;
 mod clock;
+mod comparison;
 mod detect;
+mod detection;
 #[cfg(doc)]
 pub mod docs;
 mod env;
@@ -133,6 +147,7 @@ mod fuzzing;
 mod http;
 #[cfg(feature = "sdk-config")]
 mod identity_cache;
+mod probe;
 mod provider;
 mod refresh;
 #[cfg(any(feature = "irsa", feature = "sdk-config"))]
@@ -150,7 +165,10 @@ mod token_file;
 
 pub use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 pub use builder::Builder;
+pub use comparison::{Comparison, Difference};
+pub use detection::{Detection, Preference};
 pub use error::{Error, ErrorKind};
+pub use probe::{Granted, Probe};
 pub use provider::EksCredentialsProvider;
 pub use source::SourceKind;
 pub use status::{Health, Status};

@@ -6,14 +6,20 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_smithy_async::time::SharedTimeSource;
 
 use crate::builder::Builder;
+use crate::comparison::{Comparison, Identify};
+use crate::detection::Detection;
 use crate::error::Error;
+use crate::refresh::Fetch;
 use crate::refresh::cache::Held;
-use crate::refresh::shared::Shared;
+use crate::refresh::schedule::Policy;
+use crate::refresh::shared::{self, Shared};
 use crate::refresh::sync::watch;
 #[cfg(feature = "sdk-config")]
 use crate::sdk_config::SdkSettings;
+use crate::source::Sources;
 use crate::status::Status;
 
 /// AWS credentials of a pod on EKS, by IRSA or by Pod Identity, refreshed ahead of expiry.
@@ -28,8 +34,17 @@ pub struct EksCredentialsProvider(Arc<Handle>);
 /// Ends the driver with the last provider; the driver itself only holds what is inside.
 struct Handle {
     shared: Arc<Shared>,
+    /// The error is that nothing is configured.
+    configured: Result<Configured, Error>,
     #[cfg(feature = "sdk-config")]
     sdk: SdkSettings,
+}
+
+/// What the pod has.
+pub(crate) struct Configured {
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) detection: Detection,
+    pub(crate) identify: Identify,
 }
 
 impl Drop for Handle {
@@ -53,9 +68,17 @@ impl EksCredentialsProvider {
         Builder::default()
     }
 
-    pub(crate) fn new(shared: Shared, #[cfg(feature = "sdk-config")] sdk: SdkSettings) -> Self {
+    pub(crate) fn new(
+        configured: Result<Configured, Error>,
+        policy: Policy,
+        time: Option<SharedTimeSource>,
+        #[cfg(feature = "sdk-config")] sdk: SdkSettings,
+    ) -> Self {
+        let source = configured.as_ref().map(|configured| Arc::clone(&configured.sources) as Arc<dyn Fetch>);
+        let shared = Arc::new(Shared::new(source.map_err(Clone::clone), policy, time));
         Self(Arc::new(Handle {
-            shared: Arc::new(shared),
+            shared,
+            configured,
             #[cfg(feature = "sdk-config")]
             sdk,
         }))
@@ -120,6 +143,39 @@ impl EksCredentialsProvider {
     /// ends with it.
     pub fn subscribe(&self) -> watch::Receiver<Status> {
         self.shared().changes.subscribe()
+    }
+
+    /// Which method serves this pod and why, and what is known of the other one.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConfigured`](crate::ErrorKind::NotConfigured) if the pod has neither.
+    pub fn detection(&self) -> Result<&Detection, Error> {
+        self.configured().map(|configured| &configured.detection)
+    }
+
+    /// Before a cut-over from one method to the other: asks both of them, once each and one after the other, and compares
+    /// whose credentials they grant. What is served is not touched: the answers are thrown away, and no caller of
+    /// [`credentials`](Self::credentials) waits for them. Takes an attempt's time for each at most
+    /// ([`attempt_timeout`](Builder::attempt_timeout)). With the features `diagnose` and `irsa` it also asks STS who they are
+    /// (`GetCallerIdentity`, 5 s for each at most): only so the roles can be compared, since Pod Identity's answer does not
+    /// name its own. Every call sends these two or four requests: it is for a check at start-up or an operator's command,
+    /// not for a loop.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing to compare: [`NotConfigured`](crate::ErrorKind::NotConfigured),
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one method is configured, or the other one
+    /// by half; [`NoRuntime`](crate::ErrorKind::NoRuntime) outside a tokio runtime. That a method *fails* is no error, but
+    /// what [`Comparison`] says.
+    pub async fn compare(&self) -> Result<Comparison, Error> {
+        let Configured { sources, identify, .. } = self.configured()?;
+        shared::runtime()?;
+        Comparison::of(sources, identify, || self.shared().now()).await
+    }
+
+    fn configured(&self) -> Result<&Configured, Error> {
+        self.0.configured.as_ref().map_err(Clone::clone)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -3,6 +3,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod driver;
+mod metrics;
 pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod sync;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 
 use crate::error::Error;
+use crate::probe::Probe;
 use crate::source::SourceKind;
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -29,6 +31,11 @@ pub(crate) trait Fetch: fmt::Debug + Send + Sync {
 
     /// One attempt, which ends within `limit`.
     fn fetch(&self, limit: Duration) -> BoxFuture<'_, Result<Fetched, Error>>;
+
+    /// One ask of the source that does not serve, if there is one to be asked on the side.
+    fn shadow(&self) -> Option<BoxFuture<'_, Probe>> {
+        None
+    }
 }
 
 /// What a successful attempt brought.

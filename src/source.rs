@@ -4,6 +4,7 @@
 pub(crate) mod container_endpoint;
 #[cfg(feature = "pod-identity")]
 pub(crate) mod pod_identity;
+mod sources;
 #[cfg(feature = "irsa")]
 pub(crate) mod sts_endpoint;
 #[cfg(feature = "irsa")]
@@ -17,8 +18,9 @@ use aws_credential_types::Credentials;
 
 use crate::clock;
 use crate::error::{Error, ErrorKind};
-use crate::refresh::{BoxFuture, Fetch, Fetched};
+use crate::refresh::Fetched;
 use crate::token_file::{Token, TokenSource};
+pub(crate) use sources::Sources;
 
 /// The two ways in which a pod on EKS gets AWS access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +38,14 @@ impl SourceKind {
         match self {
             Self::WebIdentity => "irsa",
             Self::PodIdentity => "pod-identity",
+        }
+    }
+
+    /// The one that this is not.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::WebIdentity => Self::PodIdentity,
+            Self::PodIdentity => Self::WebIdentity,
         }
     }
 
@@ -76,7 +86,7 @@ impl Source {
         }
     }
 
-    fn attempt_timeout(&self) -> Duration {
+    pub(crate) fn attempt_timeout(&self) -> Duration {
         match self {
             #[cfg(feature = "irsa")]
             Self::WebIdentity(source) => source.attempt_timeout(),
@@ -85,8 +95,18 @@ impl Source {
         }
     }
 
+    /// The role that is asked for. Pod Identity has it from the association.
+    pub(crate) fn role_arn(&self) -> Option<&str> {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(source) => Some(source.role_arn()),
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(_) => None,
+        }
+    }
+
     /// One attempt, token file and all, within `limit`.
-    async fn fetch(&self, limit: Duration) -> Result<Fetched, Error> {
+    pub(crate) async fn fetch(&self, limit: Duration) -> Result<Fetched, Error> {
         let attempt = async {
             match self {
                 #[cfg(feature = "irsa")]
@@ -110,50 +130,6 @@ impl Source {
         };
         let message = format!("{} did not answer within {limit:.1?}: {}", peer.name, peer.if_unreachable);
         Error::new(ErrorKind::Timeout, message)
-    }
-}
-
-/// What the driver fetches from: the detected source, and the one that a permanent denial hands over to.
-#[derive(Debug)]
-pub(crate) struct Sources {
-    pub(crate) first: Source,
-    /// Only with `.fallback(true)` and both methods configured.
-    pub(crate) fallback: Option<Source>,
-}
-
-impl Fetch for Sources {
-    fn kind(&self) -> SourceKind {
-        self.first.kind()
-    }
-
-    fn attempt_timeout(&self) -> Duration {
-        let fallback = self.fallback.as_ref().map_or(Duration::ZERO, Source::attempt_timeout);
-        self.first.attempt_timeout().saturating_add(fallback)
-    }
-
-    /// Every fetch begins with the preferred source, so that it is used again as soon as it works again. `limit` is for
-    /// both together: what the first leaves of it is the second's.
-    fn fetch(&self, limit: Duration) -> BoxFuture<'_, Result<Fetched, Error>> {
-        Box::pin(async move {
-            let started = tokio::time::Instant::now();
-            let denied = match self.first.fetch(limit.min(self.first.attempt_timeout())).await {
-                Err(error) if error.kind() == ErrorKind::Denied => error,
-                outcome => return outcome,
-            };
-            let Some(fallback) = &self.fallback else { return Err(denied) };
-            tracing::warn!(
-                denied = self.first.kind().as_str(),
-                fallback = fallback.kind().as_str(),
-                error = %denied,
-                "the preferred source was denied, falling back to the other one"
-            );
-            fallback.fetch(limit.saturating_sub(started.elapsed())).await.map_err(|second| {
-                let message = format!("{denied}; and the fallback failed too: {second}");
-                // An outage of the fallback may pass, so the whole may.
-                let kind = if second.is_transient() { second.kind() } else { ErrorKind::Denied };
-                Error::caused_by(kind, message, second)
-            })
-        })
     }
 }
 

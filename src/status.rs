@@ -3,13 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
+use crate::probe::Probe;
 use crate::source::SourceKind;
 
 /// How the provider stands, after its last attempt to fetch.
 ///
 /// From [`status()`](crate::EksCredentialsProvider::status) at any time, or as a stream from
-/// [`subscribe()`](crate::EksCredentialsProvider::subscribe), which changes when an attempt has ended and when
-/// credentials expire (if an attempt is under way at that moment, when it has ended). All times are wall-clock times.
+/// [`subscribe()`](crate::EksCredentialsProvider::subscribe), which changes when an attempt has ended, when the other
+/// method has been asked on the side, and when credentials expire (if an attempt is under way at that moment, when it has ended). All times are wall-clock times.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
@@ -30,6 +31,9 @@ pub struct Status {
     pub consecutive_failures: u32,
     /// Successful fetches since the provider was built.
     pub refreshes: u64,
+    /// What the method that does not serve said when it was asked once on the side. `None`: it has not been yet,
+    /// [`Builder::shadow`](crate::Builder::shadow) is off, or the pod has only one.
+    pub shadow: Option<Probe>,
 }
 
 /// The summary of a [`Status`].

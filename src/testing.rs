@@ -28,6 +28,7 @@
 mod agent;
 mod answer;
 mod ledger;
+mod sigv4;
 mod stand_in;
 mod sts;
 mod token;
@@ -65,6 +66,7 @@ pub struct LocalPod {
 pub struct LocalPodBuilder {
     subject: Subject,
     role_arn: String,
+    associated_role_arn: Option<String>,
     region: String,
     token_lifetime: Duration,
     signing: Signing,
@@ -90,6 +92,7 @@ impl LocalPod {
                 pod: "local-7d9f8b6c5-x2x1z".into(),
             },
             role_arn: "arn:aws:iam::111122223333:role/local-pod".into(),
+            associated_role_arn: None,
             region: "eu-central-1".into(),
             token_lifetime: Duration::from_secs(24 * 3600),
             signing: Signing::Rs256,
@@ -106,11 +109,13 @@ impl LocalPod {
         ])
     }
 
-    /// The environment of a pod with EKS Pod Identity.
+    /// The environment of a pod with EKS Pod Identity, as the webhook sets it, and `AWS_ENDPOINT_URL_STS` for the stand-in,
+    /// which a pod with Pod Identity asks only who it is.
     pub fn pod_identity_env(&self) -> Vec<(String, String)> {
         self.named([
             (env::CONTAINER_FULL_URI, agent::Agent::url(self.agent.address())),
             (env::CONTAINER_TOKEN_FILE, self.agent_token.path().display().to_string()),
+            (env::ENDPOINT_URL_STS, format!("http://{}", self.sts.address())),
         ])
     }
 
@@ -176,9 +181,15 @@ impl LocalPodBuilder {
         self
     }
 
-    /// The role behind both methods.
+    /// The role behind both methods. Default: `local-pod` in account 111122223333.
     pub fn role_arn(mut self, arn: &str) -> Self {
         self.role_arn = arn.to_owned();
+        self
+    }
+
+    /// The role of the Pod Identity association, if it is not the one behind IRSA: for a migration that is not ready.
+    pub fn associated_role_arn(mut self, arn: &str) -> Self {
+        self.associated_role_arn = Some(arn.to_owned());
         self
     }
 
@@ -214,7 +225,7 @@ impl LocalPodBuilder {
     ///
     /// As [`LocalPod::start`].
     pub async fn start(self) -> io::Result<LocalPod> {
-        let Self { subject, role_arn, region, token_lifetime, signing, agent_address } = self;
+        let Self { subject, role_arn, associated_role_arn, region, token_lifetime, signing, agent_address } = self;
         let issuer = Issuer::new(format!("https://oidc.eks.{region}.amazonaws.com/id/LOCAL"), signing);
         let trusted_subject = format!("system:serviceaccount:{}:{}", subject.namespace, subject.service_account);
         let ledger = Ledger::default();
@@ -226,14 +237,19 @@ impl LocalPodBuilder {
         let irsa_token = project("eks.amazonaws.com", "token", sts::AUDIENCE)?;
         let agent_token = project("pods.eks.amazonaws.com", "eks-pod-identity-token", agent::AUDIENCE)?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let sts =
-            sts::Sts { issuer: issuer.clone(), role_arn: role_arn.clone(), trusted_subject: trusted_subject.clone() };
+        let sts = sts::Sts {
+            issuer: issuer.clone(),
+            role_arn: role_arn.clone(),
+            trusted_subject: trusted_subject.clone(),
+            region: region.clone(),
+            ledger: ledger.clone(),
+        };
         let sts = StandIn::start("STS", loopback, ledger.clone(), |_| sts).await?;
-        let account = role_arn.split(':').nth(4).unwrap_or_default().to_owned();
+        let agent_role_arn = associated_role_arn.unwrap_or_else(|| role_arn.clone());
         let agent = StandIn::start("the agent", agent_address, ledger.clone(), |address| agent::Agent {
             address,
             issuer,
-            account,
+            role_arn: agent_role_arn,
             associated_subject: trusted_subject,
         });
         Ok(LocalPod { sts, agent: agent.await?, irsa_token, agent_token, ledger, role_arn, region, _folder: folder })

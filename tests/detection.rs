@@ -6,7 +6,7 @@ mod support;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use eks_credentials::{EksCredentialsProvider, ErrorKind, Health, SourceKind};
+use eks_credentials::{EksCredentialsProvider, ErrorKind, Health, Preference, SourceKind};
 use support::whole;
 
 const ROLE: (&str, &str) = ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app");
@@ -62,6 +62,92 @@ fn the_variable_has_the_last_word_over_the_builder() {
     assert_eq!(source(&both), SourceKind::PodIdentity);
     assert_eq!(source(&[&both[..], &[("EKS_CREDENTIALS_SOURCE", "irsa")]].concat()), SourceKind::WebIdentity);
     assert_eq!(source(&[&both[..], &[("EKS_CREDENTIALS_SOURCE", "auto")]].concat()), SourceKind::WebIdentity);
+}
+
+#[test]
+fn the_detection_says_what_serves_and_why_and_what_else_there_is() {
+    use SourceKind::{PodIdentity, WebIdentity};
+    let both = [ROLE, TOKEN, REGION, FULL, AGENT_TOKEN];
+    let with = |more: &[(&'static str, &'static str)]| [&both[..], more].concat();
+    let irsa = "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are set";
+    let agent = "AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE are set";
+    let second = "EKS Pod Identity is configured too and comes second in the order of every AWS SDK";
+    let source = ("EKS_CREDENTIALS_SOURCE", "pod-identity");
+    let builder = EksCredentialsProvider::builder;
+    for (builder, env, said, preference, other) in [
+        (
+            builder(),
+            vec![ROLE, TOKEN, REGION],
+            format!("IRSA serves: {irsa}; EKS Pod Identity is not configured"),
+            Preference::SdkOrder,
+            None,
+        ),
+        (
+            builder(),
+            vec![RELATIVE],
+            "EKS Pod Identity serves: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set; IRSA is not configured".to_owned(),
+            Preference::SdkOrder,
+            None,
+        ),
+        (builder(), with(&[]), format!("IRSA serves: {irsa}; {second}"), Preference::SdkOrder, Some(PodIdentity)),
+        (
+            builder().role_arn("arn:aws:iam::111122223333:role/app").fallback(true),
+            with(&[("EKS_CREDENTIALS_SOURCE", "auto")]),
+            format!(
+                "IRSA serves: the builder's role_arn and AWS_WEB_IDENTITY_TOKEN_FILE are set; {second}; a permanent \
+                 denial hands over to it"
+            ),
+            Preference::SdkOrder,
+            Some(PodIdentity),
+        ),
+        (
+            builder().prefer(WebIdentity),
+            with(&[source]),
+            format!(
+                "EKS Pod Identity serves: {agent}; IRSA is configured too and comes second because of \
+                 EKS_CREDENTIALS_SOURCE=pod-identity"
+            ),
+            Preference::Environment(PodIdentity),
+            Some(WebIdentity),
+        ),
+        (
+            builder().prefer(PodIdentity).fallback(true),
+            vec![ROLE, TOKEN, REGION],
+            format!(
+                "IRSA serves: {irsa}; EKS Pod Identity is not configured, in spite of the builder's prefer(pod-identity)"
+            ),
+            Preference::Builder(PodIdentity),
+            None,
+        ),
+    ] {
+        let provider = builder.env(env.clone()).build().unwrap();
+        let detection = provider.detection().unwrap();
+        assert_eq!(detection.to_string(), said, "{env:?}");
+        assert_eq!((detection.preference(), detection.other()), (preference, other), "{env:?}");
+        assert_eq!(Some(detection.source()), provider.status().source);
+        assert_eq!(detection.fallback(), said.ends_with("hands over to it"));
+        assert!(detection.other_problem().is_none() && detection.settings().iter().all(|name| said.contains(name)));
+    }
+    let none = builder().env([REGION]).build().unwrap();
+    assert_eq!(none.detection().unwrap_err().kind(), ErrorKind::NotConfigured);
+}
+
+#[test]
+fn the_detection_says_why_the_other_method_could_not_serve() {
+    let both = EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL, AGENT_TOKEN]);
+    let half = EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL]);
+    let remnant = EksCredentialsProvider::builder().env([ROLE, FULL, AGENT_TOKEN]);
+    for (builder, said) in [
+        (half, "EKS Pod Identity is not usable: half of EKS Pod Identity is configured: "),
+        (both.policy("{}"), "EKS Pod Identity is not usable: policy(..) or policy_arn(..) was given"),
+        (remnant, "IRSA is not usable: half of IRSA is configured: AWS_ROLE_ARN="),
+    ] {
+        let provider = builder.build().unwrap();
+        let detection = provider.detection().unwrap();
+        assert!(detection.to_string().contains(said), "{detection}");
+        assert_eq!(detection.other(), None);
+        assert_eq!(detection.other_problem().unwrap().kind(), ErrorKind::InvalidConfiguration);
+    }
 }
 
 #[test]

@@ -77,6 +77,15 @@
 //! | Every fault of either protocol, in every state, has its kind, its number of attempts, and a message with cause and remedy | `every_fault_is_met_as_it_must_be_and_explained` |
 //! | No secret in `Debug`, errors, panics or logs, at TRACE neither, of this crate or any other in the process | `every_fault_is_met_as_it_must_be_and_explained`, `nothing_that_can_be_printed_shows_a_secret`, `no_error_shows_what_a_hostile_or_broken_server_sent` |
 //! | Whatever a server, a token file, a URI, a date or the environment holds: no panic, and credentials that are whole or an error of one line and bounded length that shows no secret | `the_corpus_of_every_fuzz_target_and_every_finding_keep_their_promises`; `bash fuzz/run 600` looks for more, with 1 MiB as the most that one allocation may take |
+//! | The metrics are those of the table, tell what happened, and nothing of requests that are served at once | `a_scrape_shows_what_the_table_says_and_what_happened` |
+//!
+//! # Migration
+//!
+//! | promise | tests |
+//! |---|---|
+//! | On the road from IRSA to Pod Identity by rolling deployments no call fails, also if the role's trust is taken from pods that still live by it | `no_call_fails_on_the_road_from_irsa_to_pod_identity` |
+//! | With a fallback a permanent denial hands over loudly, an outage does not, and the next refresh after the denial has ended goes back | `with_fallback_a_denial_hands_over_and_an_outage_does_not`, `no_call_fails_on_the_road_from_irsa_to_pod_identity` |
+//! | To look at the method that does not serve touches nothing that is served, delays no refresh, and is nobody's error | `the_shadow_asks_the_other_source_once_and_serves_nothing_of_it`, `a_shadow_that_hangs_delays_nothing_and_is_given_up_after_an_attempts_time`, `a_shadow_that_fails_is_in_the_status_and_nowhere_else`, `methods_of_the_same_account_are_ready_to_cut_over_and_what_is_served_is_not_touched` |
 //!
 //! # Lives by the seed
 //!

@@ -55,6 +55,7 @@ impl Input {
                 "prefer" if value == "pod-identity" => builder.prefer(SourceKind::PodIdentity),
                 "prefer" => builder.prefer(SourceKind::WebIdentity),
                 "fallback" => builder.fallback(true),
+                "shadow" => builder.shadow(true),
                 "region" => builder.region(value),
                 "role_arn" => builder.role_arn(value),
                 "token_file" => builder.token_file(value),
@@ -110,7 +111,10 @@ pub fn environment(input: &[u8]) {
     let input = Input::of(input);
     let (built, again) = (input.build(), input.build());
     let printed = |built: &Result<EksCredentialsProvider, Error>| match built {
-        Ok(provider) => format!("{provider:?} {:?}", provider.status()),
+        Ok(provider) => match provider.detection() {
+            Ok(detection) => format!("{provider:?} {:?} {detection} {detection:?}", provider.status()),
+            Err(error) => format!("{provider:?} {:?} {error}", provider.status()),
+        },
         Err(error) => format!("{error:?}"),
     };
     let text = printed(&built);

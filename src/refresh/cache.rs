@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::identity::Identity;
 
 use crate::error::Error;
+use crate::probe::Probe;
 use crate::refresh::schedule::State;
 use crate::refresh::sync::{ArcSwap, Mutex, MutexGuard};
 use crate::refresh::{Fetched, schedule};
@@ -31,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) flights_ended: u64,
     /// Successful fetches.
     pub(crate) refreshes: u64,
+    /// What the other source said when it was asked on the side.
+    pub(crate) shadow: Option<Probe>,
 }
 
 /// Credentials, and what is made of them once instead of for every request.
@@ -139,6 +142,7 @@ impl Entry {
             last_error: error.clone(),
             consecutive_failures: state.failure.map_or(0, |failure| failure.consecutive),
             refreshes: self.refreshes,
+            shadow: self.shadow.clone(),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Being the only caller of the source, it makes single flight hold by construction. It belongs to no caller: one that
 //! is cancelled cancels nothing.
 
+mod shadow;
+
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -19,7 +21,7 @@ use crate::refresh::cache::{Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Failure, Flight, Validity};
 use crate::refresh::shared::Shared;
 use crate::refresh::sync::{Instant, sleep, timeout};
-use crate::refresh::{Fetch, Fetched};
+use crate::refresh::{Fetch, Fetched, metrics};
 
 /// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no
 /// sleep is longer than this before the wall clock is read again. With it the last 30 s before expiry are enough to
@@ -31,8 +33,9 @@ const RECHECK: Duration = Duration::from_secs(20);
 pub(crate) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
     let Ok(source) = shared.source.clone() else { return };
     let driver = Driver { shared, epoch, source };
+    metrics::describe();
     loop {
-        let mut life = pin!(live(&driver));
+        let mut life = pin!(shadow::beside(live(&driver), driver.look_at_the_other()));
         let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(context))) {
             Ok(life) => life.map(|()| false),
             Err(_) => Poll::Ready(true),
@@ -100,9 +103,11 @@ impl Driver {
             sleep(schedule::MIN_GAP.saturating_sub(last_start.elapsed())).await;
         }
         // Only the first flight is patient: later ones have an error to answer with, and a schedule.
+        let started = Instant::now();
         let cold = before.held.is_none() && before.state.failure.is_none_or(|failure| !failure.transient);
         let outcome =
             if cold { self.fetch_patiently().await } else { self.fetch(1, self.source.attempt_timeout()).await };
+        metrics::duration(self.source.kind(), &outcome, started.elapsed());
         match outcome {
             Ok(fetched) => self.succeed(fetched),
             Err(error) => self.fail(error),
@@ -151,10 +156,8 @@ impl Driver {
         let outcome =
             self.source.fetch(limit).instrument(span.clone()).await.and_then(|fetched| self.not_expired(fetched));
         span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
-        match &outcome {
-            Ok(_) => span.record("outcome", "ok"),
-            Err(error) => span.record("outcome", field::debug(error.kind())),
-        };
+        span.record("outcome", outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok"));
+        metrics::attempt(self.source.kind(), &outcome);
         outcome
     }
 
@@ -182,6 +185,7 @@ impl Driver {
         let expiry = fetched.credentials.expiry();
         let validity = Validity::new(&self.shared.policy, &before.state, now, expiry, fastrand::f64());
         self.announce(&before, &fetched);
+        metrics::refreshed(fetched.source);
         self.land(now, |entry| {
             entry.state.validity = Some(validity);
             entry.state.failure = None;
@@ -200,6 +204,7 @@ impl Driver {
             entry.error = Some(error.clone());
         });
         self.complain(&error);
+        metrics::failed(self.source.kind(), error.kind());
         landed
     }
 
@@ -224,6 +229,7 @@ impl Driver {
 
     fn tell(&self, now: SystemTime) {
         let status = self.shared.cache.load().status(now, Some(self.source.kind()));
+        metrics::status(&status);
         self.shared.changes.send_replace(status);
     }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::refresh::cache::{Cache, Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Policy};
 use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Notify, sleep, timeout, watch};
-use crate::refresh::{Fetch, driver};
+use crate::refresh::{Fetch, driver, metrics};
 use crate::status::{Health, Status};
 
 /// A driver that has not even accepted an ask after this long does not run: its runtime is blocked, or alive but not
@@ -217,6 +217,7 @@ impl Shared {
     async fn flight_after(self: &Arc<Self>, seen: &Entry) -> Result<Arc<Entry>, Error> {
         // To wait takes a runtime even while the driver lives in another one.
         runtime()?;
+        let _waiting = metrics::Waiting::begin();
         let mut changes = self.changes.subscribe();
         self.wake_driver(false)?;
         loop {
@@ -301,7 +302,7 @@ fn status(source: &Result<Arc<dyn Fetch>, Error>, entry: &Entry, now: SystemTime
 }
 
 /// The caller's runtime, if it can wait there. Only to try tells whether time is enabled, and tokio panics if it is not.
-fn runtime() -> Result<Handle, Error> {
+pub(crate) fn runtime() -> Result<Handle, Error> {
     let runtime = Handle::try_current().map_err(|e| {
         let message = "credentials must be fetched, and this is not inside a tokio runtime: call it from async code run \
                        by tokio (#[tokio::main], Runtime::block_on)";

@@ -143,15 +143,16 @@ fn durations() -> impl Strategy<Value = Duration> {
 }
 
 proptest! {
-    /// Whatever the lifetime: the moments are in order, and fresh credentials are not due at once.
+    /// Whatever the lifetime: the moments are in order, and fresh credentials are not due at once, but after a quarter of
+    /// their life at the soonest (little more than 20 minutes, of which the window takes 15).
     #[test]
     fn moments_are_in_order(lifetime in durations(), random in 0.0..1.0_f64, window in proptest::option::of(durations())) {
         let policy = Policy { advisory_window: window, ..POLICY };
         let first = Validity::new(&policy, &State::default(), at(0), Some(at(0) + lifetime), random);
-        for (validity, share) in [(first, 4), (refreshed(&policy, at(0), lifetime, random).validity.unwrap(), 3)] {
+        for validity in [first, refreshed(&policy, at(0), lifetime, random).validity.unwrap()] {
             let Validity { fetched_at, expiry, refresh_at, mandatory_at } = validity;
             let (expiry, refresh_at, mandatory_at) = (expiry.unwrap(), refresh_at.unwrap(), mandatory_at.unwrap());
-            prop_assert!(fetched_at + lifetime / share <= refresh_at + Duration::from_nanos(1));
+            prop_assert!(fetched_at + lifetime / 4 <= refresh_at + Duration::from_nanos(1));
             prop_assert!(refresh_at <= mandatory_at + Duration::from_nanos(1) && mandatory_at <= expiry);
         }
     }

@@ -1,0 +1,116 @@
+//! One method, asked once on the side: nothing of what it grants is ever served.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use tokio::time::Instant;
+
+use crate::comparison::Identify;
+use crate::error::Error;
+use crate::refresh::Fetched;
+use crate::source::{Source, SourceKind};
+
+/// What one method answered when it was asked on the side: for
+/// [`Status::shadow`](crate::Status::shadow) and [`Comparison`](crate::Comparison). The keys that came with it are gone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Probe {
+    /// The method that was asked.
+    pub source: SourceKind,
+    /// What it granted, or why it failed. Without an ask, why it could not even be asked: it is configured by half.
+    pub outcome: Result<Granted, Error>,
+    /// From reading the token to the last byte of the answer. Zero without an ask. With the connection and, for STS over
+    /// https, the TLS handshake, if there is none yet from which to go on.
+    pub latency: Duration,
+}
+
+/// Who the pod is to one method, as far as that says so.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Granted {
+    /// The account's twelve digits. Both methods say it; some other container credentials servers do not.
+    pub account: Option<String>,
+    /// `aws`, `aws-cn`, `aws-us-gov`, …
+    pub partition: Option<String>,
+    /// The role's name, without its path. For IRSA the role that was asked for; Pod Identity's answer does not name it, so
+    /// that only [`caller`](Self::caller) tells.
+    pub role: Option<String>,
+    /// By STS's `GetCallerIdentity` for what was granted: the ARN, as
+    /// `arn:aws:sts::111122223333:assumed-role/name/session`. `None` if it was not asked:
+    /// [`compare`](crate::EksCredentialsProvider::compare) does, with the features `diagnose` and `irsa`. It needs no
+    /// permission, so a denial means that STS does not take these credentials at all.
+    pub caller: Option<Result<String, Error>>,
+    /// When what was granted would have expired. `None`: never.
+    pub expiry: Option<SystemTime>,
+}
+
+impl Source {
+    /// Within the bound of an attempt, and then of the call by which STS identifies what was granted.
+    pub(crate) async fn probe(&self, identify: Option<&Identify>) -> Probe {
+        let started = Instant::now();
+        let fetched = self.fetch(self.attempt_timeout()).await;
+        let latency = started.elapsed();
+        let outcome = match fetched {
+            Ok(Fetched { credentials, .. }) => {
+                let caller = match identify {
+                    Some(identify) => identify.arn(&credentials).await,
+                    None => None,
+                };
+                Ok(self.granted(&credentials, caller))
+            }
+            Err(error) => Err(error),
+        };
+        Probe { source: self.kind(), outcome, latency }
+    }
+
+    /// What STS says of them goes before what was asked for.
+    fn granted(&self, credentials: &Credentials, caller: Option<Result<String, Error>>) -> Granted {
+        let identified = caller.as_ref().and_then(|arn| Granted::of_arn(arn.as_ref().ok()?));
+        let asked_for = || self.role_arn().and_then(Granted::of_arn);
+        let named = identified.or_else(asked_for).unwrap_or_default();
+        let account = credentials.account_id().map(|account| account.as_str().to_owned());
+        Granted { account: account.or(named.account), expiry: credentials.expiry(), caller, ..named }
+    }
+}
+
+impl Granted {
+    /// From `arn:<partition>:iam::<account>:role/<path and name>` or
+    /// `arn:<partition>:sts::<account>:assumed-role/<name>/<session>`.
+    fn of_arn(arn: &str) -> Option<Self> {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let [_, partition, service, _, account, resource] = parts.as_slice() else { return None };
+        let role = match *service {
+            "iam" => resource.strip_prefix("role/")?.rsplit('/').next(),
+            "sts" => resource.strip_prefix("assumed-role/")?.split('/').next(),
+            _ => None,
+        };
+        Some(Self {
+            account: Some((*account).to_owned()),
+            partition: Some((*partition).to_owned()),
+            role: Some(role?.to_owned()),
+            ..Self::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_role_of_an_arn_is_its_name_without_path_or_session() {
+        for (arn, expected) in [
+            ("arn:aws:iam::111122223333:role/app", Some(["aws", "111122223333", "app"])),
+            ("arn:aws-cn:iam::111122223333:role/team/blue/app", Some(["aws-cn", "111122223333", "app"])),
+            ("arn:aws:sts::111122223333:assumed-role/app/default-pod", Some(["aws", "111122223333", "app"])),
+            ("arn:aws:sts::111122223333:federated-user/app", None),
+            ("arn:aws:iam::111122223333:root", None),
+            ("arn:aws:ec2::111122223333:role/app", None),
+            ("app", None),
+        ] {
+            let granted = Granted::of_arn(arn);
+            let parts = granted.map(|g| [g.partition, g.account, g.role].map(Option::unwrap));
+            assert_eq!(parts, expected.map(|parts| parts.map(str::to_owned)), "{arn}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The method that does not serve, looked at on the side: once in the background, and on demand beside the one that does.
+#![cfg(all(feature = "irsa", feature = "pod-identity"))]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::time::Duration;
+
+use eks_credentials::testing::{Answer, LocalPod};
+use eks_credentials::{EksCredentialsProvider, ErrorKind, Health, SourceKind, Status};
+use support::{builder, provider, without};
+use tokio::sync::watch;
+
+const ACCOUNT: &str = "111122223333";
+
+async fn until(changes: &mut watch::Receiver<Status>, wanted: impl FnMut(&Status) -> bool) -> Status {
+    let status = tokio::time::timeout(Duration::from_secs(30), changes.wait_for(wanted)).await;
+    status.unwrap().unwrap().clone()
+}
+
+#[tokio::test]
+async fn the_shadow_asks_the_other_source_once_and_serves_nothing_of_it() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let provider = builder(pod.both_env()).shadow(true).build().unwrap();
+    assert!(provider.status().shadow.is_none());
+    assert_eq!(pod.agent().requests(), 0, "before the first ask there is nothing to compare with");
+    let served = provider.credentials().await.unwrap();
+    let probe = until(&mut provider.subscribe(), |status| status.shadow.is_some()).await.shadow.unwrap();
+    assert_eq!(probe.source, SourceKind::PodIdentity);
+    let granted = probe.outcome.unwrap();
+    assert_eq!(granted.account.as_deref(), Some(ACCOUNT));
+    assert!(granted.expiry.unwrap() > served.expiry().unwrap(), "an agent's last six hours");
+
+    let status = provider.status();
+    assert_eq!((status.source, status.refreshes), (Some(SourceKind::WebIdentity), 1));
+    provider.invalidate(&served);
+    assert_ne!(provider.credentials().await.unwrap(), served);
+    assert_eq!((pod.sts().requests(), pod.agent().requests()), (2, 1), "once in the provider's life");
+}
+
+#[tokio::test]
+async fn the_shadow_is_off_unless_asked_for_and_has_nothing_to_do_in_a_pod_with_one_method() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    for builder in [builder(pod.both_env()), builder(pod.irsa_env()).shadow(true)] {
+        let provider = builder.build().unwrap();
+        provider.credentials().await.unwrap();
+        // By its second refresh a look at the other one would have begun.
+        provider.invalidate(&provider.cached().unwrap());
+        provider.credentials().await.unwrap();
+        assert!(provider.status().shadow.is_none());
+    }
+    assert_eq!(pod.agent().requests(), 0);
+}
+
+#[tokio::test]
+async fn a_shadow_that_fails_is_in_the_status_and_nowhere_else() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    pod.agent().always(Answer::refuse("ResourceNotFoundException"));
+    // Half a pair: not an error of the pod, which has IRSA. But of the method that was to be looked at.
+    let half = without(pod.both_env(), "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    for (env, kind) in [(pod.both_env(), ErrorKind::Denied), (half, ErrorKind::InvalidConfiguration)] {
+        let provider = builder(env).shadow(true).build().unwrap();
+        let mut changes = provider.subscribe();
+        provider.credentials().await.unwrap();
+        let status = until(&mut changes, |status| status.shadow.is_some()).await;
+        let probe = status.shadow.unwrap();
+        assert_eq!((probe.source, probe.outcome.unwrap_err().kind()), (SourceKind::PodIdentity, kind));
+        assert_eq!((status.health, status.consecutive_failures), (Health::Ready, 0));
+        assert!(status.last_error.is_none());
+    }
+    assert_eq!(pod.agent().requests(), 1);
+}
+
+/// Refreshes go on beside a look that takes for ever, and that one ends with the provider.
+#[tokio::test]
+async fn a_shadow_that_hangs_delays_nothing_and_is_given_up_after_an_attempts_time() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    pod.agent().always(Answer::hang());
+    pod.sts().set_lifetime(Duration::from_secs(3));
+    let provider = builder(pod.both_env()).shadow(true).attempt_timeout(Duration::from_secs(3)).build().unwrap();
+    let mut changes = provider.subscribe();
+    provider.credentials().await.unwrap();
+    let refreshed = until(&mut changes, |status| status.refreshes == 2).await;
+    assert!(refreshed.shadow.is_none() && pod.agent().requests() == 1);
+    let given_up = until(&mut changes, |status| status.shadow.is_some()).await.shadow.unwrap();
+    assert_eq!(given_up.outcome.unwrap_err().kind(), ErrorKind::Timeout);
+    assert!(given_up.latency >= Duration::from_secs(3));
+}
+
+/// What was handed over to is no news; the look is at the other one when the preferred one serves.
+#[tokio::test]
+async fn after_a_fallback_the_shadow_waits_for_the_preferred_source() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    pod.sts().then(Answer::refuse("AccessDenied"));
+    let provider = builder(pod.both_env()).fallback(true).shadow(true).build().unwrap();
+    let first = provider.credentials().await.unwrap();
+    assert_eq!(provider.status().source, Some(SourceKind::PodIdentity));
+    provider.invalidate(&first);
+    let mut changes = provider.subscribe();
+    let status = until(&mut changes, |status| status.refreshes == 2).await;
+    assert!(status.shadow.is_none() && status.source == Some(SourceKind::WebIdentity));
+    assert!(until(&mut changes, |status| status.shadow.is_some()).await.shadow.unwrap().outcome.is_ok());
+}
+
+#[tokio::test]
+async fn methods_of_the_same_account_are_ready_to_cut_over_and_what_is_served_is_not_touched() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let provider = provider(pod.both_env());
+    let served = provider.credentials().await.unwrap();
+    let comparison = provider.compare().await.unwrap();
+    assert!(comparison.is_ready(), "{comparison}");
+    assert_eq!(comparison.differences(), []);
+    for probe in [comparison.serving(), comparison.other()] {
+        assert_eq!(probe.outcome.as_ref().unwrap().account.as_deref(), Some(ACCOUNT));
+    }
+    assert_eq!(comparison.serving().source, SourceKind::WebIdentity);
+    assert_eq!(comparison.serving().outcome.as_ref().unwrap().role.as_deref(), Some("local-pod"));
+    let text = comparison.to_string();
+    assert!(text.contains("IRSA: account 111122223333, role local-pod, partition aws, valid for 59m"), "{text}");
+    assert!(
+        text.contains("EKS Pod Identity: account 111122223333, role local-pod, partition aws, valid for 5h"),
+        "{text}"
+    );
+    assert!(text.ends_with("\nready to cut over"), "{text}");
+    let caller = comparison.other().outcome.as_ref().unwrap().caller.as_ref().unwrap().as_ref().unwrap();
+    assert!(caller.starts_with("arn:aws:sts::111122223333:assumed-role/local-pod/eks-"), "{caller}");
+    assert_eq!((provider.credentials().await.unwrap(), provider.status().refreshes), (served, 1));
+}
+
+#[tokio::test]
+async fn what_differs_or_fails_is_named_with_what_to_do() {
+    support::trace();
+    let another = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/team/another");
+    let another = another.start().await.unwrap();
+    let elsewhere = LocalPod::builder().associated_role_arn("arn:aws:iam::444455556666:role/local-pod");
+    let elsewhere = elsewhere.start().await.unwrap();
+    let denied = LocalPod::start().await.unwrap();
+    denied.agent().always(Answer::refuse("ResourceNotFoundException"));
+    let expired = LocalPod::start().await.unwrap();
+    expired.agent().always(Answer::expired());
+    for (pod, said) in [
+        (&another, "- the role differs: local-pod now, another by the other method; let both name the same role"),
+        (&elsewhere, "- the account differs: 111122223333 now, 444455556666 by the other method; let both name roles"),
+        (&denied, "- EKS Pod Identity failed: the container credentials server at"),
+        (&denied, "create the association: aws eks create-pod-identity-association"),
+        (&expired, "- EKS Pod Identity granted credentials that have expired: check the node's clock"),
+    ] {
+        let comparison = provider(pod.both_env()).compare().await.unwrap();
+        let text = comparison.to_string();
+        assert!(!comparison.is_ready() && text.contains("not ready to cut over:\n") && text.contains(said), "{text}");
+    }
+}
+
+/// What STS refuses is worth nothing; that it could not be asked says nothing of the credentials.
+#[tokio::test]
+async fn credentials_that_sts_does_not_take_are_not_ready_and_an_sts_that_fails_leaves_the_role_open() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let refused = Answer::refuse_with("InvalidClientTokenId", "The security token included in the request is invalid");
+    for (answer, ready, said) in [
+        (refused, false, "- EKS Pod Identity granted credentials that STS does not take: STS at http://127.0.0.1:"),
+        (Answer::http(503, "busy"), true, "; not compared, because not both say it: partition, role; STS could not be"),
+    ] {
+        // The fetch, the call for what it granted, and then the one for what the agent did.
+        pod.sts().then(Answer::proper()).then(Answer::proper()).then(answer);
+        let comparison = provider(pod.both_env()).compare().await.unwrap();
+        let text = comparison.to_string();
+        assert!(comparison.is_ready() == ready && text.contains(said), "{text}");
+    }
+}
+
+/// It can be asked for from a task of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_can_be_spawned() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let provider = provider(pod.both_env());
+    assert!(tokio::spawn(async move { provider.compare().await }).await.unwrap().unwrap().is_ready());
+}
+
+#[tokio::test]
+async fn without_a_second_method_there_is_nothing_to_compare_and_the_error_says_what_to_do() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let half = without(pod.both_env(), "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let none = Vec::<(String, String)>::new();
+    for (env, kind, said) in [
+        (
+            pod.irsa_env(),
+            ErrorKind::InvalidConfiguration,
+            "only IRSA is configured in this pod, and nothing of EKS Pod",
+        ),
+        (pod.pod_identity_env(), ErrorKind::InvalidConfiguration, "only EKS Pod Identity is configured in this pod"),
+        (half, ErrorKind::InvalidConfiguration, "half of EKS Pod Identity is configured"),
+        (none, ErrorKind::NotConfigured, "no AWS credentials for this pod"),
+    ] {
+        let error = provider(env).compare().await.unwrap_err();
+        assert!(error.kind() == kind && error.to_string().contains(said), "{error}");
+    }
+    assert_eq!(pod.sts().requests() + pod.agent().requests(), 0);
+}
+
+#[test]
+fn a_comparison_outside_a_runtime_is_an_error_and_no_panic() {
+    let env = [
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/"),
+    ];
+    let provider = EksCredentialsProvider::builder().env(env).build().unwrap();
+    let mut compare = tokio_test::task::spawn(provider.compare());
+    let std::task::Poll::Ready(outcome) = compare.poll() else { panic!("it waits for what cannot come") };
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NoRuntime);
+}
