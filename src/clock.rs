@@ -31,6 +31,18 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text, Format::DateTimeWithOffset).ok()?).ok()
 }
 
+/// The `Date` header: `Tue, 24 Nov 2026 04:59:36 GMT`.
+#[cfg(feature = "diagnose")]
+pub(crate) fn parse_http_date(text: &str) -> Option<SystemTime> {
+    SystemTime::try_from(DateTime::from_str(text.trim(), Format::HttpDate).ok()?).ok()
+}
+
+/// The same for the stand-ins to write.
+#[cfg(feature = "testing")]
+pub(crate) fn http_date(time: SystemTime) -> String {
+    DateTime::from_secs(DateTime::from(time).secs()).fmt(Format::HttpDate).unwrap_or_default()
+}
+
 fn is_basic_offset(offset: &str) -> bool {
     offset.starts_with(['+', '-']) && offset.bytes().skip(1).all(|b| b.is_ascii_digit())
 }
@@ -59,6 +71,15 @@ mod tests {
         assert_eq!(rfc3339(expected + Duration::from_millis(700)), "2026-11-24T04:59:36Z");
         let milli = parse_rfc3339("2026-11-24T04:59:36.123Z").unwrap();
         assert_eq!(milli, expected + Duration::from_millis(123));
+    }
+
+    #[cfg(all(feature = "diagnose", feature = "testing"))]
+    #[test]
+    fn the_date_of_an_answer() {
+        let expected = UNIX_EPOCH + Duration::from_secs(1_795_496_376);
+        assert_eq!(http_date(expected), "Tue, 24 Nov 2026 04:59:36 GMT");
+        assert_eq!(parse_http_date("Tue, 24 Nov 2026 04:59:36 GMT"), Some(expected));
+        assert_eq!(parse_http_date("2026-11-24T04:59:36Z"), None);
     }
 
     #[test]

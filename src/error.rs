@@ -23,6 +23,7 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
+    code: Option<String>,
     cause: Option<Cause>,
 }
 
@@ -76,11 +77,18 @@ impl ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, message: one_line(message.into()), cause: None }))
+        Self(Arc::new(Inner { kind, message: one_line(message.into()), code: None, cause: None }))
+    }
+
+    /// What a service refused, with its code for it: of what may have been quoted there, no secret.
+    pub(crate) fn with_code(kind: ErrorKind, code: &str, message: impl Into<String>) -> Self {
+        let code = Some(one_line(code.to_owned())).filter(|code| !code.is_empty());
+        Self(Arc::new(Inner { kind, message: one_line(message.into()), code, cause: None }))
     }
 
     pub(crate) fn caused_by(kind: ErrorKind, message: impl Into<String>, cause: impl Into<Cause>) -> Self {
-        Self(Arc::new(Inner { kind, message: one_line(message.into()), cause: Some(cause.into()) }))
+        let cause = Some(cause.into());
+        Self(Arc::new(Inner { kind, message: one_line(message.into()), code: None, cause }))
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -90,6 +98,12 @@ impl Error {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// The code that STS or EKS Auth gave for it: `AccessDenied`, `ResourceNotFoundException`, … `None` if the answer had
+    /// none, or if there was no answer.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
     }
 
     /// [`ErrorKind::is_transient`] of this error's kind.
@@ -114,6 +128,7 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
             .field("kind", &self.0.kind)
+            .field("code", &self.0.code)
             .field("message", &self.0.message)
             .field("cause", &self.0.cause)
             .finish()

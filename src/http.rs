@@ -10,8 +10,12 @@ mod resolver;
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
+#[cfg(feature = "diagnose")]
+use std::time::SystemTime;
 
 use bytes::Bytes;
+#[cfg(feature = "diagnose")]
+use http::header::DATE;
 use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::request::Builder;
 use http_body_util::{BodyExt, Full};
@@ -20,6 +24,8 @@ use hyper_util::rt::TokioExecutor;
 use url::Url;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "diagnose")]
+use crate::clock;
 use crate::error::{Error, ErrorKind};
 use resolver::{BadName, Resolver, Vet};
 
@@ -63,6 +69,9 @@ pub(crate) fn wiped(secret: Zeroizing<String>) -> Bytes {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) content_type: String,
+    /// What time it is at the server, to the second.
+    #[cfg(feature = "diagnose")]
+    pub(crate) date: Option<SystemTime>,
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
@@ -146,6 +155,8 @@ where
     }
     let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or("no content type").to_owned();
+    #[cfg(feature = "diagnose")]
+    let date = answer.headers().get(DATE).and_then(|value| clock::parse_http_date(value.to_str().ok()?));
     let mut stream = answer.into_body();
     // It never grows: that would leave a copy behind.
     let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY));
@@ -159,7 +170,13 @@ where
         }
         body.extend_from_slice(chunk);
     }
-    Ok(Reply { status, content_type, body })
+    Ok(Reply {
+        status,
+        content_type,
+        #[cfg(feature = "diagnose")]
+        date,
+        body,
+    })
 }
 
 impl Reply {

@@ -117,6 +117,8 @@
 compile_error!("eks-credentials needs at least one source: enable the feature `irsa` or `pod-identity`");
 
 mod builder;
+#[cfg(all(feature = "diagnose", feature = "irsa"))]
+mod caller_identity;
 mod clock;
 mod detect;
 #[cfg(doc)]

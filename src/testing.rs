@@ -28,6 +28,7 @@
 mod agent;
 mod answer;
 mod ledger;
+mod sigv4;
 mod stand_in;
 mod sts;
 mod token;
@@ -106,11 +107,13 @@ impl LocalPod {
         ])
     }
 
-    /// The environment of a pod with EKS Pod Identity.
+    /// The environment of a pod with EKS Pod Identity, as the webhook sets it, and `AWS_ENDPOINT_URL_STS` for the stand-in,
+    /// which a pod with Pod Identity asks only who it is.
     pub fn pod_identity_env(&self) -> Vec<(String, String)> {
         self.named([
             (env::CONTAINER_FULL_URI, agent::Agent::url(self.agent.address())),
             (env::CONTAINER_TOKEN_FILE, self.agent_token.path().display().to_string()),
+            (env::ENDPOINT_URL_STS, format!("http://{}", self.sts.address())),
         ])
     }
 
@@ -226,14 +229,19 @@ impl LocalPodBuilder {
         let irsa_token = project("eks.amazonaws.com", "token", sts::AUDIENCE)?;
         let agent_token = project("pods.eks.amazonaws.com", "eks-pod-identity-token", agent::AUDIENCE)?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let sts =
-            sts::Sts { issuer: issuer.clone(), role_arn: role_arn.clone(), trusted_subject: trusted_subject.clone() };
+        let sts = sts::Sts {
+            issuer: issuer.clone(),
+            role_arn: role_arn.clone(),
+            trusted_subject: trusted_subject.clone(),
+            region: region.clone(),
+            ledger: ledger.clone(),
+        };
         let sts = StandIn::start("STS", loopback, ledger.clone(), |_| sts).await?;
-        let account = role_arn.split(':').nth(4).unwrap_or_default().to_owned();
+        let agent_role_arn = role_arn.clone();
         let agent = StandIn::start("the agent", agent_address, ledger.clone(), |address| agent::Agent {
             address,
             issuer,
-            account,
+            role_arn: agent_role_arn,
             associated_subject: trusted_subject,
         });
         Ok(LocalPod { sts, agent: agent.await?, irsa_token, agent_token, ledger, role_arn, region, _folder: folder })

@@ -71,11 +71,15 @@ impl PodIdentity {
     }
 
     pub(crate) async fn fetch(&self) -> Result<Credentials, Error> {
-        let client = self.client.get_or_try_init(|| self.build_client()).await?;
         match &self.config.token {
-            Some(tokens) => with_token(tokens, |token| self.request(client, Some(token))).await,
-            None => self.request(client, None).await,
+            Some(tokens) => with_token(tokens, |token| self.exchange(Some(token))).await,
+            None => self.exchange(None).await,
         }
+    }
+
+    async fn exchange(&self, token: Option<Token>) -> Result<Credentials, Error> {
+        let reply = self.ask(token.as_ref()).await?;
+        self.read(&reply, token.as_ref())
     }
 
     async fn build_client(&self) -> Result<Client, Error> {
@@ -99,15 +103,16 @@ impl PodIdentity {
         )))
     }
 
-    async fn request(&self, client: &Client, token: Option<Token>) -> Result<Credentials, Error> {
+    /// One request with this token, whatever the answer.
+    pub(crate) async fn ask(&self, token: Option<&Token>) -> Result<Reply, Error> {
+        let client = self.client.get_or_try_init(|| self.build_client()).await?;
         let mut request = transport::request(http::Method::GET, self.config.endpoint.url())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(token) = &token {
+        if let Some(token) = token {
             // The raw token: the agent refuses a "Bearer " prefix.
             request = request.header(AUTHORIZATION, token.header()?);
         }
-        let reply = client.send(transport::finish(request, Zeroizing::default())?, &self.peer).await?;
-        self.read(&reply, token.as_ref())
+        client.send(transport::finish(request, Zeroizing::default())?, &self.peer).await
     }
 
     /// What a complete answer means.
@@ -141,7 +146,8 @@ impl PodIdentity {
         let code = json.as_ref().and_then(|answer| answer.code.as_deref()).map(String::as_str);
         let code = code.or_else(|| exception_in(&text)).unwrap_or_default();
         let (kind, remedy) = explain(reply.status, code, &text);
-        let said = reply.quote(token.map(Token::expose).unwrap_or_default());
+        let secret = token.map(Token::expose).unwrap_or_default();
+        let said = reply.quote(secret);
         let claims = match token {
             Some(token) if matches!(kind, ErrorKind::Denied | ErrorKind::TokenRejected) => {
                 format!("; {}", token_file::describe(token))
@@ -149,7 +155,9 @@ impl PodIdentity {
             _ => String::new(),
         };
         let remedy = remedy.map_or_else(|| self.peer.remedy(kind), str::to_owned);
-        Error::new(kind, format!("{} answered {}: {said}{claims}; {remedy}", self.peer.name, reply.status))
+        let message = format!("{} answered {}: {said}{claims}; {remedy}", self.peer.name, reply.status);
+        let code = if code.is_empty() { String::new() } else { transport::quote(code, secret) };
+        Error::with_code(kind, &code, message)
     }
 }
 

@@ -33,6 +33,26 @@ const IF_FAILING: &str = "see the AWS Health Dashboard for STS in this region";
 const IF_ISSUER_UNREACHABLE: &str = "STS could not fetch the keys of the token's issuer and will be asked again; if this lasts, check that the issuer's URL \
      can be reached from the internet, and the AWS Health Dashboard for STS in this region";
 
+/// How STS wants its parameters.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// STS at `endpoint`, for messages.
+pub(crate) fn sts_peer(endpoint: &Url) -> Peer {
+    Peer {
+        name: format!("STS at {}", endpoint.origin().ascii_serialization()),
+        if_unreachable: IF_UNREACHABLE,
+        if_failing: IF_FAILING,
+    }
+}
+
+/// The client for STS at `endpoint`: plain http is for stand-ins.
+pub(crate) async fn sts_client(endpoint: &Url, tls: &TlsSettings) -> Result<Client, Error> {
+    match endpoint.scheme() {
+        "https" => tls.client().await,
+        _ => Ok(Client::plain(|_| Ok(()))),
+    }
+}
+
 /// Everything that `AssumeRoleWithWebIdentity` needs, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct WebIdentityConfig {
@@ -67,14 +87,9 @@ impl WebIdentity {
         client: Option<reqwest::Client>,
         attempt_timeout: Option<Duration>,
     ) -> Self {
-        let peer = Peer {
-            name: format!("STS at {}", config.endpoint.origin().ascii_serialization()),
-            if_unreachable: IF_UNREACHABLE,
-            if_failing: IF_FAILING,
-        };
         Self {
             tokens: TokenSource::File(config.token_file.clone()),
-            peer,
+            peer: sts_peer(&config.endpoint),
             attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
             client: OnceCell::new_with(client.map(Client::Tls)),
             session_name: OnceLock::new(),
@@ -91,22 +106,20 @@ impl WebIdentity {
     }
 
     pub(crate) async fn fetch(&self) -> Result<Credentials, Error> {
-        let client = self.client.get_or_try_init(|| self.build_client()).await?;
-        with_token(&self.tokens, |token| self.exchange(client, token)).await
+        with_token(&self.tokens, |token| self.exchange(token)).await
     }
 
-    async fn build_client(&self) -> Result<Client, Error> {
-        match self.config.endpoint.scheme() {
-            "https" => self.config.tls.client().await,
-            _ => Ok(Client::plain(|_| Ok(()))),
-        }
-    }
-
-    async fn exchange(&self, client: &Client, token: Token) -> Result<Credentials, Error> {
-        let request = transport::request(http::Method::POST, &self.config.endpoint)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let reply = client.send(transport::finish(request, self.form(&token))?, &self.peer).await?;
+    async fn exchange(&self, token: Token) -> Result<Credentials, Error> {
+        let reply = self.ask(&token).await?;
         self.read(&reply, &token)
+    }
+
+    /// One exchange of this token, whatever the answer.
+    pub(crate) async fn ask(&self, token: &Token) -> Result<Reply, Error> {
+        let client = self.client.get_or_try_init(|| sts_client(&self.config.endpoint, &self.config.tls)).await?;
+        let request = transport::request(http::Method::POST, &self.config.endpoint)
+            .header(CONTENT_TYPE, HeaderValue::from_static(FORM));
+        client.send(transport::finish(request, self.form(token))?, &self.peer).await
     }
 
     /// What a complete answer means.
@@ -179,8 +192,7 @@ impl WebIdentity {
     fn read_error(&self, reply: &Reply, token: &Token) -> Error {
         let Reply { status, body, .. } = reply;
         let Self { peer: peer @ Peer { name, .. }, config, .. } = self;
-        let parsed = std::str::from_utf8(body).ok().and_then(|text| quick_xml::de::from_str::<Failure>(text).ok());
-        let Some(Failure { error: Refusal { code, message } }) = parsed else {
+        let Some(Refusal { code, message }) = Refusal::parse(body) else {
             let kind = kind_of_status(*status);
             let said = reply.quote(token.expose());
             return Error::new(kind, format!("{name} answered {status}: {said}; {}", peer.remedy(kind)));
@@ -197,7 +209,7 @@ impl WebIdentity {
             }
             _ => format!("{name} answered {status} {code}: {said}; {}", peer.remedy(kind)),
         };
-        Error::new(kind, message)
+        Error::with_code(kind, &code, message)
     }
 }
 
@@ -247,7 +259,7 @@ pub(crate) fn check_parameters(settings: &IrsaSettings) -> Result<(), Error> {
 
 /// The table of PROTOCOLS §2. The message decides once: STS says `InvalidIdentityToken` also when it failed to fetch
 /// the issuer's keys itself.
-fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
+pub(crate) fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
     match code {
         "InvalidIdentityToken" if message.to_ascii_lowercase().contains("verification key") => ErrorKind::Unavailable,
         "IDPCommunicationError" => ErrorKind::Unavailable,
@@ -315,6 +327,7 @@ struct AssumedRoleUser {
     arn: String,
 }
 
+/// An error of any action of STS.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Failure {
@@ -323,11 +336,18 @@ struct Failure {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Refusal {
-    code: Zeroizing<String>,
+pub(crate) struct Refusal {
+    pub(crate) code: Zeroizing<String>,
     /// May quote the token.
     #[serde(default)]
-    message: Zeroizing<String>,
+    pub(crate) message: Zeroizing<String>,
+}
+
+impl Refusal {
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+        let failure: Failure = quick_xml::de::from_str(std::str::from_utf8(body).ok()?).ok()?;
+        Some(failure.error)
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use url::{Host, Url};
 
-use super::ledger::Issued;
+use super::ledger::{self, Issued};
 use super::stand_in::{Protocol, Reuse, Verdict};
 use super::token::Issuer;
 use super::wire::{Request, Response};
@@ -22,7 +22,8 @@ const AT_LEAST_LEFT: Duration = Duration::from_secs(15);
 pub(super) struct Agent {
     pub(super) address: SocketAddr,
     pub(super) issuer: Issuer,
-    pub(super) account: String,
+    /// The role behind the association.
+    pub(super) role_arn: String,
     /// The `sub` that has an association.
     pub(super) associated_subject: String,
 }
@@ -68,10 +69,17 @@ impl Protocol for Agent {
             "AccessKeyId": issued.access_key_id,
             "SecretAccessKey": issued.secret_access_key,
             "Token": issued.session_token,
-            "AccountId": self.account,
+            "AccountId": self.role_arn.split(':').nth(4).unwrap_or_default(),
             "Expiration": clock::rfc3339(issued.expiry),
         });
         Response::new(200, "application/json", body.to_string())
+    }
+
+    /// The session is named after cluster, pod, and a UUID.
+    fn assumed_role_arn(&self, request: &Request) -> String {
+        let claims = self.issuer.verify(request.header("authorization").unwrap_or_default());
+        let pod = claims.and_then(|claims| claims.kubernetes).map(|kubernetes| kubernetes.pod).unwrap_or_default();
+        ledger::assumed_role_arn(&self.role_arn, &format!("eks-local-{}-{}", pod.name, pod.uid))
     }
 
     fn refusal(&self, code: &str, message: &str) -> Response {
@@ -111,7 +119,7 @@ impl Agent {
 
     fn judge_token(&self, token: &str, now: SystemTime) -> Verdict {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let refuse = |response| Verdict::Refuse(response);
+        let refuse = |response| Verdict::Reply(response);
         if token.split('.').count() != 3 {
             return refuse(text(
                 400,

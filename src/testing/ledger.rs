@@ -46,16 +46,37 @@ impl fmt::Debug for Issued {
 
 /// All credentials that a [`LocalPod`](super::LocalPod) has issued. Cloning is cheap and shares them.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger(Arc<Mutex<HashMap<String, Issued>>>);
+pub struct Ledger(Arc<Mutex<HashMap<String, Record>>>);
+
+/// Credentials, and who they are.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) issued: Issued,
+    /// `arn:aws:sts::111122223333:assumed-role/name/session`
+    pub(super) arn: String,
+}
 
 impl Ledger {
     /// What was issued under this access key id, expired or not.
     pub fn get(&self, access_key_id: &str) -> Option<Issued> {
+        self.record(access_key_id).map(|record| record.issued)
+    }
+
+    pub(super) fn record(&self, access_key_id: &str) -> Option<Record> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(access_key_id).cloned()
     }
 
-    pub(super) fn note(&self, issued: &Issued) {
+    pub(super) fn note(&self, issued: &Issued, arn: String) {
         let mut ledger = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.insert(issued.access_key_id.clone(), issued.clone());
+        ledger.insert(issued.access_key_id.clone(), Record { issued: issued.clone(), arn });
     }
+}
+
+/// The ARN of a session of the role.
+pub(super) fn assumed_role_arn(role_arn: &str, session: &str) -> String {
+    let mut parts = role_arn.split(':').skip(1);
+    let partition = parts.next().unwrap_or_default();
+    let account = parts.nth(2).unwrap_or_default();
+    let role = role_arn.rsplit('/').next().unwrap_or_default();
+    format!("arn:{partition}:sts::{account}:assumed-role/{role}/{session}")
 }

@@ -39,6 +39,9 @@ pub(super) trait Protocol: fmt::Debug + Send + Sync + 'static {
 
     fn credentials(&self, request: &Request, issued: &Issued) -> Response;
 
+    /// Who the credentials are that this request earns.
+    fn assumed_role_arn(&self, request: &Request) -> String;
+
     fn refusal(&self, code: &str, message: &str) -> Response;
 }
 
@@ -50,8 +53,8 @@ pub(super) struct Reuse {
 
 pub(super) enum Verdict {
     Grant,
-    /// A refusal that the protocol provides for.
-    Refuse(Response),
+    /// An answer without credentials that the protocol provides for: a refusal, or one to another question.
+    Reply(Response),
     /// Nothing that a correct client ever sends.
     Unexpected(Response, String),
 }
@@ -76,6 +79,7 @@ struct State {
     always: Answer,
     lifetime: Duration,
     latency: Duration,
+    clock_offset: i64,
     issuer: Option<Issuer>,
     last: Option<(Issued, SystemTime)>,
     requests: u64,
@@ -98,6 +102,7 @@ impl StandIn {
             always: Answer::proper(),
             lifetime: P::LIFETIME,
             latency: Duration::ZERO,
+            clock_offset: 0,
             issuer: None,
             last: None,
             requests: 0,
@@ -142,6 +147,13 @@ impl StandIn {
     /// How long every answer takes, scripted ones included. Default: zero.
     pub fn set_latency(&self, latency: Duration) -> &Self {
         self.shared.state().latency = latency;
+        self
+    }
+
+    /// By how many seconds its clock is ahead of this machine's (behind, if negative): in the `Date` of its answers, and
+    /// when it judges tokens and dates credentials. Default: zero.
+    pub fn set_clock_offset(&self, seconds: i64) -> &Self {
+        self.shared.state().clock_offset = seconds;
         self
     }
 
@@ -245,10 +257,10 @@ async fn answer<P: Protocol>(shared: &Arc<Shared>, protocol: &P, request: Reques
         (answer, state.latency)
     };
     // What a correct client never sends is refused even if a fault is scripted.
-    let verdict = protocol.judge(&request, clock::system_now());
+    let verdict = protocol.judge(&request, shared.now());
     if let Verdict::Unexpected(response, what) = verdict {
         shared.state().unexpected.push(format!("{}: {what}", shared.name));
-        return connection.send(&response).await;
+        return connection.send(&response, shared.now()).await;
     }
     let pause = latency.saturating_add(answer.delay);
     if !pause.is_zero() {
@@ -259,17 +271,22 @@ async fn answer<P: Protocol>(shared: &Arc<Shared>, protocol: &P, request: Reques
         (Kind::Reset, _) => connection.reset(),
         (Kind::Close, _) => {}
         (Kind::Http { status, content_type, body }, _) => {
-            connection.send(&Response::new(status, &content_type, body)).await;
+            connection.send(&Response::new(status, &content_type, body), shared.now()).await;
         }
-        (Kind::Refuse { code, message }, _) => connection.send(&protocol.refusal(&code, &message)).await,
-        (_, Verdict::Refuse(earned)) => connection.send(&earned).await,
-        (kind, _) => match shared.issue::<P>(&kind).await {
-            Ok(issued) if matches!(kind, Kind::Truncated) => {
-                connection.send_truncated(&protocol.credentials(&request, &issued), TRUNCATED_BODY).await;
+        (Kind::Refuse { code, message }, _) => {
+            connection.send(&protocol.refusal(&code, &message), shared.now()).await;
+        }
+        (_, Verdict::Reply(earned)) => connection.send(&earned, shared.now()).await,
+        (kind, _) => {
+            let response = match shared.issue::<P>(&kind, protocol.assumed_role_arn(&request)).await {
+                Ok(issued) => protocol.credentials(&request, &issued),
+                Err((code, message)) => return connection.send(&protocol.refusal(&code, &message), shared.now()).await,
+            };
+            match kind {
+                Kind::Truncated => connection.send_truncated(&response, shared.now(), TRUNCATED_BODY).await,
+                _ => connection.send(&response, shared.now()).await,
             }
-            Ok(issued) => connection.send(&protocol.credentials(&request, &issued)).await,
-            Err((code, message)) => connection.send(&protocol.refusal(&code, &message)).await,
-        },
+        }
     }
 }
 
@@ -286,8 +303,15 @@ impl Shared {
         Busy(Arc::clone(self))
     }
 
-    async fn issue<P: Protocol>(&self, kind: &Kind) -> IssueOutcome {
-        let now = clock::system_now();
+    /// What its clock says.
+    fn now(&self) -> SystemTime {
+        let offset = self.state().clock_offset;
+        let seconds = Duration::from_secs(offset.unsigned_abs());
+        if offset < 0 { clock::system_now() - seconds } else { clock::system_now() + seconds }
+    }
+
+    async fn issue<P: Protocol>(&self, kind: &Kind, arn: String) -> IssueOutcome {
+        let now = self.now();
         let (lifetime, issuer, reusable) = {
             let state = self.state();
             let reusable = state.last.as_ref().filter(|(issued, at)| match (kind, P::reuse(state.lifetime)) {
@@ -302,14 +326,14 @@ impl Shared {
         }
         let mut issued = match issuer {
             Some(issuer) => issuer().await?,
-            None => Issued::random(lifetime),
+            None => Issued { expiry: now + lifetime, ..Issued::random(lifetime) },
         };
         if matches!(kind, Kind::Expired) {
             issued.expiry = now - Duration::from_secs(60);
         } else {
             self.state().last = Some((issued.clone(), now));
         }
-        self.ledger.note(&issued);
+        self.ledger.note(&issued, arn);
         Ok(issued)
     }
 }

@@ -1,11 +1,13 @@
-//! STS's `AssumeRoleWithWebIdentity`, as measured: what it demands, in which order it refuses, and how it writes it.
+//! STS's `AssumeRoleWithWebIdentity`, as measured: what it demands, in which order it refuses, and how it writes it. And
+//! `GetCallerIdentity`, for credentials that the pod's stand-ins have issued.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use url::form_urlencoded;
 
-use super::ledger::Issued;
+use super::ledger::{self, Issued, Ledger, Record};
+use super::sigv4::{self, Refused};
 use super::stand_in::{Protocol, Reuse, Verdict};
 use super::token::Issuer;
 use super::wire::{Request, Response};
@@ -31,6 +33,8 @@ pub(super) struct Sts {
     pub(super) role_arn: String,
     /// The `sub` that the role's trust policy lets in.
     pub(super) trusted_subject: String,
+    pub(super) region: String,
+    pub(super) ledger: Ledger,
 }
 
 impl std::fmt::Debug for Issuer {
@@ -48,29 +52,33 @@ impl Protocol for Sts {
 
     fn judge(&self, request: &Request, now: SystemTime) -> Verdict {
         let form = Form::of(request);
+        if form.get("Action") == "GetCallerIdentity" {
+            return self.caller_identity(request, &form, now);
+        }
         if let Some(what) = unexpected(request, &form) {
             return Verdict::Unexpected(self.refusal("InvalidAction", &what), what);
         }
         match self.refuse(&form, now) {
             None => Verdict::Grant,
-            Some((code, message)) => Verdict::Refuse(self.refusal(code, message)),
+            Some((code, message)) => Verdict::Reply(self.refusal(code, message)),
         }
     }
 
     fn credentials(&self, request: &Request, issued: &Issued) -> Response {
         let form = Form::of(request);
         let session = form.get("RoleSessionName");
-        let (account, role) = account_and_role(&self.role_arn);
+        let arn = self.assumed_role_arn(request);
+        let (partition, account) = partition_and_account(&self.role_arn);
         let Issued { access_key_id, secret_access_key, session_token, expiry } = issued;
         let body = format!(
             r#"<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleWithWebIdentityResult>
     <Audience>{AUDIENCE}</Audience>
     <AssumedRoleUser>
-      <AssumedRoleId>AROALOCALLOCALLOCAL00:{session}</AssumedRoleId>
-      <Arn>arn:aws:sts::{account}:assumed-role/{role}/{session}</Arn>
+      <AssumedRoleId>{ROLE_ID}:{session}</AssumedRoleId>
+      <Arn>{arn}</Arn>
     </AssumedRoleUser>
-    <Provider>arn:aws:iam::{account}:oidc-provider/{}</Provider>
+    <Provider>arn:{partition}:iam::{account}:oidc-provider/{}</Provider>
     <Credentials>
       <AccessKeyId>{access_key_id}</AccessKeyId>
       <SecretAccessKey>{secret_access_key}</SecretAccessKey>
@@ -89,9 +97,14 @@ impl Protocol for Sts {
         Response::new(200, "text/xml", body)
     }
 
+    fn assumed_role_arn(&self, request: &Request) -> String {
+        ledger::assumed_role_arn(&self.role_arn, Form::of(request).get("RoleSessionName"))
+    }
+
     fn refusal(&self, code: &str, message: &str) -> Response {
         let (status, fault) = match code {
             "AccessDenied" | "RegionDisabledException" | "IDPRejectedClaim" => (403, "Sender"),
+            "ExpiredToken" | "InvalidClientTokenId" | "SignatureDoesNotMatch" => (403, "Sender"),
             "RequestLimitExceeded" | "ServiceUnavailable" => (503, "Receiver"),
             "InternalFailure" => (500, "Receiver"),
             _ => (400, "Sender"),
@@ -112,8 +125,41 @@ impl Protocol for Sts {
 }
 
 const REQUEST_ID: &str = "00000000-0000-4000-8000-0000000000ff";
+const ROLE_ID: &str = "AROALOCALLOCALLOCAL00";
 
 impl Sts {
+    /// Who signed the request, if it was somebody to whom a stand-in of this pod has issued credentials.
+    fn caller_identity(&self, request: &Request, form: &Form, now: SystemTime) -> Verdict {
+        let unexpected = |what: String| Verdict::Unexpected(self.refusal("SignatureDoesNotMatch", &what), what);
+        if request.method != "POST" || request.target != "/" || form.get("Version") != "2011-06-15" || form.0.len() != 2
+        {
+            return unexpected("GetCallerIdentity with something else".to_owned());
+        }
+        let Record { issued, arn } = match sigv4::verify(request, &self.ledger, "sts", &self.region) {
+            Ok(record) => record,
+            Err(Refused::Credentials(code, message)) => return Verdict::Reply(self.refusal(code, message)),
+            Err(Refused::Signature(what)) => return unexpected(what),
+        };
+        if issued.expiry <= now {
+            let message = "The security token included in the request is expired";
+            return Verdict::Reply(self.refusal("ExpiredToken", message));
+        }
+        let account = arn.split(':').nth(4).unwrap_or_default();
+        let session = arn.rsplit('/').next().unwrap_or_default();
+        let body = format!(
+            r#"<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <GetCallerIdentityResult>
+    <Arn>{arn}</Arn>
+    <UserId>{ROLE_ID}:{session}</UserId>
+    <Account>{account}</Account>
+  </GetCallerIdentityResult>
+  <ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>
+</GetCallerIdentityResponse>
+"#
+        );
+        Verdict::Reply(Response::new(200, "text/xml", body))
+    }
+
     /// The first reason for which STS refuses this well-formed request.
     fn refuse(&self, form: &Form, now: SystemTime) -> Option<(&'static str, &'static str)> {
         let get = |name| form.get(name);
@@ -182,7 +228,7 @@ fn unexpected(request: &Request, form: &Form) -> Option<String> {
     }
 }
 
-fn account_and_role(arn: &str) -> (&str, &str) {
-    let account = arn.split(':').nth(4).unwrap_or_default();
-    (account, arn.rsplit('/').next().unwrap_or_default())
+fn partition_and_account(arn: &str) -> (&str, &str) {
+    let part = |n| arn.split(':').nth(n).unwrap_or_default();
+    (part(1), part(4))
 }

@@ -51,6 +51,19 @@ pub(super) struct VerifiedClaims {
     pub(super) exp: u64,
     pub(super) nbf: u64,
     pub(super) sub: String,
+    #[serde(rename = "kubernetes.io")]
+    pub(super) kubernetes: Option<Kubernetes>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Kubernetes {
+    pub(super) pod: Pod,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Pod {
+    pub(super) name: String,
+    pub(super) uid: String,
 }
 
 struct Keys {

@@ -2,9 +2,12 @@
 //! it.
 
 use std::io;
+use std::time::SystemTime;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::clock;
 
 /// Larger than any request with a token of 64 KiB.
 const MAX_REQUEST: usize = 256 * 1024;
@@ -35,10 +38,11 @@ impl Response {
         Self { status, content_type: content_type.to_owned(), body: body.into_bytes() }
     }
 
-    fn head(&self) -> String {
+    fn head(&self, now: SystemTime) -> String {
         let Self { status, content_type, body } = self;
         format!(
-            "HTTP/1.1 {status} Stand-In\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 {status} Stand-In\r\ndate: {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            clock::http_date(now),
             body.len()
         )
     }
@@ -71,14 +75,14 @@ impl Connection {
         }
     }
 
-    /// A client that went away meanwhile is its own affair.
-    pub(super) async fn send(&mut self, response: &Response) {
-        let _ = self.write(&response.head(), &response.body).await;
+    /// A client that went away meanwhile is its own affair. `now` is what the server's clock says.
+    pub(super) async fn send(&mut self, response: &Response, now: SystemTime) {
+        let _ = self.write(&response.head(now), &response.body).await;
     }
 
     /// The whole head and `length` bytes of the body, then the end of the connection.
-    pub(super) async fn send_truncated(&mut self, response: &Response, length: usize) {
-        let _ = self.write(&response.head(), response.body.get(..length).unwrap_or_default()).await;
+    pub(super) async fn send_truncated(&mut self, response: &Response, now: SystemTime, length: usize) {
+        let _ = self.write(&response.head(now), response.body.get(..length).unwrap_or_default()).await;
     }
 
     async fn write(&mut self, head: &str, body: &[u8]) -> io::Result<()> {

@@ -1,0 +1,244 @@
+//! Who some credentials are, by the word of STS: one signed `GetCallerIdentity`, which needs no permission.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SigningSettings};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use serde::Deserialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::detect::Settings;
+use crate::env::{self, Env};
+use crate::error::{Error, ErrorKind};
+use crate::http::{self as transport, Client, Peer, Reply};
+use crate::region;
+use crate::source::sts_endpoint;
+use crate::source::web_identity::{self, FORM, Refusal};
+use crate::tls::TlsSettings;
+
+/// STS answers in well under a second, and nobody is to wait long for what only explains.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+
+/// Who credentials are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CallerIdentity {
+    pub(crate) account: String,
+    /// `arn:aws:sts::111122223333:assumed-role/name/session`
+    pub(crate) arn: String,
+    /// `AROA…:session`
+    pub(crate) user_id: String,
+}
+
+/// STS as a pod of either method reaches it.
+#[derive(Debug)]
+pub(crate) struct Sts {
+    endpoint: Url,
+    region: String,
+    peer: Peer,
+    client: Client,
+}
+
+impl Sts {
+    /// By the rules for IRSA, which hold for a pod with EKS Pod Identity as well. `client` is the builder's own.
+    ///
+    /// # Errors
+    ///
+    /// Without a region, which a signature needs, and as for IRSA.
+    pub(crate) async fn new(env: &Env, settings: &Settings, client: Option<reqwest::Client>) -> Result<Self, Error> {
+        let region = region::region(env, settings.region.as_deref())?.ok_or_else(|| {
+            Error::invalid(format!("a call to STS is signed for a region, and there is none: set {}", env::REGION))
+        })?;
+        let endpoint = sts_endpoint::resolve(env, settings.irsa.sts_endpoint.as_deref(), Some(&region))?;
+        let client = match client {
+            Some(client) => Client::Tls(client),
+            None => web_identity::sts_client(&endpoint, &TlsSettings::from_env(env)?).await?,
+        };
+        Ok(Self { peer: web_identity::sts_peer(&endpoint), endpoint, region, client })
+    }
+}
+
+/// Asks STS who `credentials` are, within 5 s and once. `now` is the wall clock, for the signature.
+///
+/// # Errors
+///
+/// [`Denied`](ErrorKind::Denied) if STS does not take the credentials; [`Error::code`] is its code for it. Otherwise as
+/// of any request to STS.
+pub(crate) async fn caller_identity(
+    sts: &Sts,
+    credentials: &Credentials,
+    now: SystemTime,
+) -> Result<CallerIdentity, Error> {
+    let request = signed(sts, credentials, now)?;
+    let Ok(reply) = tokio::time::timeout(TIMEOUT, sts.client.send(request, &sts.peer)).await else {
+        let message = format!("{} did not answer within {TIMEOUT:?}: {}", sts.peer.name, sts.peer.if_unreachable);
+        return Err(Error::new(ErrorKind::Timeout, message));
+    };
+    read(&sts.peer, &reply?, credentials)
+}
+
+fn signed(sts: &Sts, credentials: &Credentials, now: SystemTime) -> Result<http::Request<Bytes>, Error> {
+    let unusable = |e| Error::caused_by(ErrorKind::InvalidConfiguration, "GetCallerIdentity could not be signed", e);
+    let identity = Identity::from(credentials.clone());
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&sts.region)
+        .name("sts")
+        .time(now)
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "GetCallerIdentity could not be signed", e))?;
+    let host = authority(&sts.endpoint);
+    let headers = [(HOST.as_str(), host), (CONTENT_TYPE.as_str(), FORM)];
+    let body = SignableBody::Bytes(BODY.as_bytes());
+    let signable = SignableRequest::new("POST", sts.endpoint.as_str(), headers.into_iter(), body).map_err(unusable)?;
+    let (instructions, _) = http_request::sign(signable, &params.into()).map_err(unusable)?.into_parts();
+    let mut request = transport::request(http::Method::POST, &sts.endpoint);
+    for (name, value) in headers.into_iter().chain(instructions.headers()) {
+        request = request.header(HeaderName::try_from(name).map_err(unsendable)?, header_value(value)?);
+    }
+    transport::finish(request, Zeroizing::new(BODY.to_owned()))
+}
+
+/// As every HTTP crate writes it into `Host`: without the port that the scheme has anyway.
+fn authority(endpoint: &Url) -> &str {
+    &endpoint[url::Position::BeforeHost..url::Position::AfterPort]
+}
+
+/// The session token is among them, and the signature.
+fn header_value(value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value).map_err(unsendable)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn unsendable(e: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::caused_by(ErrorKind::InvalidResponse, "the credentials cannot be sent in an http header", e)
+}
+
+fn read(peer: &Peer, reply: &Reply, credentials: &Credentials) -> Result<CallerIdentity, Error> {
+    let secret = credentials.session_token().unwrap_or_default();
+    if reply.status != 200 {
+        return Err(read_error(peer, reply, secret));
+    }
+    let answer = std::str::from_utf8(&reply.body).ok().and_then(|text| quick_xml::de::from_str::<Success>(text).ok());
+    let Some(Success { result: Answer { account, arn, user_id } }) = answer else {
+        return Err(reply.invalid(peer, "something that is not its XML", secret));
+    };
+    let [account, arn, user_id] = [account, arn, user_id].map(|said| transport::quote(&said, secret));
+    Ok(CallerIdentity { account, arn, user_id })
+}
+
+fn read_error(peer: &Peer, reply: &Reply, secret: &str) -> Error {
+    let Reply { status, .. } = reply;
+    match Refusal::parse(&reply.body) {
+        Some(Refusal { code, message }) => {
+            let kind = web_identity::kind_of(&code, &message, *status);
+            let (code, said) = (transport::quote(&code, secret), transport::quote(&message, secret));
+            Error::with_code(kind, &code, format!("{} answered {status} {code}: {said}", peer.name))
+        }
+        None => {
+            let kind = crate::source::kind_of_status(*status);
+            Error::new(kind, format!("{} answered {status}: {}", peer.name, reply.quote(secret)))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Success {
+    #[serde(rename = "GetCallerIdentityResult")]
+    result: Answer,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    account: String,
+    arn: String,
+    user_id: String,
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::testing::{Answer, Issued, LocalPod};
+    use crate::{EksCredentialsProvider, SourceKind};
+
+    async fn ask(env: Vec<(String, String)>, credentials: &Credentials) -> Result<CallerIdentity, Error> {
+        let env = Env::from_os(env.into_iter().map(|(name, value)| (name.into(), value.into())));
+        let sts = Sts::new(&env, &Settings::default(), None).await.unwrap();
+        caller_identity(&sts, credentials, clock::system_now()).await
+    }
+
+    async fn fetched(env: Vec<(String, String)>) -> Credentials {
+        EksCredentialsProvider::builder().env(env).build().unwrap().credentials().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn sts_knows_who_the_credentials_of_either_method_are() {
+        let pod = LocalPod::start().await.unwrap();
+        for (source, env) in [
+            (SourceKind::WebIdentity, pod.irsa_env()),
+            #[cfg(feature = "pod-identity")]
+            (SourceKind::PodIdentity, pod.pod_identity_env()),
+        ] {
+            let caller = ask(env.clone(), &fetched(env).await).await.unwrap();
+            let session = match source {
+                SourceKind::WebIdentity => "default-local-7d9f8b6c5-x2x1z",
+                SourceKind::PodIdentity => "eks-local-local-7d9f8b6c5-x2x1z-00000000-0000-4000-8000-000000000002",
+            };
+            assert_eq!(caller.account, "111122223333");
+            assert_eq!(caller.arn, format!("arn:aws:sts::111122223333:assumed-role/local-pod/{session}"));
+            assert_eq!(caller.user_id, format!("AROALOCALLOCALLOCAL00:{session}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_sts_does_not_take_is_denied_with_its_code() {
+        let pod = LocalPod::start().await.unwrap();
+        let good = fetched(pod.irsa_env()).await;
+        let stranger = Issued::random(Duration::from_secs(60));
+        let keys = |id: &str, secret: &str, token: &str| {
+            Credentials::builder()
+                .access_key_id(id)
+                .secret_access_key(secret)
+                .session_token(token)
+                .provider_name("test")
+                .build()
+        };
+        let token = good.session_token().unwrap();
+        for (credentials, code) in [
+            (
+                keys(&stranger.access_key_id, &stranger.secret_access_key, &stranger.session_token),
+                "InvalidClientTokenId",
+            ),
+            (keys(good.access_key_id(), &stranger.secret_access_key, token), "SignatureDoesNotMatch"),
+            (keys(good.access_key_id(), good.secret_access_key(), &stranger.session_token), "InvalidClientTokenId"),
+        ] {
+            let error = ask(pod.irsa_env(), &credentials).await.unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, Some(code)), "{error}");
+        }
+        assert_eq!(pod.sts().take_unexpected().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn expired_credentials_and_what_is_no_answer_of_sts() {
+        let pod = LocalPod::start().await.unwrap();
+        let good = fetched(pod.irsa_env()).await;
+        pod.sts().then(Answer::http(200, "hello"));
+        assert_eq!(ask(pod.irsa_env(), &good).await.unwrap_err().kind(), ErrorKind::InvalidResponse);
+        pod.sts().then(Answer::http(503, good.session_token().unwrap()));
+        let error = ask(pod.irsa_env(), &good).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(!error.to_string().contains("local-session"), "{error}");
+        pod.sts().set_clock_offset(7200);
+        let error = ask(pod.irsa_env(), &good).await.unwrap_err();
+        assert_eq!(error.code(), Some("ExpiredToken"), "{error}");
+    }
+}
