@@ -1,3 +1,5 @@
 //! Pages to read.
 
+#[cfg(feature = "diagnose")]
+pub mod findings;
 pub mod reliability;

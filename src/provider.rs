@@ -8,6 +8,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
 use crate::builder::Builder;
+#[cfg(feature = "diagnose")]
+use crate::diagnose::{self, Diagnosis, Subject};
 use crate::error::Error;
 use crate::refresh::cache::Held;
 use crate::refresh::shared::Shared;
@@ -28,6 +30,8 @@ pub struct EksCredentialsProvider(Arc<Handle>);
 /// Ends the driver with the last provider; the driver itself only holds what is inside.
 struct Handle {
     shared: Arc<Shared>,
+    #[cfg(feature = "diagnose")]
+    subject: Subject,
     #[cfg(feature = "sdk-config")]
     sdk: SdkSettings,
 }
@@ -53,9 +57,15 @@ impl EksCredentialsProvider {
         Builder::default()
     }
 
-    pub(crate) fn new(shared: Shared, #[cfg(feature = "sdk-config")] sdk: SdkSettings) -> Self {
+    pub(crate) fn new(
+        shared: Shared,
+        #[cfg(feature = "diagnose")] subject: Subject,
+        #[cfg(feature = "sdk-config")] sdk: SdkSettings,
+    ) -> Self {
         Self(Arc::new(Handle {
             shared: Arc::new(shared),
+            #[cfg(feature = "diagnose")]
+            subject,
             #[cfg(feature = "sdk-config")]
             sdk,
         }))
@@ -120,6 +130,16 @@ impl EksCredentialsProvider {
     /// ends with it.
     pub fn subscribe(&self) -> watch::Receiver<Status> {
         self.shared().changes.subscribe()
+    }
+
+    /// Says what is wrong with this pod's credentials and what to do: from the variables over token, endpoint and a fetch of
+    /// its own to who STS says they are. What is served and refreshed is not touched. Every step has its limit of time: in
+    /// all that is half a minute at the very worst, and well under a second in a healthy pod.
+    ///
+    /// Where no provider can be built: [`Diagnosis::of_env`], [`Builder::diagnose`].
+    #[cfg(feature = "diagnose")]
+    pub async fn diagnose(&self) -> Diagnosis {
+        diagnose::diagnose(&self.0.subject, Ok(())).await
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
