@@ -131,6 +131,12 @@ impl Finding {
         Self { expected: Some(one_line(expected.into())), ..self }
     }
 
+    /// More to do, where more is known.
+    fn also(self, more: Option<&str>) -> Self {
+        let remedy = self.remedy.map(|remedy| more.map_or(remedy.clone(), |more| format!("{remedy}; {more}")));
+        Self { remedy, ..self }
+    }
+
     fn snippet(self, snippet: impl Into<String>) -> Self {
         Self { snippet: Some(snippet.into()), ..self }
     }

@@ -88,7 +88,9 @@ mod sts {
         let region = region::region(env, settings.region.as_deref());
         if !detect::is_role_arn(role) {
             let expected = "arn:aws:iam::<12-digit account>:role/<name>";
-            findings.push(Finding::new(FindingId::RoleArn, shown(role)).expected(expected));
+            findings.push(
+                Finding::new(FindingId::RoleArn, format!("{}={}", env::ROLE_ARN, shown(role))).expected(expected),
+            );
         } else if let Ok(Some(region)) = &region {
             findings.extend(partition(role, region));
         }

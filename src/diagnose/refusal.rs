@@ -7,9 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[cfg(feature = "pod-identity")]
 use std::time::Duration;
 
-#[cfg(feature = "irsa")]
-use super::token;
-use super::{Finding, FindingId, remedies};
+use super::{Finding, FindingId, remedies, token};
 use crate::detect::SourceConfig;
 use crate::error::{Error, ErrorKind};
 use crate::http;
@@ -18,6 +16,9 @@ use crate::token_file::Token;
 /// How long the agent's other address is looked at: on the same node it answers in microseconds.
 #[cfg(feature = "pod-identity")]
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The usual slip, which neither STS nor EKS Auth can know of.
+const DEFAULT_ACCOUNT: &str = "this pod runs as the service account default: is spec.serviceAccountName missing?";
 
 /// No complete answer.
 pub(super) async fn of_transport(config: &SourceConfig, error: &Error) -> Finding {
@@ -115,6 +116,7 @@ fn of_sts(role_arn: &str, error: &Error, sent: Option<&Token>) -> Finding {
     match id {
         FindingId::TrustSub => finding
             .expected("a statement in the trust policy that matches this token")
+            .also(token::service_account(&claims).filter(|(_, name)| *name == "default").map(|_| DEFAULT_ACCOUNT))
             .snippet(remedies::web_identity_trust(role_arn, &claims)),
         FindingId::TrustAud => finding
             .expected("an audience that the OIDC provider and the trust policy name")
@@ -153,6 +155,7 @@ fn of_agent(url: &url::Url, error: &Error, sent: Option<&Token>) -> Finding {
     match id {
         FindingId::AssociationNone | FindingId::AssociationInvalid => finding
             .expected("an association of this service account with a role")
+            .also(token::service_account(&claims).filter(|(_, name)| *name == "default").map(|_| DEFAULT_ACCOUNT))
             .snippet(remedies::association(&claims)),
         FindingId::AssociationDenied => {
             finding.expected("a role that trusts pods.eks.amazonaws.com").snippet(remedies::pod_identity_trust(&claims))

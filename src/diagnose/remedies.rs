@@ -1,12 +1,12 @@
 //! What to paste: policy statements and commands, with all that the token and the role say already in them.
 
-use serde_json::{Value, json};
-
 use super::token;
 use crate::token_file::Claims;
 
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+/// As it stands in a policy: with quotes, and escaped.
+#[cfg(feature = "irsa")]
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// What can be pasted into a shell as it is; anything else is a placeholder.
@@ -23,12 +23,24 @@ pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
     let host = issuer.strip_prefix("https://").unwrap_or(&issuer).trim_end_matches('/');
     let audience = claims.aud.0.split(',').next().map(token::cut).unwrap_or_default();
     let sub = claims.sub.as_deref().map_or_else(|| "<sub>".to_owned(), token::cut);
-    pretty(&json!({
-        "Effect": "Allow",
-        "Principal": { "Federated": provider_arn(role_arn, host) },
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": { "StringEquals": { format!("{host}:aud"): audience, format!("{host}:sub"): sub } },
-    }))
+    format!(
+        r#"{{
+  "Effect": "Allow",
+  "Principal": {{ "Federated": {} }},
+  "Action": "sts:AssumeRoleWithWebIdentity",
+  "Condition": {{
+    "StringEquals": {{
+      {}: {},
+      {}: {}
+    }}
+  }}
+}}"#,
+        quoted(&provider_arn(role_arn, host)),
+        quoted(&format!("{host}:aud")),
+        quoted(&audience),
+        quoted(&format!("{host}:sub")),
+        quoted(&sub)
+    )
 }
 
 #[cfg(feature = "irsa")]
@@ -80,10 +92,10 @@ pub(super) fn association(claims: &Claims) -> String {
 /// What the association's role must trust, and the association.
 #[cfg(feature = "pod-identity")]
 pub(super) fn pod_identity_trust(claims: &Claims) -> String {
-    let statement = json!({
-        "Effect": "Allow",
-        "Principal": { "Service": "pods.eks.amazonaws.com" },
-        "Action": ["sts:AssumeRole", "sts:TagSession"],
-    });
-    format!("{}\n{}", pretty(&statement), association(claims))
+    let statement = r#"{
+  "Effect": "Allow",
+  "Principal": { "Service": "pods.eks.amazonaws.com" },
+  "Action": ["sts:AssumeRole", "sts:TagSession"]
+}"#;
+    format!("{statement}\n{}", association(claims))
 }

@@ -105,7 +105,7 @@ fn times(claims: &Claims, now: SystemTime) -> Option<Finding> {
         return Some(Finding::new(FindingId::TokenExpired, observed).expected("a token that kubelet rotates in time"));
     }
     if let Some(ahead) = nbf.and_then(|nbf| nbf.duration_since(now).ok()).filter(|ahead| !ahead.is_zero()) {
-        let observed = format!("it is valid in {}, from {}", roughly(ahead), shown(nbf));
+        let observed = format!("it becomes valid in {}, at {}", roughly(ahead), shown(nbf));
         return Some(
             Finding::new(FindingId::TokenNotYet, observed).expected(format!("by now, {}", clock::rfc3339(now))),
         );
