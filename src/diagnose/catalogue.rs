@@ -132,9 +132,9 @@ catalogue! {
     StsTimeout "E-STS-TIMEOUT" "STS does not answer in time",
         "Packets are dropped on the way: a security group or NetworkPolicy without an allowance, a subnet without NAT.",
         "check the pod's egress (NAT, or a VPC endpoint for STS), security groups, NetworkPolicies, and HTTPS_PROXY";
-    StsTls "E-STS-TLS" "STS's certificate is not trusted",
-        "A proxy inspects TLS, the image has no root certificates, or the clock is wrong.",
-        "set AWS_CA_BUNDLE to the proxy's CA, install ca-certificates in the image, or set the node's clock right";
+    StsTls "E-STS-TLS" "no TLS with STS",
+        "A proxy inspects TLS with a CA of its own, the clock is wrong, or what answers at the endpoint speaks no TLS.",
+        "set AWS_CA_BUNDLE to the proxy's CA, set the node's clock right, or correct the endpoint: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL";
     IssuerUnreachable "E-ISSUER-UNREACHABLE" "STS could not fetch the issuer's keys",
         "STS verifies the token with keys that it fetches from the issuer's URL: that failed, here or in an outage.",
         "check that <issuer>/.well-known/openid-configuration can be reached from the internet; if it can, see the AWS Health Dashboard";
@@ -189,7 +189,7 @@ catalogue! {
 
     EnvHalf "W-ENV-HALF" "half of the other method is configured",
         "It does not hinder the method that serves. But another SDK may stumble over it, and the other method will not be injected.",
-        "remove the variable from the container's env";
+        "remove the variable that is set from the container's env and from envFrom";
     EnvSourceAbsent "W-ENV-SOURCE" "the method that was chosen is not configured",
         "EKS_CREDENTIALS_SOURCE names a method of which no variable is set, so the other one serves.",
         "configure the chosen method, or remove EKS_CREDENTIALS_SOURCE";
@@ -207,7 +207,7 @@ catalogue! {
         "set AWS_REGION in the container's env to the cluster's region";
     StsFips "W-STS-FIPS" "STS has no FIPS endpoint in this region",
         "AWS has FIPS endpoints of STS in us-east-1, us-east-2, us-west-1, us-west-2 and GovCloud only.",
-        "set AWS_USE_FIPS_ENDPOINT to false, or use one of those regions";
+        "set AWS_USE_FIPS_ENDPOINT to false, or ask STS in us-east-1, us-east-2, us-west-1, us-west-2 or GovCloud";
     TokenRotation "W-TOKEN-ROTATION" "the token should have been rotated",
         "kubelet rotates a token at 80 % of its life and after 24 hours. It has not: the API server cannot be reached, or the file is a copy or mounted by subPath, which is never updated. Works, then expires.",
         "mount the projected volume itself (no copy, no subPath); if it is mounted, see the node's kubelet: kubectl describe node <node>, journalctl -u kubelet";

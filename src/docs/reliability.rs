@@ -75,6 +75,7 @@
 //! |---|---|
 //! | `Status`, its subscribers and the events tell each refresh and each failure, once, and as loudly as it deserves | `no_promise_is_broken_in_any_life`, `observers_see_every_change` |
 //! | Every fault of either protocol, in every state, has its kind, its number of attempts, and a message with cause and remedy | `every_fault_is_met_as_it_must_be_and_explained` |
+//! | A diagnosis (feature `diagnose`) asks once and leaves what is served alone; every one of its findings can be produced, says what to do, and shows no secret; no input makes it panic, or gets into a command that is to be pasted | `a_diagnosis_asks_once_and_leaves_what_is_served_alone`, `every_fault_is_found_and_what_is_said_of_it_is_as_it_was_read`, `there_is_a_fault_for_every_finding_and_a_snapshot_for_every_fault`, `the_catalogue_in_the_documentation_is_whole_and_its_examples_are_real`, `hostile_input_ends_in_findings` |
 //! | No secret in `Debug`, errors, panics or logs, at TRACE neither, of this crate or any other in the process | `every_fault_is_met_as_it_must_be_and_explained`, `nothing_that_can_be_printed_shows_a_secret`, `no_error_shows_what_a_hostile_or_broken_server_sent` |
 //! | Whatever a server, a token file, a URI, a date or the environment holds: no panic, and credentials that are whole or an error of one line and bounded length that shows no secret | `the_corpus_of_every_fuzz_target_and_every_finding_keep_their_promises`; `bash fuzz/run 600` looks for more, with 1 MiB as the most that one allocation may take |
 //!
