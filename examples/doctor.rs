@@ -7,7 +7,7 @@
 #[path = "support/faults.rs"]
 mod faults;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use eks_credentials::{Diagnosis, Severity};
@@ -55,12 +55,14 @@ async fn main() -> ExitCode {
             None => return misused(&format!("there is no fault {name}: see --list")),
         },
     };
-    if options.json {
-        println!("{:#}", serde_json::json!(diagnosis));
-    } else {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        print!("{}", diagnosis.colored(std::io::stdout().is_terminal() && !no_color));
-    }
+    let mut stdout = std::io::stdout();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colored = stdout.is_terminal() && !no_color;
+    // Who reads it may have read enough: `| head` is no reason to fail.
+    let _ = match options.json {
+        true => writeln!(stdout, "{:#}", serde_json::json!(diagnosis)),
+        false => write!(stdout, "{}", diagnosis.colored(colored)),
+    };
     ExitCode::from(match diagnosis.severity() {
         Severity::Ok | Severity::Info => 0,
         Severity::Warning => 1,
