@@ -9,19 +9,19 @@ use std::time::Duration;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 
 use crate::comparison::Identify;
-use crate::detect::{self, Detected, Settings, SourceConfig};
+use crate::detect::{self, Detected, Settings};
+#[cfg(feature = "diagnose")]
+use crate::diagnose::{self, Diagnosis, Subject};
 use crate::env::Env;
 use crate::error::Error;
 use crate::provider::{Configured, EksCredentialsProvider};
 use crate::refresh::schedule::Policy;
-#[cfg(any(feature = "irsa", feature = "sdk-config"))]
+#[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
 use crate::region;
 #[cfg(feature = "sdk-config")]
 use crate::sdk_config::SdkSettings;
-#[cfg(feature = "pod-identity")]
-use crate::source::pod_identity::PodIdentity;
 #[cfg(feature = "irsa")]
-use crate::source::web_identity::{self, WebIdentity};
+use crate::source::web_identity;
 use crate::source::{Source, SourceKind, Sources};
 
 /// Below the ~22 s after which an SDK client gives up on its credentials provider (3 attempts of 2 × 3.1 s, and the
@@ -87,7 +87,7 @@ impl Builder {
 
     /// The region of the STS endpoint, and of [`sdk_config`](EksCredentialsProvider::sdk_config). Default: `AWS_REGION`,
     /// then `AWS_DEFAULT_REGION`. IRSA without a region is an error: the global endpoint is never used, IMDS never asked.
-    #[cfg(any(feature = "irsa", feature = "sdk-config"))]
+    #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.settings.region = Some(region.into());
         self
@@ -155,17 +155,13 @@ impl Builder {
         let configured = match detect::detect(&env, &self.settings)? {
             None => Err(detect::not_configured()),
             Some(Detected { first, second, detection }) => {
-                let source = |config| match config {
-                    #[cfg(feature = "irsa")]
-                    SourceConfig::WebIdentity(config) => Source::WebIdentity(Box::new(WebIdentity::new(
-                        *config,
+                let source = |config| {
+                    Source::new(
+                        config,
+                        #[cfg(feature = "irsa")]
                         self.http_client.clone(),
                         self.attempt_timeout,
-                    ))),
-                    #[cfg(feature = "pod-identity")]
-                    SourceConfig::PodIdentity(config) => {
-                        Source::PodIdentity(Box::new(PodIdentity::new(*config, self.attempt_timeout)))
-                    }
+                    )
                 };
                 let sources = Sources {
                     first: source(first),
@@ -188,10 +184,35 @@ impl Builder {
         Ok(EksCredentialsProvider::new(
             configured,
             self.policy,
-            self.time_source,
+            self.time_source.clone(),
+            #[cfg(feature = "diagnose")]
+            Subject {
+                env: env.clone(),
+                settings: self.settings.clone(),
+                attempt_timeout: self.attempt_timeout,
+                time: self.time_source.unwrap_or_default(),
+                #[cfg(feature = "irsa")]
+                http_client: self.http_client,
+            },
             #[cfg(feature = "sdk-config")]
             SdkSettings { env, region: self.settings.region },
         ))
+    }
+
+    /// Says what is wrong with a pod's credentials and what to do, also where [`build`](Self::build) fails. Sends one
+    /// request for credentials and one to STS that asks who they are, each within its limit of time, and nothing twice.
+    #[cfg(feature = "diagnose")]
+    pub async fn diagnose(self) -> Diagnosis {
+        let invalid = self.check();
+        let subject = Subject {
+            env: self.env.unwrap_or_else(Env::from_process),
+            settings: self.settings,
+            attempt_timeout: self.attempt_timeout,
+            time: self.time_source.unwrap_or_default(),
+            #[cfg(feature = "irsa")]
+            http_client: self.http_client,
+        };
+        diagnose::diagnose(&subject, invalid).await
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -206,7 +227,7 @@ impl Builder {
         // Whatever the source will be: a mistake must not wait for the pod in which it matters.
         #[cfg(feature = "irsa")]
         web_identity::check_parameters(&self.settings.irsa)?;
-        #[cfg(any(feature = "irsa", feature = "sdk-config"))]
+        #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
         region::region(&Env::default(), self.settings.region.as_deref())?;
         Ok(())
     }

@@ -163,7 +163,8 @@ struct Answer {
     user_id: String,
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use super::*;
     use crate::clock;

@@ -21,7 +21,9 @@ use crate::source::web_identity::{self, WebIdentityConfig};
 #[cfg(feature = "__tls")]
 use crate::tls::TlsSettings;
 #[cfg(feature = "pod-identity")]
-use crate::token_file::{Token, TokenSource};
+use crate::token_file::Token;
+#[cfg(any(feature = "pod-identity", feature = "diagnose"))]
+use crate::token_file::TokenSource;
 
 const PAIR_RULE: &str = "the EKS webhook injects a pair of variables only if the container sets neither of them itself: \
                          remove it from the container's env, or set both";
@@ -32,7 +34,7 @@ pub(crate) struct Settings {
     pub(crate) prefer: Option<SourceKind>,
     /// Whether a second method matters, so that it must be whole too.
     pub(crate) fallback: bool,
-    #[cfg(any(feature = "irsa", feature = "sdk-config"))]
+    #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
     pub(crate) region: Option<String>,
     #[cfg(feature = "irsa")]
     pub(crate) irsa: IrsaSettings,
@@ -78,12 +80,23 @@ pub(crate) enum SourceConfig {
 }
 
 impl SourceConfig {
-    fn kind(&self) -> SourceKind {
+    pub(crate) fn kind(&self) -> SourceKind {
         match self {
             #[cfg(feature = "irsa")]
             Self::WebIdentity(_) => SourceKind::WebIdentity,
             #[cfg(feature = "pod-identity")]
             Self::PodIdentity(_) => SourceKind::PodIdentity,
+        }
+    }
+
+    /// Where its token comes from, if it needs one.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn tokens(&self) -> Option<TokenSource> {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(config) => Some(TokenSource::File(config.token_file.clone())),
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(config) => config.token.clone(),
         }
     }
 }
@@ -312,7 +325,7 @@ fn not_in_this_build(env: &Env, name: &str, feature: &str) -> Result<Found, Erro
 
 /// `arn:<partition>:iam::<account>:role/<path and name>`
 #[cfg(feature = "irsa")]
-fn is_role_arn(arn: &str) -> bool {
+pub(crate) fn is_role_arn(arn: &str) -> bool {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [prefix, partition, service, region, account, resource] = parts.as_slice() else { return false };
     let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());

@@ -31,8 +31,11 @@ pub(crate) const HOSTNAME: &str = "HOSTNAME";
 pub(crate) const HTTPS_PROXY: &str = "HTTPS_PROXY";
 pub(crate) const ALL_PROXY: &str = "ALL_PROXY";
 pub(crate) const NO_PROXY: &str = "NO_PROXY";
+/// Not read but to say that other SDKs would.
+pub(crate) const HTTP_PROXY: &str = "HTTP_PROXY";
+pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 24] = [
     ROLE_ARN,
     WEB_IDENTITY_TOKEN_FILE,
     ROLE_SESSION_NAME,
@@ -51,6 +54,9 @@ const KNOWN: [&str; 21] = [
     HTTPS_PROXY,
     ALL_PROXY,
     NO_PROXY,
+    HTTP_PROXY,
+    ACCESS_KEY_ID,
+    "http_proxy",
     "https_proxy",
     "all_proxy",
     "no_proxy",
@@ -90,7 +96,7 @@ impl Env {
     }
 
     /// `true` or `false` in any case; unset is false.
-    #[cfg(any(feature = "irsa", feature = "sdk-config"))]
+    #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.get(name)? {
             None => Ok(false),
@@ -101,7 +107,7 @@ impl Env {
     }
 
     /// The first of `names` that is set, with its name.
-    #[cfg(any(feature = "__tls", feature = "sdk-config"))]
+    #[cfg(any(feature = "__tls", feature = "sdk-config", feature = "diagnose"))]
     pub(crate) fn first_of<'a>(&self, names: &[&'a str]) -> Result<Option<(&'a str, &str)>, Error> {
         for name in names {
             if let Some(value) = self.get(name)? {

@@ -131,7 +131,7 @@ impl Error {
 }
 
 /// Messages quote what servers said: nothing of it must break a log line, Unicode's own separators neither.
-fn one_line(message: String) -> String {
+pub(crate) fn one_line(message: String) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     if message.contains(breaks) { message.replace(breaks, " ") } else { message }
 }

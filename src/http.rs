@@ -259,6 +259,12 @@ fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
     timed_out
 }
 
+/// Whether it was TLS that failed.
+#[cfg(all(feature = "diagnose", feature = "__tls"))]
+pub(crate) fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    find::<rustls::Error>(error).is_some()
+}
+
 #[cfg(feature = "__tls")]
 fn tls_failure(error: &(dyn StdError + 'static)) -> Option<String> {
     use rustls::CertificateError as Bad;
@@ -295,7 +301,7 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 }
 
 /// The first kind of I/O error that says anything: TLS wraps those of TCP in others.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+pub(crate) fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     let mut kinds = causes(error).filter_map(|cause| cause.downcast_ref()).map(io::Error::kind);
     kinds.find(|kind| *kind != io::ErrorKind::Other)
 }

@@ -111,6 +111,8 @@
 //! | `rustls-ring` | | TLS by ring. A process that does nothing but a cold IRSA start took 34 ms of CPU with aws-lc and 3 ms with ring (medians of 15 release runs in turn, x86-64, STS stand-in on loopback; compare `/usr/bin/time` of the example `credential_process` built with either): prefer ring in a short-lived process that has no other use for aws-lc |
 //! | `webpki-roots` | | Mozilla's root certificates in the binary instead of the system's, for `scratch` images |
 //! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: [`docs::observability`] |
+//! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with this pod's credentials, and what to do. Brings `aws-sigv4`, to ask STS who the credentials are |
+//! | `serde` | | `serde::Serialize` for the results of `diagnose` |
 //! | `testing` | | the module `testing`, a pod on loopback: for `[dev-dependencies]` |
 //!
 //! At least one of `irsa` and `pod-identity` is needed. With both TLS features a process-wide rustls `CryptoProvider` is
@@ -135,6 +137,8 @@ mod clock;
 mod comparison;
 mod detect;
 mod detection;
+#[cfg(feature = "diagnose")]
+mod diagnose;
 #[cfg(doc)]
 pub mod docs;
 mod env;
@@ -150,7 +154,7 @@ mod identity_cache;
 mod probe;
 mod provider;
 mod refresh;
-#[cfg(any(feature = "irsa", feature = "sdk-config"))]
+#[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
 mod region;
 #[cfg(feature = "sdk-config")]
 mod sdk_config;
@@ -167,6 +171,8 @@ pub use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 pub use builder::Builder;
 pub use comparison::{Comparison, Difference};
 pub use detection::{Detection, Preference};
+#[cfg(feature = "diagnose")]
+pub use diagnose::{Diagnosis, Finding, FindingId, Severity};
 pub use error::{Error, ErrorKind};
 pub use probe::{Granted, Probe};
 pub use provider::EksCredentialsProvider;

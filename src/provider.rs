@@ -11,6 +11,8 @@ use aws_smithy_async::time::SharedTimeSource;
 use crate::builder::Builder;
 use crate::comparison::{Comparison, Identify};
 use crate::detection::Detection;
+#[cfg(feature = "diagnose")]
+use crate::diagnose::{self, Diagnosis, Subject};
 use crate::error::Error;
 use crate::refresh::Fetch;
 use crate::refresh::cache::Held;
@@ -36,6 +38,8 @@ struct Handle {
     shared: Arc<Shared>,
     /// The error is that nothing is configured.
     configured: Result<Configured, Error>,
+    #[cfg(feature = "diagnose")]
+    subject: Subject,
     #[cfg(feature = "sdk-config")]
     sdk: SdkSettings,
 }
@@ -72,6 +76,7 @@ impl EksCredentialsProvider {
         configured: Result<Configured, Error>,
         policy: Policy,
         time: Option<SharedTimeSource>,
+        #[cfg(feature = "diagnose")] subject: Subject,
         #[cfg(feature = "sdk-config")] sdk: SdkSettings,
     ) -> Self {
         let source = configured.as_ref().map(|configured| Arc::clone(&configured.sources) as Arc<dyn Fetch>);
@@ -79,6 +84,8 @@ impl EksCredentialsProvider {
         Self(Arc::new(Handle {
             shared,
             configured,
+            #[cfg(feature = "diagnose")]
+            subject,
             #[cfg(feature = "sdk-config")]
             sdk,
         }))
@@ -143,6 +150,16 @@ impl EksCredentialsProvider {
     /// ends with it.
     pub fn subscribe(&self) -> watch::Receiver<Status> {
         self.shared().changes.subscribe()
+    }
+
+    /// Says what is wrong with this pod's credentials and what to do: from the variables over token, endpoint and a fetch of
+    /// its own to who STS says they are. What is served and refreshed is not touched. Every step has its limit of time: in
+    /// all that is half a minute at the very worst, and well under a second in a healthy pod.
+    ///
+    /// Where no provider can be built: [`Diagnosis::of_env`], [`Builder::diagnose`].
+    #[cfg(feature = "diagnose")]
+    pub async fn diagnose(&self) -> Diagnosis {
+        diagnose::diagnose(&self.0.subject, Ok(())).await
     }
 
     /// Which method serves this pod and why, and what is known of the other one.

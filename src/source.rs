@@ -17,7 +17,11 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 
 use crate::clock;
+use crate::detect::SourceConfig;
 use crate::error::{Error, ErrorKind};
+use crate::http::Peer;
+#[cfg(feature = "diagnose")]
+use crate::http::Reply;
 use crate::refresh::Fetched;
 use crate::token_file::{Token, TokenSource};
 pub(crate) use sources::Sources;
@@ -77,6 +81,23 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    pub(crate) fn new(
+        config: SourceConfig,
+        #[cfg(feature = "irsa")] client: Option<reqwest::Client>,
+        attempt_timeout: Option<Duration>,
+    ) -> Self {
+        match config {
+            #[cfg(feature = "irsa")]
+            SourceConfig::WebIdentity(config) => {
+                Self::WebIdentity(Box::new(web_identity::WebIdentity::new(*config, client, attempt_timeout)))
+            }
+            #[cfg(feature = "pod-identity")]
+            SourceConfig::PodIdentity(config) => {
+                Self::PodIdentity(Box::new(pod_identity::PodIdentity::new(*config, attempt_timeout)))
+            }
+        }
+    }
+
     pub(crate) fn kind(&self) -> SourceKind {
         match self {
             #[cfg(feature = "irsa")]
@@ -121,16 +142,47 @@ impl Source {
         }
     }
 
-    fn timed_out(&self, limit: Duration) -> Error {
-        let peer = match self {
+    /// One exchange with this token, whatever the answer. Without a limit in time.
+    #[cfg(feature = "diagnose")]
+    pub(crate) async fn ask(&self, token: Option<&Token>) -> Result<Reply, Error> {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(source) => source.ask(token.ok_or_else(no_token)?).await,
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(source) => source.ask(token).await,
+        }
+    }
+
+    /// What a complete answer to this token means.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Credentials, Error> {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(source) => source.read(reply, token.ok_or_else(no_token)?),
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(source) => source.read(reply, token),
+        }
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        match self {
             #[cfg(feature = "irsa")]
             Self::WebIdentity(source) => source.peer(),
             #[cfg(feature = "pod-identity")]
             Self::PodIdentity(source) => source.peer(),
-        };
+        }
+    }
+
+    pub(crate) fn timed_out(&self, limit: Duration) -> Error {
+        let peer = self.peer();
         let message = format!("{} did not answer within {limit:.1?}: {}", peer.name, peer.if_unreachable);
         Error::new(ErrorKind::Timeout, message)
     }
+}
+
+#[cfg(all(feature = "diagnose", feature = "irsa"))]
+fn no_token() -> Error {
+    Error::new(ErrorKind::TokenFile, "STS cannot be asked without a token")
 }
 
 /// One exchange, and a second one at once if the token was refused and kubelet has rotated it meanwhile.

@@ -173,13 +173,19 @@ impl fmt::Debug for Token {
 #[derive(Debug, Default, serde::Deserialize)]
 pub(crate) struct Claims {
     #[serde(default)]
-    iss: Option<String>,
+    pub(crate) iss: Option<String>,
     #[serde(default)]
-    sub: Option<String>,
+    pub(crate) sub: Option<String>,
     #[serde(default)]
-    aud: Audience,
+    pub(crate) aud: Audience,
     #[serde(default)]
-    exp: Option<u64>,
+    pub(crate) exp: Option<u64>,
+    #[cfg(feature = "diagnose")]
+    #[serde(default)]
+    pub(crate) iat: Option<u64>,
+    #[cfg(feature = "diagnose")]
+    #[serde(default)]
+    pub(crate) nbf: Option<u64>,
     #[cfg(feature = "irsa")]
     #[serde(default, rename = "kubernetes.io")]
     kubernetes: Kubernetes,
@@ -188,7 +194,7 @@ pub(crate) struct Claims {
 /// Kubernetes writes a list; the JWT standard allows a single string too. As it is shown: joined, and no more than that of
 /// a list that fills the file.
 #[derive(Debug, Default)]
-struct Audience(String);
+pub(crate) struct Audience(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Audience {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -12,22 +12,41 @@ use crate::region;
 
 /// One AWS partition: which regions it has and under which domains.
 struct Partition {
+    #[cfg_attr(not(feature = "diagnose"), expect(dead_code, reason = "only a diagnosis compares it"))]
+    id: &'static str,
     region_prefix: &'static str,
     suffix: &'static str,
     dual_stack_suffix: &'static str,
 }
 
+impl Partition {
+    const fn new(
+        id: &'static str,
+        region_prefix: &'static str,
+        suffix: &'static str,
+        dual_stack_suffix: &'static str,
+    ) -> Self {
+        Self { id, region_prefix, suffix, dual_stack_suffix }
+    }
+}
+
 /// More specific prefixes first: `us-gov-`, `us-iso…-` before `us-`.
 const PARTITIONS: [Partition; 8] = [
-    Partition { region_prefix: "us-gov-", suffix: "amazonaws.com", dual_stack_suffix: "api.aws" },
-    Partition { region_prefix: "us-iso-", suffix: "c2s.ic.gov", dual_stack_suffix: "api.aws.ic.gov" },
-    Partition { region_prefix: "us-isob-", suffix: "sc2s.sgov.gov", dual_stack_suffix: "api.aws.scloud" },
-    Partition { region_prefix: "us-isof-", suffix: "csp.hci.ic.gov", dual_stack_suffix: "api.aws.hci.ic.gov" },
-    Partition { region_prefix: "eu-isoe-", suffix: "cloud.adc-e.uk", dual_stack_suffix: "api.cloud-aws.adc-e.uk" },
-    Partition { region_prefix: "cn-", suffix: "amazonaws.com.cn", dual_stack_suffix: "api.amazonwebservices.com.cn" },
-    Partition { region_prefix: "eusc-", suffix: "amazonaws.eu", dual_stack_suffix: "api.amazonwebservices.eu" },
-    Partition { region_prefix: "", suffix: "amazonaws.com", dual_stack_suffix: "api.aws" },
+    Partition::new("aws-us-gov", "us-gov-", "amazonaws.com", "api.aws"),
+    Partition::new("aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
+    Partition::new("aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
+    Partition::new("aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    Partition::new("aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    Partition::new("aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    Partition::new("aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
+    Partition::new("aws", "", "amazonaws.com", "api.aws"),
 ];
+
+/// `aws`, `aws-cn`, …: where a region's roles are.
+#[cfg(feature = "diagnose")]
+pub(crate) fn partition_of(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|partition| region.starts_with(partition.region_prefix)).map_or("aws", |found| found.id)
+}
 
 /// The URL to post to, by the order of PROTOCOLS: builder, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, region rules.
 pub(crate) fn resolve(env: &Env, configured: Option<&str>, region: Option<&str>) -> Result<Url, Error> {

@@ -243,7 +243,11 @@ async fn serve<P: Protocol>(listener: TcpListener, shared: Arc<Shared>, protocol
                 }
                 // A client may connect and think better of it.
                 Ok(None) => {}
-                Err(e) => shared.state().unexpected.push(format!("{}: not an HTTP request: {e}", shared.name)),
+                Err(e) => {
+                    shared.state().unexpected.push(format!("{}: not an HTTP request: {e}", shared.name));
+                    let refusal = Response::new(400, "text/plain; charset=utf-8", "Bad Request".to_owned());
+                    connection.send(&refusal, shared.now()).await;
+                }
             }
         });
         while connections.try_join_next().is_some() {}

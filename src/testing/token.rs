@@ -135,7 +135,6 @@ fn ec_keys() -> Option<Keys> {
 pub struct ProjectedToken {
     folder: PathBuf,
     name: &'static str,
-    audience: String,
     issuer: Issuer,
     claims: Mutex<Claims>,
     rotations: AtomicU32,
@@ -144,6 +143,8 @@ pub struct ProjectedToken {
 #[derive(Clone)]
 struct Claims {
     subject: Subject,
+    audience: String,
+    issuer: String,
     lifetime: Duration,
 }
 
@@ -157,9 +158,8 @@ impl ProjectedToken {
         lifetime: Duration,
     ) -> io::Result<Arc<Self>> {
         fs::create_dir_all(&folder)?;
-        let claims = Mutex::new(Claims { subject, lifetime });
-        let audience = audience.to_owned();
-        let token = Self { folder, name, audience, issuer, claims, rotations: AtomicU32::new(0) };
+        let claims = Claims { subject, audience: audience.to_owned(), issuer: issuer.url.clone(), lifetime };
+        let token = Self { folder, name, issuer, claims: Mutex::new(claims), rotations: AtomicU32::new(0) };
         token.rotate()?;
         Ok(Arc::new(token))
     }
@@ -189,17 +189,56 @@ impl ProjectedToken {
         self.write(clock::system_now() - lifetime - ago)
     }
 
+    /// Rotates to a token that was issued `ago` and has not been rotated since.
+    ///
+    /// # Errors
+    ///
+    /// As [`rotate`](Self::rotate).
+    pub fn backdate(&self, ago: Duration) -> io::Result<()> {
+        self.write(clock::system_now() - ago)
+    }
+
+    /// Rotates to a token that is valid only `ahead` from now: a clock that is behind that of the API server.
+    ///
+    /// # Errors
+    ///
+    /// As [`rotate`](Self::rotate).
+    pub fn postdate(&self, ahead: Duration) -> io::Result<()> {
+        self.write(clock::system_now() + ahead)
+    }
+
+    /// Rotates to a token for another audience.
+    ///
+    /// # Errors
+    ///
+    /// As [`rotate`](Self::rotate).
+    pub fn set_audience(&self, audience: &str) -> io::Result<()> {
+        self.change(|claims| claims.audience = audience.to_owned())
+    }
+
+    /// Rotates to a token of another issuer, whose keys nobody has.
+    ///
+    /// # Errors
+    ///
+    /// As [`rotate`](Self::rotate).
+    pub fn set_issuer(&self, issuer: &str) -> io::Result<()> {
+        self.change(|claims| claims.issuer = issuer.to_owned())
+    }
+
     /// Rotates to a token of another service account: for a trust policy that does not match.
     ///
     /// # Errors
     ///
     /// As [`rotate`](Self::rotate).
     pub fn impersonate(&self, namespace: &str, service_account: &str) -> io::Result<()> {
-        {
-            let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change(|claims| {
             claims.subject.namespace = namespace.to_owned();
             claims.subject.service_account = service_account.to_owned();
-        }
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Claims)) -> io::Result<()> {
+        change(&mut self.claims.lock().unwrap_or_else(PoisonError::into_inner));
         self.rotate()
     }
 
@@ -208,16 +247,16 @@ impl ProjectedToken {
     }
 
     fn write(&self, issued_at: SystemTime) -> io::Result<()> {
-        let Claims { subject, lifetime } = self.claims();
+        let Claims { subject, audience, issuer, lifetime } = self.claims();
         let issued = issued_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let rotation = self.rotations.fetch_add(1, Ordering::Relaxed);
         let Subject { namespace, service_account, pod } = &subject;
         let token = self.issuer.sign(&json!({
-            "aud": [self.audience],
+            "aud": [audience],
             "exp": issued + lifetime.as_secs(),
             "iat": issued,
             "nbf": issued,
-            "iss": self.issuer.url,
+            "iss": issuer,
             // Two tokens of the same second must differ.
             "jti": format!("local-{rotation}"),
             "kubernetes.io": {
@@ -236,7 +275,7 @@ impl std::fmt::Debug for ProjectedToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ProjectedToken")
             .field("path", &self.path())
-            .field("audience", &self.audience)
+            .field("audience", &self.claims().audience)
             .finish_non_exhaustive()
     }
 }

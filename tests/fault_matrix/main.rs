@@ -35,7 +35,8 @@ async fn every_fault_is_met_as_it_must_be_and_explained() {
     let (outcomes, failures) = run(&rows, &world).await;
     assert!(failures.is_empty(), "{} of {} cells:\n\n{}", failures.len(), rows.len() * 3, failures.join("\n\n"));
     if cfg!(all(feature = "irsa", feature = "pod-identity", any(feature = "rustls-aws-lc", feature = "rustls-ring"))) {
-        compare(&report(&rows, &outcomes));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault_matrix/messages.txt");
+        support::bless_or_compare(&path, &report(&rows, &outcomes));
     }
 }
 
@@ -91,15 +92,4 @@ fn report(rows: &[Row], outcomes: &Outcomes) -> String {
         text.push('\n');
     }
     text
-}
-
-fn compare(report: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault_matrix/messages.txt");
-    #[allow(clippy::disallowed_methods, reason = "how this test is told to write the file, not a setting of the crate")]
-    if std::env::var("EKS_CREDENTIALS_BLESS").is_ok() {
-        return std::fs::write(path, report).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    let diff = similar::TextDiff::from_lines(kept.as_str(), report);
-    assert!(kept == report, "{}", diff.unified_diff().context_radius(3).header("messages.txt", "this run"));
 }

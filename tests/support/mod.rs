@@ -6,6 +6,7 @@ pub(crate) mod ca;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -109,6 +110,26 @@ pub(crate) fn with(mut vars: Vec<(String, String)>, name: &str, value: &str) -> 
 pub(crate) fn without(mut vars: Vec<(String, String)>, name: &str) -> Vec<(String, String)> {
     vars.retain(|(existing, _)| existing != name);
     vars
+}
+
+/// Whether `text` is what was kept at `path`, for a person to read; `EKS_CREDENTIALS_BLESS=1` writes it anew.
+pub(crate) fn bless_or_compare(path: &Path, text: &str) {
+    #[allow(clippy::disallowed_methods, reason = "how a test is told to write the file, not a setting of the crate")]
+    if std::env::var("EKS_CREDENTIALS_BLESS").is_ok() {
+        return std::fs::write(path, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    let diff = similar::TextDiff::from_lines(kept.as_str(), text);
+    let name = path.display().to_string();
+    assert!(kept == text, "{}", diff.unified_diff().context_radius(3).header(&name, "this run"));
+}
+
+/// Root may read what is denied to everybody, unless it is mapped to nobody in a user namespace.
+pub(crate) fn may_read_everything() -> bool {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let nobody = std::os::unix::fs::PermissionsExt::from_mode(0o000);
+    std::fs::set_permissions(file.path(), nobody).unwrap();
+    std::fs::File::open(file.path()).is_ok()
 }
 
 /// The message and those of all causes.

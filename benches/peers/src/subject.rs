@@ -62,6 +62,11 @@ impl Name {
         }
     }
 
+    /// reqsign cannot be told of another STS, and object_store sends the token in the URL, which the stand-in refuses.
+    pub(crate) fn can_ask_the_sts_stand_in(self) -> bool {
+        matches!(self, Self::Ours | Self::Sdk)
+    }
+
     /// How long before expiry it begins to refresh: 10 s (`IdentityCache::lazy`'s buffer time), 5 min (`TokenCache`),
     /// 2 min (`Credential::is_valid`). Ours is told to take the SDK's.
     fn window(self) -> Duration {

@@ -90,8 +90,8 @@ pub(crate) async fn run() -> Result<Table> {
         (Fault::Hanging, Method::PodIdentity),
         (Fault::Hanging, Method::Irsa),
     ] {
-        // reqsign cannot be told of another STS.
-        let names = Name::ALL.into_iter().filter(|name| method == Method::PodIdentity || *name != Name::Reqsign);
+        let names =
+            Name::ALL.into_iter().filter(|name| method == Method::PodIdentity || name.can_ask_the_sts_stand_in());
         // They mostly wait, so they may do it side by side.
         let running: Vec<_> = names.map(|name| (name, tokio::spawn(endure(name, fault, method)))).collect();
         let mut curves = Vec::new();

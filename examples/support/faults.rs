@@ -1,0 +1,325 @@
+//! A local pod with one fault each: what the example `doctor` shows, and what the tests run through.
+//!
+//! `tests/diagnose` makes sure that there is a fault for every finding.
+#![allow(clippy::unwrap_used, reason = "a stand-in that cannot be set up is the end of the program")]
+
+use std::fs;
+use std::time::Duration;
+
+use eks_credentials::testing::{Answer, LocalPod};
+use eks_credentials::{Builder, Diagnosis, EksCredentialsProvider, FindingId};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+const AGENT_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+const ROLE: &str = "AWS_ROLE_ARN";
+const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+const STS: &str = "AWS_ENDPOINT_URL_STS";
+const REGION: &str = "AWS_REGION";
+/// Nothing listens at port 9 (discard) of a machine of today.
+const NOBODY: &str = "http://127.0.0.1:9";
+
+type Env = Vec<(String, String)>;
+
+/// One fault.
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    /// What must be found, among others.
+    pub(crate) finds: FindingId,
+    method: Method,
+    spoil: fn(&LocalPod, &mut Env),
+}
+
+#[derive(Clone, Copy)]
+enum Method {
+    Irsa,
+    PodIdentity,
+    Both,
+    /// No variables but what the fault sets.
+    Nothing,
+}
+
+impl Fault {
+    /// The fault, and what is found of it.
+    pub(crate) async fn diagnose(&self) -> Diagnosis {
+        let pod = match self.name {
+            "agent-ipv6-only" => LocalPod::builder().agent_address((std::net::Ipv6Addr::LOCALHOST, 0).into()),
+            _ => LocalPod::builder(),
+        };
+        let pod = pod.start().await.unwrap();
+        if self.name == "agent-refused" {
+            pod.agent().stop().await;
+        }
+        let mut env = match self.method {
+            Method::Irsa => pod.irsa_env(),
+            Method::PodIdentity => pod.pod_identity_env(),
+            Method::Both => pod.both_env(),
+            Method::Nothing => Env::new(),
+        };
+        (self.spoil)(&pod, &mut env);
+        let diagnosis = self.builder(env).diagnose().await;
+        // Faults that no correct client makes are recorded; here they are meant.
+        pod.sts().take_unexpected();
+        pod.agent().take_unexpected();
+        diagnosis
+    }
+
+    fn builder(&self, env: Env) -> Builder {
+        let builder = EksCredentialsProvider::builder().env(env);
+        if self.name.ends_with("-timeout") { builder.attempt_timeout(Duration::from_millis(300)) } else { builder }
+    }
+}
+
+/// Where `name` is set to `value`, whatever it was.
+fn set(env: &mut Env, name: &str, value: &str) {
+    unset(env, name);
+    env.push((name.to_owned(), value.to_owned()));
+}
+
+fn unset(env: &mut Env, name: &str) {
+    env.retain(|(existing, _)| existing != name);
+}
+
+fn get<'a>(env: &'a Env, name: &str) -> &'a str {
+    env.iter().find(|(existing, _)| existing == name).map_or("", |(_, value)| value)
+}
+
+/// A token file of the pod's, with something else in it.
+fn token_file(env: &mut Env, name: &str, holds: &str) {
+    let path = std::path::Path::new(get(env, name)).with_file_name("other");
+    fs::write(&path, holds).unwrap();
+    set(env, name, path.to_str().unwrap());
+}
+
+/// The region's real endpoint, behind a proxy that is not there: nothing leaves this machine.
+fn regional(env: &mut Env, region: &str) {
+    unset(env, STS);
+    set(env, REGION, region);
+    set(env, "AWS_DEFAULT_REGION", region);
+    set(env, "HTTPS_PROXY", NOBODY);
+    unset(env, "NO_PROXY");
+}
+
+fn fault(name: &'static str, finds: FindingId, method: Method, spoil: fn(&LocalPod, &mut Env)) -> Fault {
+    Fault { name, finds, method, spoil }
+}
+
+/// All faults, in the order in which the findings are listed.
+pub(crate) fn all() -> Vec<Fault> {
+    use FindingId as Id;
+    use Method::{Both, Irsa, Nothing, PodIdentity};
+    vec![
+        // The environment.
+        fault("nothing-configured", Id::EnvNone, Nothing, |_, _| {}),
+        fault("irsa-role-only", Id::EnvIrsaHalf, Irsa, |_, env| unset(env, TOKEN)),
+        fault("irsa-token-only", Id::EnvIrsaHalf, Irsa, |_, env| unset(env, ROLE)),
+        fault("pod-identity-token-only", Id::EnvPodIdentityHalf, PodIdentity, |_, env| unset(env, FULL_URI)),
+        fault("pod-identity-uri-only", Id::EnvPodIdentityHalf, PodIdentity, |_, env| {
+            unset(env, AGENT_TOKEN);
+            set(env, FULL_URI, "http://169.254.170.23/v1/credentials");
+        }),
+        fault("source-misspelled", Id::EnvSource, Both, |_, env| set(env, "EKS_CREDENTIALS_SOURCE", "podidentity")),
+        fault("switch-neither-true-nor-false", Id::EnvFlag, Irsa, |_, env| set(env, "AWS_USE_FIPS_ENDPOINT", "yes")),
+        fault("session-name-too-long", Id::Config, Irsa, |_, env| {
+            set(env, "AWS_ROLE_SESSION_NAME", &"x".repeat(65));
+        }),
+        fault("role-name-instead-of-arn", Id::RoleArn, Irsa, |_, env| set(env, ROLE, "local-pod")),
+        fault("role-of-another-partition", Id::RolePartition, Irsa, |_, env| {
+            set(env, ROLE, "arn:aws-cn:iam::111122223333:role/local-pod");
+        }),
+        fault("no-region", Id::RegionNone, Irsa, |_, env| {
+            [STS, REGION, "AWS_DEFAULT_REGION"].into_iter().for_each(|name| unset(env, name));
+        }),
+        fault("zone-instead-of-region", Id::Region, Irsa, |_, env| set(env, REGION, "EU-Central-1")),
+        fault("sts-endpoint-without-scheme", Id::StsEndpoint, Irsa, |_, env| set(env, STS, "sts.example.com:443")),
+        fault("agent-uri-of-another-host", Id::AgentUri, PodIdentity, |_, env| {
+            set(env, FULL_URI, "http://10.0.0.7/v1/credentials");
+        }),
+        // The token.
+        fault("token-not-mounted", Id::TokenMissing, Irsa, |_, env| {
+            set(env, TOKEN, "/var/run/secrets/eks.amazonaws.com/serviceaccount/not-mounted");
+        }),
+        fault("token-path-is-a-folder", Id::TokenUnreadable, Irsa, |_, env| {
+            let folder = std::path::Path::new(get(env, TOKEN)).parent().unwrap().to_str().unwrap().to_owned();
+            set(env, TOKEN, &folder);
+        }),
+        #[cfg(unix)]
+        fault("token-not-readable", Id::TokenUnreadable, Irsa, |_, env| {
+            use std::os::unix::fs::PermissionsExt as _;
+            token_file(env, TOKEN, "header.payload.signature");
+            fs::set_permissions(get(env, TOKEN), fs::Permissions::from_mode(0o000)).unwrap();
+        }),
+        fault("token-empty", Id::TokenInvalid, Irsa, |_, env| token_file(env, TOKEN, "")),
+        fault("token-not-a-jwt", Id::TokenInvalid, PodIdentity, |_, env| token_file(env, AGENT_TOKEN, "not-a-jwt")),
+        fault("token-expired", Id::TokenExpired, Irsa, |pod, _| pod.irsa_token().expire(HOUR).unwrap()),
+        fault("agent-token-expired", Id::TokenExpired, PodIdentity, |pod, _| pod.agent_token().expire(MINUTE).unwrap()),
+        fault("token-not-valid-yet", Id::TokenNotYet, PodIdentity, |pod, _| {
+            pod.agent_token().postdate(10 * MINUTE + MINUTE / 2).unwrap();
+        }),
+        fault("token-for-the-other-method", Id::TokenAudience, PodIdentity, |pod, env| {
+            set(env, AGENT_TOKEN, pod.irsa_token().path().to_str().unwrap());
+        }),
+        fault("issuer-without-https", Id::TokenIssuer, Irsa, |pod, _| {
+            pod.irsa_token().set_issuer("kubernetes/serviceaccount").unwrap();
+        }),
+        fault("token-refused-as-expired", Id::TokenRejected, Irsa, |pod, _| {
+            pod.sts().then(Answer::refuse_with("ExpiredTokenException", "Token expired"));
+        }),
+        // STS.
+        fault("trust-policy-subject", Id::TrustSub, Irsa, |pod, _| {
+            pod.irsa_token().impersonate("default", "default").unwrap();
+        }),
+        fault("trust-policy-audience", Id::TrustAud, Irsa, |pod, _| {
+            pod.irsa_token().set_audience("my-audience").unwrap()
+        }),
+        fault("oidc-provider-missing", Id::OidcProvider, Irsa, |pod, _| {
+            pod.irsa_token().set_issuer("https://oidc.eks.eu-central-1.amazonaws.com/id/NEWCLUSTER").unwrap();
+        }),
+        fault("sts-region-disabled", Id::StsRegion, Irsa, |pod, _| {
+            let said = "STS is not activated in this region for account:111122223333.";
+            pod.sts().then(Answer::refuse_with("RegionDisabledException", said));
+        }),
+        fault("sts-refuses-the-duration", Id::StsRefused, Irsa, |pod, _| {
+            let said = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+            pod.sts().then(Answer::refuse_with("ValidationError", said));
+        }),
+        fault("sts-throttles", Id::StsThrottled, Irsa, |pod, _| {
+            pod.sts().then(Answer::refuse_with("Throttling", "Rate exceeded"));
+        }),
+        fault("sts-fails", Id::StsFailing, Irsa, |pod, _| {
+            pod.sts().then(Answer::refuse("InternalFailure"));
+        }),
+        fault("sts-is-another-server", Id::StsForeign, Irsa, |pod, _| {
+            pod.sts().then(Answer::http_as(200, "text/html", "<html><body>Sign in to the guest network</body></html>"));
+        }),
+        fault("sts-refused", Id::StsUnreachable, Irsa, |_, env| set(env, STS, NOBODY)),
+        fault("sts-timeout", Id::StsTimeout, Irsa, |pod, _| {
+            pod.sts().then(Answer::hang());
+        }),
+        fault("sts-speaks-no-tls", Id::StsTls, Irsa, |pod, env| {
+            set(env, STS, &format!("https://{}", pod.sts().address()));
+        }),
+        fault("issuer-keys-unreachable", Id::IssuerUnreachable, Irsa, |pod, _| {
+            let said = "Couldn't retrieve verification key from your identity provider";
+            pod.sts().then(Answer::refuse_with("InvalidIdentityToken", said));
+        }),
+        // The agent.
+        fault("association-missing", Id::AssociationNone, PodIdentity, |pod, _| {
+            pod.agent_token().impersonate("payments", "api").unwrap();
+        }),
+        fault("association-role-untrusting", Id::AssociationDenied, PodIdentity, |pod, _| {
+            let said = "Unauthorized Exception! EKS does not have permissions to assume the associated role.";
+            pod.agent().then(Answer::refuse_with("AccessDeniedException", said));
+        }),
+        fault("association-role-deleted", Id::AssociationInvalid, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::refuse_with("InvalidRequestException", "The role does not exist"));
+        }),
+        fault("eks-auth-unknown-code", Id::EksAuthRefused, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::refuse_with("SomethingNewException", "not in any manual"));
+        }),
+        fault("agent-uri-with-a-slash", Id::AgentPath, PodIdentity, |_, env| {
+            let url = format!("{}/", get(env, FULL_URI));
+            set(env, FULL_URI, &url);
+        }),
+        fault("agent-refused", Id::AgentRefused, PodIdentity, |_, _| {}),
+        fault("agent-ipv6-only", Id::AgentFamily, PodIdentity, |_, env| {
+            let url = get(env, FULL_URI).replace("[::1]", "127.0.0.1");
+            set(env, FULL_URI, &url);
+        }),
+        fault("agent-panics", Id::AgentUnreachable, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::close());
+        }),
+        fault("agent-timeout", Id::AgentTimeout, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::hang());
+        }),
+        fault("agent-is-another-server", Id::AgentForeign, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::http(404, "no such page"));
+        }),
+        fault("agent-cannot-reach-eks-auth", Id::AgentFailing, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::http(500, "[]\n"));
+        }),
+        fault("eks-auth-throttles", Id::AgentThrottled, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::refuse_with("ThrottlingException", "Rate exceeded"));
+        }),
+        // What comes.
+        fault("expired-credentials", Id::FetchExpired, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::expired());
+        }),
+        fault("clock-hours-behind", Id::ClockSkew, Irsa, |pod, _| {
+            pod.sts().set_clock_offset(7230);
+        }),
+        fault("another-role", Id::IdentityOther, Irsa, |pod, _| {
+            pod.sts().then(Answer::proper()).then(Answer::http_as(200, "text/xml", CALLER));
+        }),
+        fault("credentials-unknown-to-sts", Id::IdentityRefused, PodIdentity, |pod, _| {
+            let said = "The security token included in the request is invalid.";
+            pod.sts().then(Answer::refuse_with("InvalidClientTokenId", said));
+        }),
+        // Warnings.
+        fault("half-of-the-other-method", Id::EnvHalf, PodIdentity, |_, env| {
+            set(env, ROLE, "arn:aws:iam::111122223333:role/local-pod");
+        }),
+        fault("chosen-method-absent", Id::EnvSourceAbsent, Irsa, |_, env| {
+            set(env, "EKS_CREDENTIALS_SOURCE", "pod-identity");
+        }),
+        fault("static-keys", Id::StaticKeys, Irsa, |_, env| set(env, "AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")),
+        fault("proxy-without-exception", Id::ProxyAgent, PodIdentity, |_, env| {
+            set(env, "HTTP_PROXY", "http://user:hunter2@proxy.example.com:3128");
+            set(env, "NO_PROXY", "10.0.0.0/8,.svc");
+        }),
+        fault("two-regions", Id::RegionMismatch, Irsa, |_, env| set(env, "AWS_DEFAULT_REGION", "us-east-1")),
+        fault("pod-identity-without-region", Id::RegionMissing, PodIdentity, |_, env| {
+            [REGION, "AWS_DEFAULT_REGION"].into_iter().for_each(|name| unset(env, name));
+        }),
+        fault("fips-where-there-is-none", Id::StsFips, Irsa, |_, env| {
+            regional(env, "eu-central-1");
+            set(env, "AWS_USE_FIPS_ENDPOINT", "true");
+        }),
+        fault("token-not-rotated", Id::TokenRotation, Irsa, |pod, _| pod.irsa_token().backdate(22 * HOUR).unwrap()),
+        fault("audience-of-its-own", Id::TokenAudienceOwn, Irsa, |pod, _| {
+            pod.irsa_token().set_audience("my-audience").unwrap();
+            pod.sts()
+                .then(Answer::refuse_with("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
+        }),
+        fault("subject-of-another-form", Id::TokenSubject, Irsa, |pod, _| {
+            pod.irsa_token().impersonate("default", "a:b").unwrap();
+        }),
+        fault("sts-slow", Id::FetchSlow, Irsa, |pod, _| {
+            pod.sts().then(Answer::proper().after(Duration::from_millis(1100)));
+        }),
+        fault("clock-a-minute-ahead", Id::ClockDrift, Irsa, |pod, _| {
+            pod.sts().set_clock_offset(-90);
+        }),
+        // Worth knowing.
+        fault("both-configured", Id::EnvBoth, Both, |_, env| set(env, "EKS_CREDENTIALS_SOURCE", "pod-identity")),
+        fault("variables-by-hand", Id::EnvOwn, Irsa, |pod, env| {
+            let token = fs::read_to_string(pod.irsa_token().path()).unwrap();
+            token_file(env, TOKEN, &token);
+        }),
+        fault("sts-endpoint-overridden", Id::StsOverride, Irsa, |_, _| {}),
+        fault("another-container-server", Id::AgentOther, PodIdentity, |_, _| {}),
+        fault("issuer-not-eks", Id::TokenIssuerOwn, Irsa, |pod, _| {
+            pod.irsa_token().set_issuer("https://oidc.example.com/cluster").unwrap();
+        }),
+        fault("cluster-in-another-region", Id::TokenRegion, PodIdentity, |_, env| {
+            set(env, REGION, "us-east-1");
+            set(env, "AWS_DEFAULT_REGION", "us-east-1");
+            // The stand-in of STS takes signatures for the cluster's region only.
+            set(env, STS, NOBODY);
+        }),
+        fault("sts-unreachable-from-a-pod-with-pod-identity", Id::IdentityUnknown, PodIdentity, |_, env| {
+            set(env, STS, NOBODY);
+        }),
+        fault("sts-behind-a-proxy-that-is-gone", Id::StsEndpointOk, Irsa, |_, env| regional(env, "eu-central-1")),
+        // Nothing wrong.
+        fault("none", Id::IdentityOk, Irsa, |_, _| {}),
+        fault("none-pod-identity", Id::FetchOk, PodIdentity, |_, _| {}),
+    ]
+}
+
+/// An STS that gives what nobody asked for.
+const CALLER: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult>\
+    <Arn>arn:aws:sts::111122223333:assumed-role/node-role/i-0123456789abcdef0</Arn>\
+    <UserId>AROALOCALLOCALLOCAL00:i-0123456789abcdef0</UserId><Account>111122223333</Account>\
+    </GetCallerIdentityResult></GetCallerIdentityResponse>";

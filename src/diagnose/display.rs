@@ -1,0 +1,109 @@
+//! A diagnosis as a screen for people.
+
+use std::fmt;
+
+use super::{Diagnosis, Finding, Severity};
+
+/// Where a line is broken, so that what belongs together stays below each other.
+const WIDTH: usize = 100;
+const INDENT: &str = "          ";
+
+impl Diagnosis {
+    /// The same as `Display`, with colours if `colored`: for a terminal, and where `NO_COLOR` is not set.
+    pub fn colored(&self, colored: bool) -> impl fmt::Display + '_ {
+        View { diagnosis: self, colored }
+    }
+}
+
+/// Without colours: [`colored`](Diagnosis::colored) has them.
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&View { diagnosis: self, colored: false }, f)
+    }
+}
+
+struct View<'a> {
+    diagnosis: &'a Diagnosis,
+    colored: bool,
+}
+
+impl fmt::Display for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Diagnosis { source, findings, .. } = self.diagnosis;
+        let source = source.map_or_else(|| "no usable method".to_owned(), |source| source.to_string());
+        let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+        let verdict = match (count(Severity::Error), count(Severity::Warning)) {
+            (0, 0) => "nothing is wrong".to_owned(),
+            (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+        };
+        writeln!(f, "AWS credentials of this pod: {source}, {verdict}")?;
+        let mut quiet = false;
+        for finding in findings {
+            // Below what must be acted on.
+            if finding.severity <= Severity::Info && !std::mem::replace(&mut quiet, true) {
+                writeln!(f)?;
+            }
+            match finding.severity {
+                Severity::Error | Severity::Warning => self.whole(f, finding)?,
+                Severity::Info | Severity::Ok => self.line(f, finding)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    fn label(&self, severity: Severity) -> String {
+        let (label, color) = match severity {
+            Severity::Error => ("ERROR   ", "1;31"),
+            Severity::Warning => ("WARNING ", "1;33"),
+            Severity::Info => ("info    ", "36"),
+            Severity::Ok => ("ok      ", "32"),
+        };
+        if self.colored { format!("\u{1b}[{color}m{label}\u{1b}[0m") } else { label.to_owned() }
+    }
+
+    fn whole(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+        writeln!(f, "\n{}{}: {}", self.label(finding.severity), finding.id, finding.id.title())?;
+        paragraph(f, "observed  ", &finding.observed)?;
+        if let Some(expected) = &finding.expected {
+            paragraph(f, "expected  ", expected)?;
+        }
+        if let Some(remedy) = &finding.remedy {
+            paragraph(f, "remedy    ", remedy)?;
+        }
+        // Not broken, because it is pasted.
+        for line in finding.snippet.iter().flat_map(|snippet| snippet.lines()) {
+            writeln!(f, "  {INDENT}  {line}")?;
+        }
+        Ok(())
+    }
+
+    fn line(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+        writeln!(f, "{}{}: {}", self.label(finding.severity), finding.id, finding.id.title())?;
+        paragraph(f, INDENT, &finding.observed)
+    }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Broken between words; a word that is longer than a line stays whole.
+fn paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+    write!(f, "  {label}")?;
+    let mut column = 0_usize;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column.saturating_add(length) >= WIDTH {
+            write!(f, "\n  {INDENT}")?;
+            column = 0;
+        }
+        if column > 0 {
+            write!(f, " ")?;
+        }
+        write!(f, "{word}")?;
+        column = column.saturating_add(length).saturating_add(1);
+    }
+    writeln!(f)
+}

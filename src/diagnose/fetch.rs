@@ -1,0 +1,89 @@
+//! One real fetch, of the diagnosis's own: what is served is not touched, and nothing is tried again.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use tokio::time::{Instant, timeout};
+
+use super::{Finding, FindingId, Subject, refusal, token};
+use crate::clock;
+use crate::detect::SourceConfig;
+use crate::source::Source;
+use crate::token_file::Token;
+
+/// Seconds of a clock that no server minds, and from how many on AWS refuses signatures.
+const DRIFT: Duration = Duration::from_secs(30);
+const SKEW: Duration = Duration::from_secs(300);
+/// A healthy answer takes tens of milliseconds.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The credentials, if there are any that could be used.
+pub(super) async fn check(
+    subject: &Subject,
+    config: &SourceConfig,
+    source: &Source,
+    token: Option<&Token>,
+    findings: &mut Vec<Finding>,
+) -> Option<Credentials> {
+    let (began, limit) = (Instant::now(), source.attempt_timeout());
+    let reply = match timeout(limit, source.ask(token)).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => {
+            findings.push(refusal::of_transport(config, &error).await);
+            return None;
+        }
+        Err(_) => {
+            findings.push(refusal::of_transport(config, &source.timed_out(limit)).await);
+            return None;
+        }
+    };
+    let (took, now) = (began.elapsed(), subject.time.now());
+    findings.extend(reply.date.map(|date| skew(now, date)));
+    match source.read(&reply, token) {
+        Ok(credentials) => {
+            findings.extend(fetched(source, &credentials, took, now));
+            Some(credentials).filter(|credentials| credentials.expiry().is_none_or(|expiry| expiry > now))
+        }
+        Err(error) => {
+            findings.push(refusal::of_answer(config, &error, token));
+            None
+        }
+    }
+}
+
+fn fetched(source: &Source, credentials: &Credentials, took: Duration, now: SystemTime) -> Vec<Finding> {
+    let account = credentials.account_id().map_or("unknown", |account| account.as_str());
+    let took_ms = took.as_millis();
+    let expiry = credentials.expiry();
+    if let Some(ago) = expiry.and_then(|expiry| now.duration_since(expiry).ok()) {
+        let observed = format!(
+            "{} answered in {took_ms} ms with credentials that expired {} ago",
+            source.peer().name,
+            token::roughly(ago)
+        );
+        return vec![Finding::new(FindingId::FetchExpired, observed).expected("credentials that are valid for hours")];
+    }
+    let left = expiry.and_then(|expiry| expiry.duration_since(now).ok());
+    let left = left.map_or("for ever".to_owned(), |left| format!("for {}", token::roughly(left)));
+    let until = expiry.map_or(String::new(), |expiry| format!(", until {}", clock::rfc3339(expiry)));
+    let observed = format!("{} answered in {took_ms} ms: account {account}, valid {left}{until}", source.peer().name);
+    let mut findings = vec![Finding::new(FindingId::FetchOk, observed)];
+    if took > SLOW {
+        let observed = format!("{} took {took_ms} ms", source.peer().name);
+        findings.push(Finding::new(FindingId::FetchSlow, observed).expected("an answer within a second"));
+    }
+    findings
+}
+
+fn skew(now: SystemTime, date: SystemTime) -> Finding {
+    let (apart, direction) = match now.duration_since(date) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    let observed = format!("this machine's clock is {} {direction} the server's", token::roughly(apart));
+    match apart {
+        _ if apart >= SKEW => Finding::new(FindingId::ClockSkew, observed).expected("less than 5 minutes"),
+        _ if apart >= DRIFT => Finding::new(FindingId::ClockDrift, observed).expected("less than 30 seconds"),
+        _ => Finding::new(FindingId::ClockOk, format!("{} apart", token::roughly(apart))),
+    }
+}

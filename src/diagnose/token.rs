@@ -1,0 +1,178 @@
+//! The service account token: whether it can be read, whether kubelet keeps it fresh, and whether it is one for this method.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Finding, FindingId, Subject};
+use crate::clock;
+use crate::error::{Error, ErrorKind};
+use crate::http;
+use crate::region;
+use crate::source::SourceKind;
+use crate::token_file::{Claims, Token, TokenSource};
+
+/// kubelet rotates a token at this age, or at 80 % of its life.
+const ROTATED_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// kubelet looks at its volumes every minute or two.
+const ROTATION_SLACK: Duration = Duration::from_secs(10 * 60);
+
+/// The token, if there is one that can be sent.
+pub(super) async fn check(
+    subject: &Subject,
+    kind: SourceKind,
+    tokens: &TokenSource,
+    findings: &mut Vec<Finding>,
+) -> Option<Token> {
+    let token = match tokens.token().await {
+        Ok(token) => token,
+        Err(error) => {
+            findings.push(unreadable(&error));
+            return None;
+        }
+    };
+    let Some(claims) = token.claims() else {
+        let observed = format!("{} holds {} characters that are no JWT", origin(tokens), token.expose().len());
+        findings.push(Finding::new(FindingId::TokenInvalid, observed).expected("a JWT: three parts with dots between"));
+        // What it is sent to says more.
+        return Some(token);
+    };
+    let before = findings.len();
+    findings.extend(times(&claims, subject.time.now()));
+    findings.extend(audience(&claims, kind));
+    findings.extend(issuer(&claims, kind));
+    findings.extend(issuer_region(&claims, subject));
+    findings.extend(subject_form(&claims));
+    let blamed = findings.iter().skip(before).any(|finding| finding.severity > super::Severity::Info);
+    if !blamed {
+        findings.push(Finding::new(FindingId::TokenOk, describe(tokens, &token, &claims, subject.time.now())));
+    }
+    Some(token)
+}
+
+fn unreadable(error: &Error) -> Finding {
+    let (id, expected) = match http::io_kind(error) {
+        Some(std::io::ErrorKind::NotFound) => (FindingId::TokenMissing, "the projected token at this path"),
+        None if error.kind() == ErrorKind::TokenFile => (FindingId::TokenInvalid, "one line with a JWT"),
+        _ => (FindingId::TokenUnreadable, "a file that this process may read"),
+    };
+    Finding::new(id, error.to_string()).expected(expected)
+}
+
+fn origin(tokens: &TokenSource) -> String {
+    match tokens {
+        TokenSource::File(path) => path.display().to_string(),
+        #[cfg(feature = "pod-identity")]
+        TokenSource::Fixed(_) => crate::env::CONTAINER_TOKEN.to_owned(),
+    }
+}
+
+fn describe(tokens: &TokenSource, token: &Token, claims: &Claims, now: SystemTime) -> String {
+    let left = at(claims.exp).and_then(|exp| exp.duration_since(now).ok());
+    format!(
+        "{}: {} bytes, {} old, valid for {}, sub={} aud={}",
+        origin(tokens),
+        token.expose().len(),
+        at(claims.iat).and_then(|iat| now.duration_since(iat).ok()).map_or("unknown".to_owned(), roughly),
+        left.map_or("ever".to_owned(), roughly),
+        claims.sub.as_deref().map_or("none".to_owned(), cut),
+        cut(&claims.aud.0)
+    )
+}
+
+/// What a claim may be shown as: a token file may hold anything.
+pub(super) fn cut(claim: &str) -> String {
+    claim.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+fn at(seconds: Option<u64>) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds?))
+}
+
+/// `23 h`, `5 min`, `12 s`
+pub(super) fn roughly(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7200 => format!("{} min", seconds.checked_div(60).unwrap_or_default()),
+        seconds => format!("{} h", seconds.checked_div(3600).unwrap_or_default()),
+    }
+}
+
+fn times(claims: &Claims, now: SystemTime) -> Option<Finding> {
+    let (iat, exp, nbf) = (at(claims.iat), at(claims.exp), at(claims.nbf));
+    let shown = |time: Option<SystemTime>| time.map_or("unknown".to_owned(), clock::rfc3339);
+    let since = |then: SystemTime| now.duration_since(then).ok();
+    if let Some(ago) = exp.and_then(since) {
+        let observed = format!("it expired {} ago, at {}; issued at {}", roughly(ago), shown(exp), shown(iat));
+        return Some(Finding::new(FindingId::TokenExpired, observed).expected("a token that kubelet rotates in time"));
+    }
+    if let Some(ahead) = nbf.and_then(|nbf| nbf.duration_since(now).ok()).filter(|ahead| !ahead.is_zero()) {
+        let observed = format!("it becomes valid in {}, at {}", roughly(ahead), shown(nbf));
+        return Some(
+            Finding::new(FindingId::TokenNotYet, observed).expected(format!("by now, {}", clock::rfc3339(now))),
+        );
+    }
+    let (age, life) = (since(iat?)?, exp?.duration_since(iat?).ok()?);
+    let due = life.mul_f32(0.8).min(ROTATED_AFTER);
+    let observed = format!("it is {} old, valid for {} in all, until {}", roughly(age), roughly(life), shown(exp));
+    let expected = format!("a new one after {}", roughly(due));
+    (age > due.saturating_add(ROTATION_SLACK))
+        .then(|| Finding::new(FindingId::TokenRotation, observed).expected(expected))
+}
+
+/// The audience of a method's tokens.
+pub(super) fn audience_of(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::WebIdentity => "sts.amazonaws.com",
+        SourceKind::PodIdentity => "pods.eks.amazonaws.com",
+    }
+}
+
+fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
+    let expected = audience_of(kind);
+    let audiences = || claims.aud.0.split(',');
+    if audiences().any(|audience| audience == expected) {
+        return None;
+    }
+    // An annotation may give STS's tokens another one; those of the other method and of the API server it cannot mean.
+    let foreign =
+        audiences().any(|aud| aud.is_empty() || aud == "pods.eks.amazonaws.com" || aud.contains("kubernetes"));
+    let id = match kind {
+        SourceKind::WebIdentity if !foreign => FindingId::TokenAudienceOwn,
+        _ => FindingId::TokenAudience,
+    };
+    Some(Finding::new(id, format!("aud={}", cut(&claims.aud.0))).expected(format!("aud={expected}")))
+}
+
+/// `https://oidc.eks.<region>.<domain>/id/<ID>`: the region.
+fn eks_region(issuer: &str) -> Option<&str> {
+    let host = issuer.strip_prefix("https://oidc.eks.").or_else(|| issuer.strip_prefix("https://oidc-eks."))?;
+    host.contains("/id/").then_some(host)?.split('.').next()
+}
+
+fn issuer(claims: &Claims, kind: SourceKind) -> Option<Finding> {
+    let issuer = claims.iss.as_deref().unwrap_or_default();
+    if kind == SourceKind::WebIdentity && !issuer.starts_with("https://") {
+        let expected = "https://oidc.eks.<region>.amazonaws.com/id/<ID>, or another https URL";
+        return Some(Finding::new(FindingId::TokenIssuer, format!("iss={}", cut(issuer))).expected(expected));
+    }
+    let own = || Finding::new(FindingId::TokenIssuerOwn, format!("iss={}", cut(issuer)));
+    eks_region(issuer).is_none().then(own)
+}
+
+fn issuer_region(claims: &Claims, subject: &Subject) -> Option<Finding> {
+    let theirs = eks_region(claims.iss.as_deref()?)?;
+    let ours = region::region(&subject.env, subject.settings.region.as_deref()).ok()??;
+    let observed = || format!("the cluster is in {}, the pod's region is {ours}", cut(theirs));
+    (theirs != ours).then(|| Finding::new(FindingId::TokenRegion, observed()))
+}
+
+/// Namespace and name in `system:serviceaccount:<namespace>:<name>`.
+pub(super) fn service_account(claims: &Claims) -> Option<(&str, &str)> {
+    let account = claims.sub.as_deref()?.strip_prefix("system:serviceaccount:")?;
+    account.split_once(':').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains(':'))
+}
+
+fn subject_form(claims: &Claims) -> Option<Finding> {
+    let observed = || format!("sub={}", claims.sub.as_deref().map_or("none".to_owned(), cut));
+    let expected = "sub=system:serviceaccount:<namespace>:<service account>";
+    service_account(claims).is_none().then(|| Finding::new(FindingId::TokenSubject, observed()).expected(expected))
+}

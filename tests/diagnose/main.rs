@@ -1,0 +1,217 @@
+//! Every finding can be produced, and says enough to act on. What the example `doctor` prints for each fault is kept in
+//! `snapshots/`, and the catalogue in the documentation is made of it: `EKS_CREDENTIALS_BLESS=1 cargo test --test diagnose`
+//! writes both anew, for a person to read.
+#![cfg(all(unix, feature = "irsa", feature = "pod-identity", any(feature = "rustls-aws-lc", feature = "rustls-ring")))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+#[path = "../../examples/support/faults.rs"]
+mod faults;
+mod normal;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use eks_credentials::testing::{Answer, LocalPod};
+use eks_credentials::{EksCredentialsProvider, ErrorKind, FindingId, Severity};
+use faults::Fault;
+use support::{bless_or_compare, builder, leaked, provider, with};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// Whether this user may not read what is denied to him: root may.
+fn can_be_produced(fault: &Fault) -> bool {
+    let denied = fault.name == "token-not-readable";
+    !denied || !support::may_read_everything()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_is_found_and_what_is_said_of_it_is_as_it_was_read() {
+    support::trace();
+    support::watch_panics();
+    for fault in faults::all() {
+        if !can_be_produced(&fault) {
+            continue;
+        }
+        let diagnosis = fault.diagnose().await;
+        let found = diagnosis.findings().iter().any(|finding| finding.id == fault.finds);
+        assert!(found, "{} does not lead to {}:\n{diagnosis}", fault.name, fault.finds);
+        for text in [diagnosis.to_string(), format!("{diagnosis:?}"), serde_json::json!(diagnosis).to_string()] {
+            assert_eq!(leaked(&text), None, "{}: {text}", fault.name);
+            assert!(!text.contains("hunter2") && !text.contains("AKIAEXAMPLE"), "{}: {text}", fault.name);
+        }
+        for finding in diagnosis.findings().iter().filter(|finding| finding.severity >= Severity::Warning) {
+            let explained = finding.expected.is_some() && finding.remedy.is_some();
+            assert!(explained, "{} is found, and not what to do: {finding:?}", finding.id);
+        }
+        let path = root().join(format!("tests/diagnose/snapshots/{}.txt", fault.name));
+        bless_or_compare(&path, &normal::normalised(&diagnosis.to_string()));
+    }
+}
+
+/// Under `unshare --user`, root is like anybody: `.ci/run` does that.
+#[tokio::test]
+async fn a_token_that_may_not_be_read_names_uid_and_mode() {
+    let fault = faults::all().into_iter().find(|fault| fault.name == "token-not-readable").unwrap();
+    if !can_be_produced(&fault) {
+        eprintln!("skipped: nothing is denied to this user");
+        return;
+    }
+    let diagnosis = fault.diagnose().await.to_string();
+    assert!(diagnosis.contains("mode 0000") && diagnosis.contains("fsGroup"), "{diagnosis}");
+    let path = root().join("tests/diagnose/snapshots/token-not-readable.txt");
+    bless_or_compare(&path, &normal::normalised(&diagnosis));
+}
+
+#[test]
+fn there_is_a_fault_for_every_finding_and_a_snapshot_for_every_fault() {
+    let faults = faults::all();
+    let snapshots: Vec<_> = fs::read_dir(root().join("tests/diagnose/snapshots")).unwrap().collect();
+    assert_eq!(snapshots.len(), faults.len(), "a snapshot is of no fault, or missing");
+    let shown: String = snapshots.into_iter().map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    for id in FindingId::ALL {
+        assert!(shown.contains(&format!(" {id}: ")), "no fault leads to {id}");
+    }
+    let distinct: std::collections::BTreeSet<_> = faults.iter().map(|fault| fault.finds.as_str()).collect();
+    assert!(distinct.len() >= 25, "{distinct:?}");
+}
+
+/// The page is made of the catalogue and of the snapshots.
+#[test]
+fn the_catalogue_in_the_documentation_is_whole_and_its_examples_are_real() {
+    let mut page = String::new();
+    for id in FindingId::ALL {
+        let (fault, example) = example(id.as_str()).unwrap_or_default();
+        let _ = writeln!(page, "### {id}\n\n{}. {}\n", capital(id.title()), markdown(id.cause()));
+        if !id.remedy().is_empty() {
+            let _ = writeln!(page, "Remedy: {}.\n", markdown(id.remedy()));
+        }
+        let _ = writeln!(page, "`doctor --local {fault}`\n\n```text\n{example}```\n");
+    }
+    bless_or_compare(&root().join("src/docs/findings.md"), &page);
+}
+
+/// What one fault shows of a finding: its own, if there is one.
+fn example(id: &str) -> Option<(&'static str, String)> {
+    let shown = faults::all().into_iter().filter_map(|fault| {
+        let snapshot = root().join(format!("tests/diagnose/snapshots/{}.txt", fault.name));
+        let example = normal::excerpt(&fs::read_to_string(snapshot).ok()?, id)?;
+        Some((fault.finds.as_str() != id, fault.name, example))
+    });
+    shown.min_by_key(|(is_of_another, ..)| *is_of_another).map(|(_, fault, example)| (fault, example))
+}
+
+/// As rustdoc shows it as it is.
+fn markdown(text: &str) -> String {
+    let word = |word: &str| match word {
+        url if url.starts_with("http") && url.contains("://") => format!("`{url}`"),
+        other => other.replace('<', "\\<").replace('[', "\\["),
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[tokio::test]
+async fn a_diagnosis_asks_once_and_leaves_what_is_served_alone() {
+    let pod = LocalPod::start().await.unwrap();
+    let provider = provider(pod.irsa_env());
+    let served = provider.credentials().await.unwrap();
+    pod.sts().then(Answer::http(503, "busy"));
+
+    let diagnosis = provider.diagnose().await;
+
+    assert_eq!(diagnosis.findings()[0].id, FindingId::StsFailing, "{diagnosis}");
+    assert_eq!(pod.sts().requests(), 2, "one for what is served, one for the diagnosis");
+    assert_eq!(provider.cached().unwrap().access_key_id(), served.access_key_id());
+    let status = provider.status();
+    assert_eq!((status.refreshes, status.consecutive_failures), (1, 0));
+}
+
+#[tokio::test]
+async fn what_a_provider_cannot_be_built_from_is_diagnosed_by_the_builder() {
+    let pod = LocalPod::start().await.unwrap();
+    let env = with(pod.irsa_env(), "AWS_ROLE_ARN", "a-role");
+    assert_eq!(builder(env.clone()).build().unwrap_err().kind(), ErrorKind::InvalidConfiguration);
+    let diagnosis = builder(env).diagnose().await;
+    assert_eq!((diagnosis.severity(), diagnosis.source()), (Severity::Error, None));
+    let ids: Vec<_> = diagnosis.findings().iter().map(|finding| finding.id).collect();
+    assert!(
+        ids.contains(&FindingId::RoleArn) && ids.contains(&FindingId::TokenOk),
+        "the token is looked at too: {ids:?}"
+    );
+
+    let zero = builder(pod.irsa_env()).startup_timeout(Duration::ZERO).diagnose().await;
+    assert_eq!(zero.findings()[0].id, FindingId::Config);
+    assert!(zero.findings()[0].observed.contains("startup_timeout"), "{zero}");
+}
+
+/// What is pasted into IAM must be JSON, and what is laid beside it must be the token's.
+#[tokio::test]
+async fn a_denial_prints_the_statement_that_would_match() {
+    let pod = LocalPod::builder().role_arn("arn:aws-cn:iam::111122223333:role/team/app").region("cn-north-1").start();
+    let pod = pod.await.unwrap();
+    pod.irsa_token().impersonate("payments", "api").unwrap();
+    let diagnosis = builder(pod.irsa_env()).diagnose().await;
+    let denial = &diagnosis.findings()[0];
+    assert_eq!(denial.id, FindingId::TrustSub);
+    let statement: serde_json::Value = serde_json::from_str(denial.snippet.as_deref().unwrap()).unwrap();
+    let provider = "oidc.eks.cn-north-1.amazonaws.com/id/LOCAL";
+    let expected = serde_json::json!({
+        "Effect": "Allow",
+        "Principal": { "Federated": format!("arn:aws-cn:iam::111122223333:oidc-provider/{provider}") },
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": { "StringEquals": {
+            format!("{provider}:aud"): "sts.amazonaws.com",
+            format!("{provider}:sub"): "system:serviceaccount:payments:api",
+        } },
+    });
+    assert_eq!(statement, expected);
+}
+
+/// Nothing that a token or an environment holds may panic, hang, or get into a command that is pasted.
+#[tokio::test]
+async fn hostile_input_ends_in_findings() {
+    support::trace();
+    support::watch_panics();
+    let pod = LocalPod::start().await.unwrap();
+    for (namespace, name) in
+        [("x; rm -rf /", "$(reboot)"), ("\u{1b}[31m", "\u{0}"), ("", ""), (":", ":::"), ("é", "'\"")]
+    {
+        pod.agent_token().impersonate(namespace, name).unwrap();
+        let diagnosis = builder(pod.pod_identity_env()).diagnose().await;
+        for snippet in diagnosis.findings().iter().filter_map(|finding| finding.snippet.as_deref()) {
+            assert!(!snippet.contains([';', '$', '\'', '"', '\u{1b}']), "{snippet}");
+        }
+        assert!(!diagnosis.to_string().contains('\u{1b}'), "{diagnosis}");
+        assert_eq!(diagnosis.severity(), Severity::Error);
+    }
+    for value in ["\u{1b}[31m", "http://me:hunter2@example.com", "=", "://", "[", "%", "a-b-c", "http://[::1"] {
+        for (name, _) in pod.both_env() {
+            let diagnosis = builder(with(pod.both_env(), &name, value)).diagnose().await;
+            let text = format!("{diagnosis}{diagnosis:?}");
+            let shows_password = text.contains("hunter2") && ["URI", "URL"].iter().any(|part| name.contains(part));
+            assert!(!shows_password && !diagnosis.to_string().contains('\u{1b}'), "{name}: {text}");
+            assert_eq!(leaked(&text), None);
+        }
+    }
+    pod.sts().take_unexpected();
+    pod.agent().take_unexpected();
+}
+
+#[tokio::test]
+async fn colours_are_only_where_they_are_asked_for() {
+    let diagnosis = EksCredentialsProvider::builder().env([("AWS_ROLE_ARN", "a")]).diagnose().await;
+    assert!(diagnosis.colored(true).to_string().contains("\u{1b}[1;31mERROR"));
+    assert_eq!(diagnosis.colored(false).to_string(), diagnosis.to_string());
+    let json = serde_json::json!(diagnosis);
+    assert_eq!((&json["severity"], &json["findings"][0]["id"]), (&"error".into(), &"E-ENV-IRSA-HALF".into()));
+}
