@@ -1,3 +1,5 @@
 //! Pages to read.
 
+pub mod choosing;
+pub mod migrating;
 pub mod reliability;
