@@ -85,7 +85,11 @@ fn the_commands_of_the_pages_run_and_print_what_the_pages_show() {
     assert!(commands("migrating.rs").iter().filter(|(_, shown)| shown.is_some()).count() >= 3);
     let migrated = run("migrating.rs");
     let both = json(&migrated.path().join("both.json"));
-    assert_eq!(both, json(&root().join("examples/deploy/both/trust-policy.json")), "the trust policy that lets both in");
+    assert_eq!(
+        both,
+        json(&root().join("examples/deploy/both/trust-policy.json")),
+        "the trust policy that lets both in"
+    );
     let left = &json(&migrated.path().join("role.json"))["Statement"];
     assert_eq!(left.as_array().map(Vec::len), Some(1));
     assert_eq!(left[0]["Principal"]["Service"], "pods.eks.amazonaws.com");
