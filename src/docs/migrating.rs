@@ -180,10 +180,10 @@
 //! kubectl --namespace demo exec deployment/app -- /doctor    # if not: why
 //! ```
 //!
-//! The example `migrate` is `provider.compare()`: it fetches from both, touches nothing that is served, and compares
-//! account, role, partition, expiry, time and `GetCallerIdentity`. `builder().shadow(true)` has a service do that by
-//! itself, once, in the background, and shows the result as an event and in `Status`. `provider.detection()` says which
-//! method serves and why. Same role and account does not mean same permissions: session tags can match policies that
+//! The example `migrate` is `provider.compare()`: it fetches from both, touches nothing that is served, compares account,
+//! partition and role as `GetCallerIdentity` has them, and shows expiry and latency. `builder().shadow(true)` has a
+//! service ask the other method by itself, once, in the background, and shows the result as an event and in
+//! `Status::shadow`. `provider.detection()` says which method serves and why. Same role and account does not mean same permissions: session tags can match policies that
 //! IRSA's sessions did not. Try what matters, on one pod of a service account of its own (`app-canary`, the same role;
 //! its name must be in the trust policy too), before all pods do.
 //!
