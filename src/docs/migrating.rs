@@ -153,8 +153,8 @@
 //! ```
 //!
 //! Without `sts:TagSession` EKS is refused. The conditions match session tags: leave them out if the association turns
-//! those off. What it comes to is `examples/deploy/both/trust-policy.json`: some 840 of the 2048 characters that a trust
-//! policy may have by default, blanks not counted.
+//! those off. What it comes to is `examples/deploy/both/trust-policy.json`: some 840 of the 2048 characters that a
+//! trust policy may have by default, blanks not counted.
 //!
 //! ## 3. Both at hand, IRSA in charge
 //!
@@ -180,12 +180,12 @@
 //! kubectl --namespace demo exec deployment/app -- /doctor    # if not: why
 //! ```
 //!
-//! The example `migrate` is `provider.compare()`: it fetches from both, touches nothing that is served, compares account,
-//! partition and role as `GetCallerIdentity` has them, and shows expiry and latency. `builder().shadow(true)` has a
-//! service ask the other method by itself, once, in the background, and shows the result as an event and in
-//! `Status::shadow`. `provider.detection()` says which method serves and why. Same role and account does not mean same permissions: session tags can match policies that
-//! IRSA's sessions did not. Try what matters, on one pod of a service account of its own (`app-canary`, the same role;
-//! its name must be in the trust policy too), before all pods do.
+//! The example `migrate` is `provider.compare()`: it fetches from both, touches nothing that is served, compares
+//! account, partition and role as `GetCallerIdentity` has them, and shows expiry and latency. `builder().shadow(true)`
+//! has a service ask the other method by itself, once, in the background, and shows the result as an event and in
+//! `Status::shadow`. `provider.detection()` says which method serves and why. Same role and account does not mean same
+//! permissions: session tags can match policies that IRSA's sessions did not. Try what matters, on one pod of a service
+//! account of its own (`app-canary`, the same role; its name must be in the trust policy too), before all pods do.
 //!
 //! ## 5. Cut over
 //!
