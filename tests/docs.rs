@@ -1,8 +1,15 @@
 //! What the documentation names exists.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
 
 fn sources(folder: &Path, all: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -17,7 +24,7 @@ fn sources(folder: &Path, all: &mut String) {
 
 #[test]
 fn every_test_that_stands_for_a_promise_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let mut all = String::new();
     sources(&root.join("src"), &mut all);
     sources(&root.join("tests"), &mut all);
@@ -29,4 +36,61 @@ fn every_test_that_stands_for_a_promise_exists() {
     for name in named {
         assert!(all.contains(&format!("fn {name}(")) || all.contains(&format!("{name}:")), "there is no test {name}");
     }
+}
+
+/// Each block of shell commands of a page, and the output that the page shows right after it.
+fn commands(page: &str) -> Vec<(String, Option<String>)> {
+    let page = fs::read_to_string(root().join("src/docs").join(page)).unwrap();
+    let lines: Vec<_> = page.lines().map(|line| line.strip_prefix("//! ").unwrap_or_default()).collect();
+    let page = lines.join("\n");
+    let parts: Vec<_> = page.split("```").collect();
+    let block = |n: usize, language| parts.get(n).and_then(|part| part.strip_prefix(language)).map(str::to_owned);
+    let fenced = (1..parts.len()).step_by(2);
+    fenced.filter_map(|n| Some((block(n, "sh\n")?, block(n + 2, "text\n").filter(|_| parts[n + 1] == "\n")))).collect()
+}
+
+/// Runs the commands of a page in one shell, with stand-ins for kubectl and aws, in a new folder. What each block printed
+/// is compared with what the page shows, but for the width of blanks.
+fn run(page: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = root().join("tests/docs");
+    fs::copy(fixtures.join("trust-policy.json"), folder.path().join("role.json")).unwrap();
+    let mut script = fs::read_to_string(fixtures.join("stand_ins.sh")).unwrap();
+    let commands = commands(page);
+    for (n, (block, _)) in commands.iter().enumerate() {
+        script.push_str(&format!("exec >{n}.out\n{block}\n"));
+    }
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &script]).current_dir(folder.path()).stdin(Stdio::null());
+    let ran = bash.env("FIXTURES", &fixtures).env("DEPLOY", root().join("examples/deploy")).output().unwrap();
+    assert!(ran.status.success(), "{page}: {}: {}", ran.status, String::from_utf8_lossy(&ran.stderr));
+    let words = |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for (n, (block, shown)) in commands.iter().enumerate() {
+        let Some(shown) = shown else { continue };
+        let (printed, shown): (Vec<String>, Vec<String>) =
+            (words(&fs::read_to_string(folder.path().join(format!("{n}.out"))).unwrap()), words(shown));
+        assert_eq!(printed, shown, "{page}: {block}");
+    }
+    folder
+}
+
+#[test]
+#[ignore = "needs bash and jq"]
+fn the_commands_of_the_pages_run_and_print_what_the_pages_show() {
+    let json = |path: &Path| -> Value {
+        let text = fs::read_to_string(path).unwrap().replace("EXAMPLED539D4633E53DE1B71EXAMPLE", "EXAMPLE");
+        serde_json::from_str(&text).unwrap()
+    };
+    run("choosing.rs");
+    assert!(commands("migrating.rs").iter().filter(|(_, shown)| shown.is_some()).count() >= 3);
+    let migrated = run("migrating.rs");
+    let both = json(&migrated.path().join("both.json"));
+    assert_eq!(
+        both,
+        json(&root().join("examples/deploy/both/trust-policy.json")),
+        "the trust policy that lets both in"
+    );
+    let left = &json(&migrated.path().join("role.json"))["Statement"];
+    assert_eq!(left.as_array().map(Vec::len), Some(1));
+    assert_eq!(left[0]["Principal"]["Service"], "pods.eks.amazonaws.com");
 }

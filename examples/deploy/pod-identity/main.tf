@@ -1,0 +1,103 @@
+# EKS Pod Identity for the service account demo/app of an existing cluster: the agent, a role and its association. Edit
+# the defaults, or set them with -var.
+terraform {
+  required_version = ">= 1.5"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.25"
+    }
+  }
+}
+
+variable "region" {
+  type    = string
+  default = "eu-central-1"
+}
+
+variable "cluster_name" {
+  type    = string
+  default = "my-cluster"
+}
+
+variable "namespace" {
+  type    = string
+  default = "demo"
+}
+
+variable "service_account" {
+  type    = string
+  default = "app"
+}
+
+variable "role_name" {
+  type    = string
+  default = "demo-app"
+}
+
+provider "aws" {
+  region = var.region
+}
+
+data "aws_eks_cluster" "this" {
+  name = var.cluster_name
+}
+
+# Not in EKS Auto Mode, where the agent is built in.
+resource "aws_eks_addon" "pod_identity_agent" {
+  cluster_name = var.cluster_name
+  addon_name   = "eks-pod-identity-agent"
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    sid     = "PodIdentity"
+    actions = ["sts:AssumeRole", "sts:TagSession"]
+    principals {
+      type        = "Service"
+      identifiers = ["pods.eks.amazonaws.com"]
+    }
+    # Without them the role serves whatever is associated with it, by whoever may pass it (iam:PassRole).
+    # They match session tags: with disable_session_tags on the association nothing would be let in.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestTag/eks-cluster-arn"
+      values   = [data.aws_eks_cluster.this.arn]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestTag/kubernetes-namespace"
+      values   = [var.namespace]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestTag/kubernetes-service-account"
+      values   = [var.service_account]
+    }
+  }
+}
+
+resource "aws_iam_role" "app" {
+  name               = var.role_name
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+data "aws_iam_policy_document" "permissions" {
+  statement {
+    actions   = ["s3:ListAllMyBuckets"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role_policy" "app" {
+  name   = "app"
+  role   = aws_iam_role.app.id
+  policy = data.aws_iam_policy_document.permissions.json
+}
+
+resource "aws_eks_pod_identity_association" "app" {
+  cluster_name    = var.cluster_name
+  namespace       = var.namespace
+  service_account = var.service_account
+  role_arn        = aws_iam_role.app.arn
+}
