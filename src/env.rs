@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -62,11 +63,10 @@ const KNOWN: [&str; 24] = [
     "no_proxy",
 ];
 
-/// The known variables as they were when the snapshot was taken.
+/// The known variables as they were when the snapshot was taken. Clones share it: one of them may hold a token.
 #[derive(Clone, Default)]
-pub(crate) struct Env(HashMap<String, Value>);
+pub(crate) struct Env(Arc<HashMap<String, Value>>);
 
-#[derive(Clone)]
 enum Value {
     Text(Zeroizing<String>),
     NotUnicode,
@@ -83,7 +83,7 @@ impl Env {
             let value = value.into_string().map_or(Value::NotUnicode, |text| Value::Text(Zeroizing::new(text)));
             Some((name, value))
         });
-        Self(known.collect())
+        Self(Arc::new(known.collect()))
     }
 
     /// The value without surrounding blanks; an empty one counts as unset, as in every AWS SDK.

@@ -8,7 +8,13 @@
 //!
 //! Three rules are compared: this crate's; the same without randomness; and that of the SDK's lazy identity cache, which
 //! fetches 5–10 s before expiry when a request comes, here one a second. Calls are counted by the minute.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a program for people, whose minutes and pods are numbered by itself"
+)]
 
 mod day;
 mod plot;
@@ -16,7 +22,7 @@ mod plot;
 #[allow(dead_code, unreachable_pub, reason = "the provider's own, of which a fleet needs only a part")]
 mod schedule;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -57,8 +63,11 @@ fn options() -> Result<(Fleet, PathBuf), String> {
             _ => return Err(format!("there is no option {option}")),
         }
     }
-    if fleet.pods == 0 || fleet.lifetime < minutes(1) || fleet.outage > day::NOON {
-        return Err("at least one pod, credentials of a minute, and an outage of half a day at most".into());
+    if fleet.pods == 0 || fleet.lifetime < minutes(1) || fleet.rollout > minutes(60) || fleet.outage >= day::NOON {
+        return Err(
+            "at least one pod, credentials of a minute, a rollout of an hour and an outage of less than half a day"
+                .into(),
+        );
     }
     Ok((fleet, svg))
 }
@@ -75,7 +84,7 @@ fn time(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(number.parse::<u32>().map_err(|_| wrong())?.into()).saturating_mul(seconds))
 }
 
-fn run(fleet: &Fleet, svg: &PathBuf) -> ExitCode {
+fn run(fleet: &Fleet, svg: &Path) -> ExitCode {
     println!(
         "{} pods started within {:?}, credentials of {:?}, the source fails from noon on for {:?}; calls per minute:\n",
         fleet.pods, fleet.rollout, fleet.lifetime, fleet.outage

@@ -105,8 +105,12 @@ impl Driver {
         // Only the first flight is patient: later ones have an error to answer with, and a schedule.
         let started = Instant::now();
         let cold = before.held.is_none() && before.state.failure.is_none_or(|failure| !failure.transient);
-        let outcome =
-            if cold { self.fetch_patiently().await } else { self.fetch(1, self.source.attempt_timeout()).await };
+        let outcome = if cold {
+            self.fetch_patiently().await
+        } else {
+            let longest = self.source.attempt_timeout();
+            self.fetch(1, schedule::attempt_limit(&before.state, self.shared.now(), longest)).await
+        };
         metrics::duration(self.source.kind(), &outcome, started.elapsed());
         match outcome {
             Ok(fetched) => self.succeed(fetched),

@@ -166,6 +166,13 @@ pub(crate) fn brief_wait(state: &State, now: SystemTime) -> Duration {
     BRIEF_WAIT.min(Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
 }
 
+/// How long an attempt may take: while credentials last, no longer than leaves time for another one before they expire. One
+/// that hangs must not take the last of them with it, when the source may be well again.
+pub(crate) fn attempt_limit(state: &State, now: SystemTime, longest: Duration) -> Duration {
+    let expiry = state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry > now);
+    expiry.map_or(longest, |expiry| longest.min(half(since(expiry, now)).max(SECOND)))
+}
+
 /// When the driver should fetch without being asked. `None`: never.
 pub(crate) fn next_fetch(state: &State, now: SystemTime) -> Option<SystemTime> {
     if state.forced {

@@ -295,6 +295,23 @@ async fn the_last_half_minute_is_enough_to_recover_in() {
     }
 }
 
+/// An attempt that hangs does not outlast the credentials, though it may take longer than what is left of them.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hung_until_five_seconds_before_expiry_has_cost_nothing() {
+    for _ in 0..200 {
+        let bench = Bench::new(Mode::Issue(3600));
+        bench.ask().await.unwrap();
+        bench.upstream.set(Mode::Hang);
+        sleep(secs(3595)).await;
+        bench.upstream.set(Mode::Issue(3600));
+        while bench.elapsed() < secs(3605) {
+            sleep(Duration::from_millis(100)).await;
+            bench.ask_at_once().unwrap();
+        }
+        assert_eq!(bench.key().await, "key-1");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_expiry_recoverable_failures_serve_the_old_credentials_and_recovery_takes_half_a_minute() {
     let bench = Bench::new(Mode::Issue(3600));

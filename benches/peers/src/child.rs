@@ -76,7 +76,7 @@ pub(crate) struct Paced {
     pub(crate) unanswered: u64,
     /// Slices in which an ask failed or took longer than 100 ms, in seconds.
     pub(crate) noticed_s: f64,
-    /// The slowest ask of each slice, in milliseconds; a failed one has none.
+    /// The slowest ask that was under way in each slice, in milliseconds.
     pub(crate) slowest_ms: Vec<f64>,
     pub(crate) failed_in: Vec<u64>,
 }
@@ -149,9 +149,8 @@ fn summary(asked: &[Asked], length: Duration) -> Paced {
         // Whoever waits is badly off for all the time that it waits.
         for slice in slice(*at)..=slice(*at + *took) {
             noticed[slice] |= bad;
+            paced.slowest_ms[slice] = paced.slowest_ms[slice].max(took.as_secs_f64() * 1e3);
         }
-        let slowest = &mut paced.slowest_ms[slice(*at)];
-        *slowest = slowest.max(took.as_secs_f64() * 1e3);
     }
     let us = |nanos: u64| nanos as f64 / 1e3;
     paced.p50_us = us(histogram.value_at_quantile(0.5));

@@ -73,6 +73,14 @@ fn a_permanent_error_waits_for_an_ask_unless_the_clock_was_set_back() {
 }
 
 #[test]
+fn an_attempt_leaves_time_for_another_one_while_credentials_last() {
+    let state = fetched(60 * MINUTE, 0.5);
+    let limit = |now| attempt_limit(&state, at(now), 12 * SECOND).as_secs_f64();
+    assert_eq!([3000, 3576, 3580, 3599, 3600, 9999].map(limit), [12.0, 12.0, 10.0, 1.0, 12.0, 12.0]);
+    assert_eq!(attempt_limit(&State::default(), at(0), 12 * SECOND), 12 * SECOND);
+}
+
+#[test]
 fn credentials_that_never_expire_are_never_refreshed() {
     let state =
         State { validity: Some(Validity::new(&POLICY, &State::default(), at(0), None, 0.5)), ..State::default() };
