@@ -237,6 +237,31 @@
 //!   --open-id-connect-provider-arn "arn:aws:iam::111122223333:oidc-provider/${issuer#https://}"
 //! ```
 //!
+//! # What it looks like
+//!
+//! `cargo test --test migration -- --nocapture` goes through all of it on loopback, with credentials that live for
+//! seconds, while a real S3 client in every pod lists buckets twenty times a second. It fails if one call does. What it
+//! printed (shortened):
+//!
+//! ```text
+//!   0.2 s  irsa-alone               IRSA serves: AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are set; EKS Pod Identity is not configured
+//!   7.2 s  operator                 create the association: pods that start from now on have both
+//!   7.2 s  both-irsa-first          IRSA serves: … are set; EKS Pod Identity is configured too and comes second in the order of every AWS SDK; a permanent denial hands over to it
+//!   7.2 s  both-irsa-first          INFO the source that does not serve would work too source=pod-identity serving=irsa account=111122223333
+//!   7.2 s  operator                 stop irsa-alone
+//!  12.8 s  operator                 cut over: EKS_CREDENTIALS_SOURCE=pod-identity
+//!  12.8 s  both-pod-identity-first  EKS Pod Identity serves: … are set; IRSA is configured too and comes second because of EKS_CREDENTIALS_SOURCE=pod-identity; …
+//!  19.3 s  operator                 remove the trust of IRSA from the role, while a pod still lives by it
+//!  19.9 s  both-irsa-first          WARN the preferred source was denied, falling back to the other one denied=irsa fallback=pod-identity
+//!  19.9 s  operator                 restore the trust: the next refresh goes back to IRSA
+//!  22.1 s  both-irsa-first          INFO credentials come from another source now source=irsa previous=pod-identity
+//!  22.1 s  operator                 remove the trust for good
+//!  24.3 s  both-irsa-first          INFO credentials come from another source now source=pod-identity previous=irsa
+//!  31.2 s  operator                 remove the annotation: pods that start from now on have Pod Identity alone
+//!  31.2 s  pod-identity-alone       INFO first credentials source=pod-identity
+//!  38.1 s  operator                 994 calls succeeded, 0 failed
+//! ```
+//!
 //! # The way back
 //!
 //! | after | do |

@@ -8,9 +8,10 @@
 //! | promise | tests |
 //! |---|---|
 //! | While credentials are usable nobody waits, but for a second at most in the last minute if the task is late, and never until they have expired | `no_promise_is_broken_in_any_life`, `nobody_waits_until_what_was_at_hand_has_expired`, `a_month_of_refreshes_without_a_wait`, `after_a_suspension_into_the_last_minute_a_caller_waits_a_second_at_most`, `ten_second_credentials_asked_for_every_millisecond_for_a_minute` |
-//! | An outage that ends before expiry costs no request anything | `an_outage_that_ends_before_expiry_costs_nothing`, `the_last_half_minute_is_enough_to_recover_in` |
+//! | An outage that ends before expiry costs no request anything | `an_outage_that_ends_before_expiry_costs_nothing`, `the_last_half_minute_is_enough_to_recover_in`, `a_source_that_hung_until_five_seconds_before_expiry_has_cost_nothing` |
 //! | Expired credentials are served only after recoverable failures, and never if `serve_expired(false)` | `no_promise_is_broken_in_any_life`, `a_permanent_error_is_never_papered_over_once_credentials_have_expired`, `without_serve_expired_callers_get_the_last_error_at_once_and_no_call_of_their_own` |
 //! | However many callers wait, they wait for one request; one that is cancelled cancels nothing | `a_thousand_callers_that_give_up_every_50_ms_are_served_by_one_call`, `a_caller_dropped_after_any_number_of_polls_leaves_the_flight_to_the_next`, `select_and_abort_cancel_nothing`, `ten_thousand_callers_on_a_cold_provider_one_request_irsa` |
+//! | A request that is served at once allocates nothing and takes no lock | `whoever_is_served_at_once_allocates_nothing`, `a_state_that_serves_until_a_moment_serves_at_every_earlier_one` |
 //! | A service client never fails or waits because of a refresh | `refreshes_cost_a_client_nothing` |
 //!
 //! # The source
@@ -20,6 +21,7 @@
 //! | One attempt at a time, and none within a second of the last but at a cold start | `no_promise_is_broken_in_any_life` |
 //! | An outage costs the source some ten attempts an hour while credentials are usable, then they are 1–30 s apart | `an_outage_costs_some_ten_attempts`, `no_promise_is_broken_in_any_life` |
 //! | Its end is found after three eighths of the validity that was left, ten minutes at most; after expiry within 30 s and the time limit of an attempt | `no_promise_is_broken_in_any_life` |
+//! | A fleet that one deployment started, or that an outage has hit, does not come back together | `the_refresh_moment_spans_the_first_half_of_the_window`; `cargo run --release --example fleet` |
 //! | The same credentials again, as the agent hands them out, are a success and no reason to ask again | `the_same_credentials_again_are_no_reason_to_ask_again`, `the_same_credentials_again_are_a_success_and_no_loop` |
 //! | A source that comes up after the pod is waited for, for 20 s | `a_cold_start_is_patient_for_twenty_seconds`, `an_agent_that_starts_after_the_pod_is_waited_for` |
 //!
@@ -30,6 +32,7 @@
 //! | A clock that jumps or a process that is suspended neither storms the source nor rests for hours | `a_clock_that_is_set_back_neither_storms_nor_rests_for_hours`, `after_a_suspension_past_expiry_the_next_caller_waits_for_fresh_credentials`, `no_jump_of_the_clock_makes_it_rest_for_ever` |
 //! | A provider outlives the runtimes that it is used on; one without time or I/O is an error and no panic | `a_runtime_that_is_dropped_in_the_middle_of_a_fetch_leaves_it_to_the_next_one`, `runtimes_side_by_side_share_a_static_provider_and_its_one_flight`, `a_runtime_without_time_or_io_is_an_error_and_no_panic`, `without_a_runtime_there_is_an_error_until_there_are_credentials` |
 //! | The last provider takes its task, its connection and its memory with it | `the_last_provider_closes_the_connection_of_the_fetch_under_way`, `ten_thousand_providers_leave_no_task_no_descriptor_and_no_memory` |
+//! | A provider at rest holds less than 8 KiB, and 10,000 refreshes make it hold no more | `a_provider_holds_little_and_grows_by_nothing_over_ten_thousand_refreshes` |
 //! | A token is read whole and is never older than the attempt, however fast kubelet rotates | `ten_thousand_swaps_and_every_fetch_sends_a_whole_token_no_older_than_itself` |
 //! | A volume that hangs holds up no other task of the runtime, and no attempt for more than 5 s | `a_read_that_hangs_holds_up_neither_the_runtime_nor_the_next_read` |
 //!
