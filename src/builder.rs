@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 
-use crate::comparison::Identify;
 use crate::detect::{self, Detected, Settings};
 #[cfg(feature = "diagnose")]
 use crate::diagnose::{self, Diagnosis, Subject};
@@ -169,16 +168,7 @@ impl Builder {
                     fallback: detection.fallback(),
                     shadow: self.shadow,
                 };
-                #[cfg(not(all(feature = "diagnose", feature = "irsa")))]
-                let identify = Identify;
-                #[cfg(all(feature = "diagnose", feature = "irsa"))]
-                let identify = Identify {
-                    env: env.clone(),
-                    settings: self.settings.clone(),
-                    http_client: self.http_client.clone(),
-                    time: self.time_source.clone().unwrap_or_default(),
-                };
-                Ok(Configured { sources: Arc::new(sources), detection, identify })
+                Ok(Configured { sources: Arc::new(sources), detection })
             }
         };
         Ok(EksCredentialsProvider::new(

@@ -9,7 +9,9 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_async::time::SharedTimeSource;
 
 use crate::builder::Builder;
-use crate::comparison::{Comparison, Identify};
+use crate::comparison::Comparison;
+#[cfg(not(all(feature = "diagnose", feature = "irsa")))]
+use crate::comparison::Identify;
 use crate::detection::Detection;
 #[cfg(feature = "diagnose")]
 use crate::diagnose::{self, Diagnosis, Subject};
@@ -48,7 +50,6 @@ struct Handle {
 pub(crate) struct Configured {
     pub(crate) sources: Arc<Sources>,
     pub(crate) detection: Detection,
-    pub(crate) identify: Identify,
 }
 
 impl Drop for Handle {
@@ -186,7 +187,11 @@ impl EksCredentialsProvider {
     /// by half; [`NoRuntime`](crate::ErrorKind::NoRuntime) outside a tokio runtime. That a method *fails* is no error, but
     /// what [`Comparison`] says.
     pub async fn compare(&self) -> Result<Comparison, Error> {
-        let Configured { sources, identify, .. } = self.configured()?;
+        let Configured { sources, .. } = self.configured()?;
+        #[cfg(all(feature = "diagnose", feature = "irsa"))]
+        let identify = &self.0.subject;
+        #[cfg(not(all(feature = "diagnose", feature = "irsa")))]
+        let identify = &Identify;
         shared::runtime()?;
         Comparison::of(sources, identify, || self.shared().now()).await
     }

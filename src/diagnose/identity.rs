@@ -8,7 +8,7 @@ use crate::detect::SourceConfig;
 use crate::error::{Error, ErrorKind};
 
 pub(super) async fn check(subject: &Subject, config: &SourceConfig, credentials: &Credentials) -> Finding {
-    let caller = match ask(subject, credentials).await {
+    let caller = match subject.caller_identity(credentials).await {
         Ok(caller) => caller,
         Err(error) if error.kind() == ErrorKind::Denied && error.code().is_some() => {
             return Finding::new(FindingId::IdentityRefused, error.to_string()).expected("an assumed role's ARN");
@@ -25,9 +25,12 @@ pub(super) async fn check(subject: &Subject, config: &SourceConfig, credentials:
     }
 }
 
-async fn ask(subject: &Subject, credentials: &Credentials) -> Result<CallerIdentity, Error> {
-    let sts = Sts::new(&subject.env, &subject.settings, subject.http_client.clone()).await?;
-    caller_identity(&sts, credentials, subject.time.now()).await
+impl Subject {
+    /// Asks STS as this pod reaches it.
+    pub(crate) async fn caller_identity(&self, credentials: &Credentials) -> Result<CallerIdentity, Error> {
+        let sts = Sts::new(&self.env, &self.settings, self.http_client.clone()).await?;
+        caller_identity(&sts, credentials, self.time.now()).await
+    }
 }
 
 /// `arn:aws:sts::111122223333:assumed-role/name/session` of `arn:aws:iam::111122223333:role/path/name`. The path is lost.
