@@ -8,6 +8,7 @@ mod warm;
 use std::future::Future;
 use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use divan::Bencher;
@@ -42,6 +43,13 @@ where
         }
         RUNTIME.block_on(running.join_all());
     });
+}
+
+/// What of it is the look at the clock.
+#[divan::bench]
+#[allow(clippy::disallowed_methods, reason = "it is measured")]
+fn clock() -> SystemTime {
+    SystemTime::now()
 }
 
 #[divan::bench(args = TASKS)]
