@@ -111,6 +111,8 @@ impl Builder {
 
     /// The bound of one attempt, from reading the token to the last byte of the answer. Default: 10 s for STS, 12 s for
     /// an agent, which may legitimately take 9–11 s (measured) and loses its upstream call when a client gives up sooner.
+    /// While credentials last, no attempt takes longer than half of what is left of them (but a second at least), so that
+    /// there is time for another one: that is less than the default only in their last 24 s.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
@@ -150,7 +152,7 @@ impl Builder {
     /// ([`NotConfigured`](crate::ErrorKind::NotConfigured)), so that the provider can stand first in a chain.
     pub fn build(self) -> Result<EksCredentialsProvider, Error> {
         self.check()?;
-        let env = self.env.unwrap_or_else(Env::from_process);
+        let env = self.env.clone().unwrap_or_else(Env::from_process);
         let configured = match detect::detect(&env, &self.settings)? {
             None => Err(detect::not_configured()),
             Some(Detected { first, second, detection }) => {
@@ -176,14 +178,7 @@ impl Builder {
             self.policy,
             self.time_source.clone(),
             #[cfg(feature = "diagnose")]
-            Subject {
-                env: env.clone(),
-                settings: self.settings.clone(),
-                attempt_timeout: self.attempt_timeout,
-                time: self.time_source.unwrap_or_default(),
-                #[cfg(feature = "irsa")]
-                http_client: self.http_client,
-            },
+            self.subject(&env),
             #[cfg(feature = "sdk-config")]
             SdkSettings { env, region: self.settings.region },
         ))
@@ -193,16 +188,20 @@ impl Builder {
     /// request for credentials and one to STS that asks who they are, each within its limit of time, and nothing twice.
     #[cfg(feature = "diagnose")]
     pub async fn diagnose(self) -> Diagnosis {
-        let invalid = self.check();
-        let subject = Subject {
-            env: self.env.unwrap_or_else(Env::from_process),
-            settings: self.settings,
+        let env = self.env.clone().unwrap_or_else(Env::from_process);
+        diagnose::diagnose(&self.subject(&env), self.check()).await
+    }
+
+    #[cfg(feature = "diagnose")]
+    fn subject(&self, env: &Env) -> Subject {
+        Subject {
+            env: env.clone(),
+            settings: self.settings.clone(),
             attempt_timeout: self.attempt_timeout,
-            time: self.time_source.unwrap_or_default(),
+            time: self.time_source.clone().unwrap_or_default(),
             #[cfg(feature = "irsa")]
-            http_client: self.http_client,
-        };
-        diagnose::diagnose(&subject, invalid).await
+            http_client: self.http_client.clone(),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -34,18 +34,6 @@ fn held() -> usize {
     dhat::HeapStats::get().curr_bytes
 }
 
-/// The same, once what is under way has come to rest: both ends of the connections that were closed.
-async fn settled() -> usize {
-    let (mut seen, mut same) = (held(), 0);
-    while same < 1000 {
-        tokio::task::yield_now().await;
-        let now = held();
-        same = if now == seen { same + 1 } else { 0 };
-        seen = now;
-    }
-    seen
-}
-
 /// A wall clock that the test moves.
 #[derive(Clone, Debug)]
 struct Wall(Arc<Mutex<SystemTime>>);
@@ -126,7 +114,7 @@ fn a_provider_holds_little_and_grows_by_nothing_over_ten_thousand_refreshes() {
         // The agent closes idle connections too, after half a minute: that is how a provider rests.
         tokio::time::resume();
         pod.agent().stop().await;
-        let each = settled().await.saturating_sub(before) / PROVIDERS;
+        let each = support::settled(held).await.saturating_sub(before) / PROVIDERS;
         println!("{each} bytes are held by a provider at rest");
         assert!(each < AT_REST, "{each} bytes each");
         drop((resting, release));

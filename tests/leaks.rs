@@ -58,7 +58,7 @@ fn ten_thousand_providers_leave_no_task_no_descriptor_and_no_memory() {
             provider(env.clone()).warm_up().await.unwrap();
         }
         settled(|| (tasks(), 0), (0, 0)).await;
-        let before = settled_descriptors(count).await;
+        let before = support::settled(count).await;
         let mut resident = Vec::new();
         for n in 0..PROVIDERS {
             let (upstream, env) = &sources[n / 20 % 2];
@@ -86,17 +86,4 @@ fn ten_thousand_providers_leave_no_task_no_descriptor_and_no_memory() {
         let growth = resident[1].saturating_sub(resident[0]);
         assert!(growth < 2048, "the second half took {growth} KiB");
     });
-}
-
-/// The stand-ins close their ends a moment after the client has closed its own.
-async fn settled_descriptors(count: impl Fn() -> (usize, usize)) -> (usize, usize) {
-    let mut seen = count();
-    let mut same = 0;
-    while same < 1000 {
-        tokio::task::yield_now().await;
-        let now = count();
-        same = if now == seen { same + 1 } else { 0 };
-        seen = now;
-    }
-    seen
 }

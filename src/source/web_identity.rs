@@ -1,16 +1,19 @@
 //! IRSA: `AssumeRoleWithWebIdentity` at STS. The request is unsigned; the token in its body is what proves who asks.
 
+mod answer;
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use serde::Deserialize;
 use tokio::sync::OnceCell;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
+pub(crate) use self::answer::Refusal;
+use self::answer::{Answer, Success};
 use crate::detect::IrsaSettings;
 use crate::error::{Error, ErrorKind};
 use crate::http::{self as transport, Client, Peer, Reply};
@@ -301,57 +304,6 @@ pub(crate) fn clean_session_name(name: &str) -> String {
 
 fn is_session_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
-}
-
-#[derive(Deserialize)]
-struct Success {
-    #[serde(rename = "AssumeRoleWithWebIdentityResult")]
-    result: Answer,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    credentials: AnsweredKeys,
-    assumed_role_user: Option<AssumedRoleUser>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AnsweredKeys {
-    access_key_id: Zeroizing<String>,
-    secret_access_key: Zeroizing<String>,
-    session_token: Zeroizing<String>,
-    expiration: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumedRoleUser {
-    arn: String,
-}
-
-/// An error of any action of STS.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Failure {
-    error: Refusal,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Refusal {
-    pub(crate) code: Zeroizing<String>,
-    /// May quote the token.
-    #[serde(default)]
-    pub(crate) message: Zeroizing<String>,
-}
-
-impl Refusal {
-    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
-        let failure: Failure = quick_xml::de::from_str(std::str::from_utf8(body).ok()?).ok()?;
-        Some(failure.error)
-    }
 }
 
 #[cfg(test)]

@@ -207,3 +207,16 @@ pub(crate) fn http(status: u16, content_type: &str, body: &str) -> String {
 pub(crate) const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
+
+/// What `count` says once it has stopped changing: both ends of a connection close a moment after each other, and aborting
+/// is asynchronous, but prompt.
+pub(crate) async fn settled<T: PartialEq>(count: impl Fn() -> T) -> T {
+    let (mut seen, mut same) = (count(), 0);
+    while same < 1000 {
+        tokio::task::yield_now().await;
+        let now = count();
+        same = if now == seen { same + 1 } else { 0 };
+        seen = now;
+    }
+    seen
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -37,11 +37,11 @@ pub(crate) enum Child {
 impl Child {
     pub(crate) fn arguments(&self) -> Vec<String> {
         match self {
-            Self::Paced { subject, seconds } => vec!["paced".into(), subject.argument().into(), seconds.to_string()],
-            Self::Impatient { subject } => vec!["impatient".into(), subject.argument().into()],
-            Self::Stampede { subject } => vec!["stampede".into(), subject.argument().into()],
+            Self::Paced { subject, seconds } => vec!["paced".into(), named(subject), seconds.to_string()],
+            Self::Impatient { subject } => vec!["impatient".into(), named(subject)],
+            Self::Stampede { subject } => vec!["stampede".into(), named(subject)],
             Self::Warm => vec!["warm".into()],
-            Self::S3 { client, seconds } => vec!["s3".into(), client.argument().into(), seconds.to_string()],
+            Self::S3 { client, seconds } => vec!["s3".into(), named(client), seconds.to_string()],
         }
     }
 
@@ -61,6 +61,11 @@ impl Child {
         // What is still under way (a hung fetch) must not keep the process.
         std::process::exit(0)
     }
+}
+
+/// As the command line has it.
+fn named(value: &impl ValueEnum) -> String {
+    value.to_possible_value().expect("none is skipped").get_name().to_owned()
 }
 
 /// What came of asks over time.

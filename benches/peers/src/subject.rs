@@ -42,16 +42,6 @@ pub(crate) enum Name {
 impl Name {
     pub(crate) const ALL: [Self; 4] = [Self::Ours, Self::Sdk, Self::ObjectStore, Self::Reqsign];
 
-    /// For the command line of a child.
-    pub(crate) fn argument(self) -> &'static str {
-        match self {
-            Self::Ours => "ours",
-            Self::Sdk => "sdk",
-            Self::ObjectStore => "object-store",
-            Self::Reqsign => "reqsign",
-        }
-    }
-
     /// In tables and plots.
     pub(crate) fn title(self) -> &'static str {
         match self {

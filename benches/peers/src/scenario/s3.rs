@@ -33,14 +33,6 @@ pub(crate) enum Client {
 impl Client {
     const ALL: [Self; 3] = [Self::OursOwnCache, Self::OursSdkCache, Self::SdkOwn];
 
-    pub(crate) fn argument(self) -> &'static str {
-        match self {
-            Self::OursOwnCache => "ours-own-cache",
-            Self::OursSdkCache => "ours-sdk-cache",
-            Self::SdkOwn => "sdk-own",
-        }
-    }
-
     fn title(self) -> &'static str {
         match self {
             Self::OursOwnCache => "eks-credentials (`sdk_config`)",
