@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+#[cfg(feature = "irsa")]
+use aws_smithy_runtime_api::client::http::HttpClient;
 
 use crate::detect::{self, Detected, Settings};
 #[cfg(feature = "diagnose")]
@@ -22,6 +24,9 @@ use crate::sdk_config::SdkSettings;
 #[cfg(feature = "irsa")]
 use crate::source::web_identity;
 use crate::source::{Source, SourceKind, Sources};
+#[cfg(feature = "irsa")]
+use crate::transport;
+use crate::transport::Client;
 
 /// Below the ~22 s after which an SDK client gives up on its credentials provider (3 attempts of 2 × 3.1 s, and the
 /// backoff between them), so that the caller gets this crate's error and not the SDK's timeout.
@@ -36,8 +41,7 @@ pub struct Builder {
     policy: Policy,
     attempt_timeout: Option<Duration>,
     time_source: Option<SharedTimeSource>,
-    #[cfg(feature = "irsa")]
-    http_client: Option<reqwest::Client>,
+    sts_client: Option<Result<Client, Error>>,
 }
 
 impl Default for Builder {
@@ -49,8 +53,7 @@ impl Default for Builder {
             policy: Policy { advisory_window: None, startup_timeout: STARTUP_TIMEOUT, serve_expired: true },
             attempt_timeout: None,
             time_source: None,
-            #[cfg(feature = "irsa")]
-            http_client: None,
+            sts_client: None,
         }
     }
 }
@@ -156,14 +159,7 @@ impl Builder {
         let configured = match detect::detect(&env, &self.settings)? {
             None => Err(detect::not_configured()),
             Some(Detected { first, second, detection }) => {
-                let source = |config| {
-                    Source::new(
-                        config,
-                        #[cfg(feature = "irsa")]
-                        self.http_client.clone(),
-                        self.attempt_timeout,
-                    )
-                };
+                let source = |config| Source::new(config, self.sts_client(), self.attempt_timeout);
                 let sources = Sources {
                     first: source(first),
                     second: second.map(|second| second.map(source)),
@@ -199,12 +195,19 @@ impl Builder {
             settings: self.settings.clone(),
             attempt_timeout: self.attempt_timeout,
             time: self.time_source.clone().unwrap_or_default(),
-            #[cfg(feature = "irsa")]
-            http_client: self.http_client.clone(),
+            sts_client: self.sts_client(),
         }
     }
 
+    /// The program's own. [`check`](Self::check) has reported the one that could not be built.
+    fn sts_client(&self) -> Option<Client> {
+        self.sts_client.clone()?.ok()
+    }
+
     fn check(&self) -> Result<(), Error> {
+        if let Some(Err(error)) = &self.sts_client {
+            return Err(error.clone());
+        }
         let durations = [
             ("advisory_window", self.policy.advisory_window),
             ("startup_timeout", Some(self.policy.startup_timeout)),
@@ -281,11 +284,62 @@ impl Builder {
         self
     }
 
-    /// The client for STS, instead of one with this crate's own TLS settings (and no redirects, a connect timeout of
-    /// 2 s, `HTTPS_PROXY`/`NO_PROXY` and `AWS_CA_BUNDLE` from the environment). It is never used for an agent, whose
-    /// traffic must not meet a proxy.
-    pub fn http_client(mut self, client: reqwest::Client) -> Self {
-        self.http_client = Some(client);
+    /// The HTTP client for STS, instead of the one that the [features](crate#features) choose. It is never used for an
+    /// agent, whose requests must not meet a proxy.
+    ///
+    /// Any client of the AWS SDK can be given, for example one that the program already has for its service clients. It is
+    /// asked for one connector, with a connect timeout of 2 s, at the first request. `AWS_CA_BUNDLE` and the proxy variables
+    /// are not applied to it; the limits of time and the limit of 64 KiB for an answer are.
+    ///
+    /// **It must not follow redirects**: the request carries the service account token, and a client that follows a 307
+    /// sends it to another host. The SDK's own client follows none.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// # use eks_credentials::testing::LocalPod;
+    /// use aws_smithy_http_client::Builder;
+    /// use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let http_client = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    /// # let pod = LocalPod::start().await?;
+    /// let provider = EksCredentialsProvider::builder()
+    ///     .http_client(http_client)
+    /// #   .env(pod.irsa_env())
+    ///     .build()?;
+    /// provider.warm_up().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn http_client(mut self, client: impl HttpClient + 'static) -> Self {
+        self.sts_client = Some(Ok(transport::from_http_client(client)));
+        self
+    }
+
+    /// Like [`http_client`](Self::http_client), with a client of reqwest 0.13 that is built from these settings at once.
+    /// Redirects are switched off and idle connections are not kept, whatever the settings say.
+    ///
+    /// The feature `reqwest_0_13` turns on none of reqwest's own features: TLS is what the program chooses for its reqwest.
+    /// If reqwest cannot build the client, [`build`](Self::build) returns
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration).
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// # use eks_credentials::testing::LocalPod;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// let provider = EksCredentialsProvider::builder()
+    ///     .reqwest_0_13(reqwest::Client::builder().connect_timeout(Duration::from_secs(3)))
+    /// #   .env(pod.irsa_env())
+    ///     .build()?;
+    /// provider.warm_up().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "reqwest_0_13")]
+    pub fn reqwest_0_13(mut self, client: reqwest::ClientBuilder) -> Self {
+        self.sts_client = Some(transport::from_reqwest_0_13(client));
         self
     }
 }

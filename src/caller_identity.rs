@@ -8,18 +8,15 @@ use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use serde::Deserialize;
-use url::Url;
 use zeroize::Zeroizing;
 
 use crate::detect::Settings;
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorKind};
-use crate::http::{self as transport, Client, Peer, Reply};
 use crate::region;
 use crate::source::sts_endpoint;
-use crate::source::web_identity::{self, FORM, Refusal};
-use crate::tls::TlsSettings;
+use crate::source::web_identity::{self, Document, FORM, Refusal};
+use crate::transport::{self, Client, HttpUrl, HttpsSettings, Peer, Reply};
 
 /// STS answers in well under a second, and nobody is to wait long for what only explains.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +35,7 @@ pub(crate) struct CallerIdentity {
 /// STS as a pod of either method reaches it.
 #[derive(Debug)]
 pub(crate) struct Sts {
-    endpoint: Url,
+    endpoint: HttpUrl,
     region: String,
     peer: Peer,
     client: Client,
@@ -50,14 +47,14 @@ impl Sts {
     /// # Errors
     ///
     /// Without a region, which a signature needs, and as for IRSA.
-    pub(crate) async fn new(env: &Env, settings: &Settings, client: Option<reqwest::Client>) -> Result<Self, Error> {
+    pub(crate) async fn new(env: &Env, settings: &Settings, client: Option<Client>) -> Result<Self, Error> {
         let region = region::region(env, settings.region.as_deref())?.ok_or_else(|| {
             Error::invalid(format!("a call to STS is signed for a region, and there is none: set {}", env::REGION))
         })?;
         let endpoint = sts_endpoint::resolve(env, settings.irsa.sts_endpoint.as_deref(), Some(&region))?;
         let client = match client {
-            Some(client) => Client::Tls(client),
-            None => web_identity::sts_client(&endpoint, &TlsSettings::from_env(env)?).await?,
+            Some(client) => client,
+            None => web_identity::sts_client(&endpoint, &HttpsSettings::from_env(env)?).await?,
         };
         Ok(Self { peer: web_identity::sts_peer(&endpoint), endpoint, region, client })
     }
@@ -93,21 +90,17 @@ fn signed(sts: &Sts, credentials: &Credentials, now: SystemTime) -> Result<http:
         .settings(SigningSettings::default())
         .build()
         .map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "GetCallerIdentity could not be signed", e))?;
-    let host = authority(&sts.endpoint);
-    let headers = [(HOST.as_str(), host), (CONTENT_TYPE.as_str(), FORM)];
+    // As every HTTP crate writes it into `Host`: without the port that the scheme has anyway.
+    let headers = [(HOST.as_str(), sts.endpoint.authority()), (CONTENT_TYPE.as_str(), FORM)];
     let body = SignableBody::Bytes(BODY.as_bytes());
-    let signable = SignableRequest::new("POST", sts.endpoint.as_str(), headers.into_iter(), body).map_err(unusable)?;
+    let url = sts.endpoint.to_string();
+    let signable = SignableRequest::new("POST", url, headers.into_iter(), body).map_err(unusable)?;
     let (instructions, _) = http_request::sign(signable, &params.into()).map_err(unusable)?.into_parts();
     let mut request = transport::request(http::Method::POST, &sts.endpoint);
     for (name, value) in headers.into_iter().chain(instructions.headers()) {
         request = request.header(HeaderName::try_from(name).map_err(unsendable)?, header_value(value)?);
     }
     transport::finish(request, Zeroizing::new(BODY.to_owned()))
-}
-
-/// As every HTTP crate writes it into `Host`: without the port that the scheme has anyway.
-fn authority(endpoint: &Url) -> &str {
-    &endpoint[url::Position::BeforeHost..url::Position::AfterPort]
 }
 
 /// The session token is among them, and the signature.
@@ -126,12 +119,13 @@ fn read(peer: &Peer, reply: &Reply, credentials: &Credentials) -> Result<CallerI
     if reply.status != 200 {
         return Err(read_error(peer, reply, secret));
     }
-    let answer = std::str::from_utf8(&reply.body).ok().and_then(|text| quick_xml::de::from_str::<Success>(text).ok());
-    let Some(Success { result: Answer { account, arn, user_id } }) = answer else {
-        return Err(reply.invalid(peer, "something that is not its XML", secret));
+    let document = std::str::from_utf8(&reply.body).ok().and_then(Document::parse);
+    let text = |name: &str| {
+        let said = document.as_ref().and_then(|document| document.text(&format!("GetCallerIdentityResult/{name}")));
+        said.map(|said| transport::quote(said, secret))
+            .ok_or_else(|| reply.invalid(peer, "something that is not its XML", secret))
     };
-    let [account, arn, user_id] = [account, arn, user_id].map(|said| transport::quote(&said, secret));
-    Ok(CallerIdentity { account, arn, user_id })
+    Ok(CallerIdentity { account: text("Account")?, arn: text("Arn")?, user_id: text("UserId")? })
 }
 
 fn read_error(peer: &Peer, reply: &Reply, secret: &str) -> Error {
@@ -147,20 +141,6 @@ fn read_error(peer: &Peer, reply: &Reply, secret: &str) -> Error {
             Error::new(kind, format!("{} answered {status}: {}", peer.name, reply.quote(secret)))
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Success {
-    #[serde(rename = "GetCallerIdentityResult")]
-    result: Answer,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    account: String,
-    arn: String,
-    user_id: String,
 }
 
 #[cfg(test)]

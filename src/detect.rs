@@ -18,12 +18,11 @@ use crate::source::pod_identity::PodIdentityConfig;
 use crate::source::sts_endpoint;
 #[cfg(feature = "irsa")]
 use crate::source::web_identity::{self, WebIdentityConfig};
-#[cfg(feature = "__tls")]
-use crate::tls::TlsSettings;
 #[cfg(feature = "pod-identity")]
 use crate::token_file::Token;
 #[cfg(any(feature = "pod-identity", feature = "diagnose"))]
 use crate::token_file::TokenSource;
+use crate::transport::HttpsSettings;
 
 const PAIR_RULE: &str = "the EKS webhook injects a pair of variables only if the container sets neither of them itself: \
                          remove it from the container's env, or set both";
@@ -254,7 +253,7 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
         policy: irsa.policy.clone(),
         policy_arns: irsa.policy_arns.clone(),
         provider_id: irsa.provider_id.clone(),
-        tls: TlsSettings::from_env(env)?,
+        https: HttpsSettings::from_env(env)?,
     }));
     Ok(Found::Present(Configured { source, settings: vec![role, file] }))
 }
@@ -301,8 +300,7 @@ fn pod_identity(env: &Env) -> Result<Found, Error> {
     let source = SourceConfig::PodIdentity(Box::new(PodIdentityConfig {
         endpoint,
         token,
-        #[cfg(feature = "__tls")]
-        tls: TlsSettings::from_env(env)?,
+        https: HttpsSettings::from_env(env)?,
     }));
     Ok(Found::Present(Configured { source, settings: [Some(uri), variable].into_iter().flatten().collect() }))
 }

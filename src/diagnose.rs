@@ -22,6 +22,7 @@ use crate::env::Env;
 use crate::error::{Error, one_line};
 use crate::provider::EksCredentialsProvider;
 use crate::source::{Source, SourceKind};
+use crate::transport::Client;
 
 /// What is well and what is not with a pod's credentials, each with what to do about it.
 ///
@@ -149,8 +150,7 @@ pub(crate) struct Subject {
     pub(crate) settings: Settings,
     pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) time: SharedTimeSource,
-    #[cfg(feature = "irsa")]
-    pub(crate) http_client: Option<reqwest::Client>,
+    pub(crate) sts_client: Option<Client>,
 }
 
 /// Looks at everything, from the variables outwards. Each step that waits has its limit: 5 s for the token, the attempt's
@@ -190,12 +190,7 @@ async fn examine(subject: &Subject, config: SourceConfig, findings: &mut Vec<Fin
         },
         None => None,
     };
-    let source = Source::new(
-        config.clone(),
-        #[cfg(feature = "irsa")]
-        subject.http_client.clone(),
-        subject.attempt_timeout,
-    );
+    let source = Source::new(config.clone(), subject.sts_client.clone(), subject.attempt_timeout);
     let credentials = fetch::check(subject, &config, &source, token.as_ref(), findings).await;
     #[cfg(feature = "irsa")]
     if let Some(credentials) = credentials {

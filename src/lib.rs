@@ -148,7 +148,6 @@ mod error;
 pub mod fuzzing;
 #[cfg(all(test, not(fuzzing), feature = "irsa", feature = "pod-identity"))]
 mod fuzzing;
-mod http;
 #[cfg(feature = "sdk-config")]
 mod identity_cache;
 mod probe;
@@ -163,9 +162,8 @@ mod status;
 #[cfg(feature = "testing")]
 #[allow(clippy::arithmetic_side_effects, reason = "a stand-in may fail a test loudly")]
 pub mod testing;
-#[cfg(feature = "__tls")]
-mod tls;
 mod token_file;
+mod transport;
 
 pub use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 pub use builder::Builder;

@@ -19,11 +19,11 @@ use aws_credential_types::Credentials;
 use crate::clock;
 use crate::detect::SourceConfig;
 use crate::error::{Error, ErrorKind};
-use crate::http::Peer;
-#[cfg(feature = "diagnose")]
-use crate::http::Reply;
 use crate::refresh::Fetched;
 use crate::token_file::{Token, TokenSource};
+#[cfg(feature = "diagnose")]
+use crate::transport::Reply;
+use crate::transport::{Client, Peer};
 pub(crate) use sources::Sources;
 
 /// The two ways in which a pod on EKS gets AWS access.
@@ -81,15 +81,13 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(crate) fn new(
-        config: SourceConfig,
-        #[cfg(feature = "irsa")] client: Option<reqwest::Client>,
-        attempt_timeout: Option<Duration>,
-    ) -> Self {
+    /// `sts_client` is what the program gave to the builder; it is never used for an agent.
+    #[cfg_attr(not(feature = "irsa"), expect(unused_variables, reason = "this build never asks STS"))]
+    pub(crate) fn new(config: SourceConfig, sts_client: Option<Client>, attempt_timeout: Option<Duration>) -> Self {
         match config {
             #[cfg(feature = "irsa")]
             SourceConfig::WebIdentity(config) => {
-                Self::WebIdentity(Box::new(web_identity::WebIdentity::new(*config, client, attempt_timeout)))
+                Self::WebIdentity(Box::new(web_identity::WebIdentity::new(*config, sts_client, attempt_timeout)))
             }
             #[cfg(feature = "pod-identity")]
             SourceConfig::PodIdentity(config) => {

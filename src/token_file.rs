@@ -4,28 +4,27 @@
 //! claims are decoded without verification, and only to explain: to say in an error who the pod is, and to name the
 //! role session after it.
 
+mod claims;
+
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 #[cfg(feature = "pod-identity")]
 use http::header::HeaderValue;
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-use crate::clock;
+pub(crate) use self::claims::Claims;
 use crate::error::{Error, ErrorKind};
 
 /// A projected token has about 1.1 KB and STS takes 20,000 characters; anything larger is some other file.
 const MAX_SIZE: u64 = 64 * 1024;
 /// Room for one byte too many and some more: a buffer that grows leaves a copy of the token behind.
 const ROOM: usize = 65 * 1024;
-/// How much of a claim an error message shows. Those of a real token have some 100 characters at most.
-const MAX_SHOWN: usize = 300;
 /// kubelet's volume is in memory. Only a volume that hangs takes longer, and then STS is not to be blamed for it.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// On Windows there is a moment without the file while kubelet swaps it.
@@ -149,7 +148,7 @@ impl Token {
     /// For a header, marked sensitive so that no HTTP crate logs it.
     #[cfg(feature = "pod-identity")]
     pub(crate) fn header(&self) -> Result<HeaderValue, Error> {
-        let mut value = HeaderValue::from_maybe_shared(crate::http::wiped(self.0.clone()))
+        let mut value = HeaderValue::from_maybe_shared(crate::transport::wiped(self.0.clone()))
             .map_err(|e| Error::caused_by(ErrorKind::TokenFile, "the token cannot be sent in an http header", e))?;
         value.set_sensitive(true);
         Ok(value)
@@ -159,109 +158,13 @@ impl Token {
     pub(crate) fn claims(&self) -> Option<Claims> {
         let payload = self.0.split('.').nth(1)?;
         let json = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
-        serde_json::from_slice(&json).ok()
+        Claims::parse(&json)
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(** redacted **)")
-    }
-}
-
-/// The claims that explain a denial. Unverified.
-#[derive(Debug, Default, serde::Deserialize)]
-pub(crate) struct Claims {
-    #[serde(default)]
-    pub(crate) iss: Option<String>,
-    #[serde(default)]
-    pub(crate) sub: Option<String>,
-    #[serde(default)]
-    pub(crate) aud: Audience,
-    #[serde(default)]
-    pub(crate) exp: Option<u64>,
-    #[cfg(feature = "diagnose")]
-    #[serde(default)]
-    pub(crate) iat: Option<u64>,
-    #[cfg(feature = "diagnose")]
-    #[serde(default)]
-    pub(crate) nbf: Option<u64>,
-    #[cfg(feature = "irsa")]
-    #[serde(default, rename = "kubernetes.io")]
-    kubernetes: Kubernetes,
-}
-
-/// Kubernetes writes a list; the JWT standard allows a single string too. As it is shown: joined, and no more than that of
-/// a list that fills the file.
-#[derive(Debug, Default)]
-pub(crate) struct Audience(pub(crate) String);
-
-impl<'de> Deserialize<'de> for Audience {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AudienceVisitor)
-    }
-}
-
-struct AudienceVisitor;
-
-impl<'de> Visitor<'de> for AudienceVisitor {
-    type Value = Audience;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or a list of strings")
-    }
-
-    fn visit_str<E>(self, one: &str) -> Result<Audience, E> {
-        Ok(Audience(one.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Audience, A::Error> {
-        let mut joined = list.next_element::<String>()?.unwrap_or_default();
-        while let Some(next) = list.next_element::<String>()? {
-            if joined.len() < MAX_SHOWN {
-                joined = joined + "," + &next;
-            }
-        }
-        Ok(Audience(joined))
-    }
-}
-
-#[cfg(feature = "irsa")]
-#[derive(Debug, Default, serde::Deserialize)]
-struct Kubernetes {
-    #[serde(default)]
-    namespace: Option<String>,
-    #[serde(default)]
-    pod: Option<Pod>,
-}
-
-#[cfg(feature = "irsa")]
-#[derive(Debug, Default, serde::Deserialize)]
-struct Pod {
-    #[serde(default)]
-    name: Option<String>,
-}
-
-impl Claims {
-    /// `{namespace}-{pod}`, if the token is bound to a pod.
-    #[cfg(feature = "irsa")]
-    pub(crate) fn pod(&self) -> Option<String> {
-        let namespace = self.kubernetes.namespace.as_deref()?;
-        let pod = self.kubernetes.pod.as_ref()?.name.as_deref()?;
-        Some(format!("{namespace}-{pod}"))
-    }
-}
-
-/// `iss=… sub=… aud=… exp=…`, to lay beside a trust policy.
-impl fmt::Display for Claims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Cut, because a token file may hold anything.
-        let cut = |claim: &str| claim.chars().take(MAX_SHOWN).collect::<String>();
-        let or_none = |claim: &Option<String>| cut(claim.as_deref().unwrap_or("none"));
-        let aud = cut(&self.aud.0);
-        let exp = self.exp.and_then(|exp| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(exp)));
-        let exp = exp.map_or_else(|| "none".to_owned(), clock::rfc3339);
-        write!(f, "iss={} sub={} aud={aud} exp={exp}", or_none(&self.iss), or_none(&self.sub))
     }
 }
 
@@ -293,6 +196,7 @@ impl TokenSource {
 
 #[cfg(test)]
 mod tests {
+    use super::claims::MAX_SHOWN;
     use super::*;
 
     #[test]

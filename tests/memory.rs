@@ -3,12 +3,7 @@
 //!
 //! Each case is a child, this same program, that uses a provider and drops it when it is told to. Its parent knows the
 //! secrets and searches its memory for them; the child itself learns them from its sources alone.
-#![cfg(all(
-    target_os = "linux",
-    feature = "irsa",
-    feature = "pod-identity",
-    any(feature = "rustls-aws-lc", feature = "rustls-ring")
-))]
+#![cfg(all(target_os = "linux", feature = "irsa", feature = "pod-identity", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod support;

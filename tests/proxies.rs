@@ -1,7 +1,7 @@
 //! Proxies from the environment of a real process: STS goes through them, the agent never does.
 //!
 //! The variables are those of a process, so each case is a child: this same program, running one test that only asks.
-#![cfg(all(feature = "irsa", feature = "pod-identity", any(feature = "rustls-aws-lc", feature = "rustls-ring")))]
+#![cfg(all(feature = "irsa", feature = "pod-identity", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod support;

@@ -1,5 +1,5 @@
 //! STS over https: which certificates are trusted, and what is said of those that are not.
-#![cfg(all(feature = "irsa", any(feature = "rustls-aws-lc", feature = "rustls-ring")))]
+#![cfg(all(feature = "irsa", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod support;

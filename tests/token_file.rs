@@ -67,7 +67,7 @@ impl Bench {
 /// What STS was sent as the token.
 fn sent(request: &str) -> String {
     let (_, body) = request.split_once("\r\n\r\n").unwrap();
-    let mut form = url::form_urlencoded::parse(body.as_bytes());
+    let mut form = form_urlencoded::parse(body.as_bytes());
     form.find(|(name, _)| name == "WebIdentityToken").unwrap().1.into_owned()
 }
 

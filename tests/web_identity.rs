@@ -45,7 +45,7 @@ async fn every_parameter_is_sent_in_the_body_and_the_request_is_unsigned() {
     assert!(head.contains("\r\ncontent-type: application/x-www-form-urlencoded"), "{head}");
     assert!(head.contains(&format!("\r\nuser-agent: eks-credentials/{}\r\n", env!("CARGO_PKG_VERSION"))), "{head}");
     assert!(!head.contains("authorization"), "{head}");
-    let mut form: Vec<(String, String)> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let mut form: Vec<(String, String)> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let token = std::fs::read_to_string(pod.irsa_token().path()).unwrap();
     assert!(form.iter().any(|(name, value)| name == "WebIdentityToken" && *value == token));
     form.retain(|(name, _)| name != "WebIdentityToken");
@@ -87,7 +87,7 @@ async fn the_session_name_is_configured_or_the_pods_or_the_hosts_and_fits() {
     for (builder, expected) in cases {
         builder.build().unwrap().warm_up().await.unwrap();
         let request = sts.requests().pop().unwrap();
-        let form: Vec<_> = url::form_urlencoded::parse(request.split_once("\r\n\r\n").unwrap().1.as_bytes())
+        let form: Vec<_> = form_urlencoded::parse(request.split_once("\r\n\r\n").unwrap().1.as_bytes())
             .filter(|(name, _)| name == "RoleSessionName")
             .collect();
         assert_eq!(form[0].1, expected);

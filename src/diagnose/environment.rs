@@ -5,6 +5,7 @@ use crate::detect::Settings;
 use crate::env::{self, Env};
 use crate::source::SourceKind;
 use crate::token_file::TokenSource;
+use crate::transport::HttpUrl;
 
 /// Both variables of a method, as the builder or the environment has them.
 struct Pair {
@@ -182,7 +183,7 @@ fn proxy(env: &Env, agent_serves: bool) -> Option<Finding> {
     let proxies = [env::HTTP_PROXY, "http_proxy", env::ALL_PROXY, "all_proxy"];
     let set = proxies.into_iter().find(|name| get(env, name).is_some()).filter(|_| agent_serves)?;
     let uri = get(env, env::CONTAINER_FULL_URI)?;
-    let host = url::Url::parse(&uri).ok()?.host_str()?.trim_matches(['[', ']']).to_owned();
+    let host = HttpUrl::parse(&uri).ok()?.host().to_string().trim_matches(['[', ']']).to_owned();
     let exceptions = [env::NO_PROXY, "no_proxy"].into_iter().filter_map(|name| get(env, name));
     let exceptions = exceptions.collect::<Vec<_>>().join(",");
     let mut entries = exceptions.split(',').map(|entry| entry.trim().trim_matches(['[', ']']));

@@ -28,7 +28,7 @@ pub(super) async fn check(subject: &Subject, config: &SourceConfig, credentials:
 impl Subject {
     /// Asks STS as this pod reaches it.
     pub(crate) async fn caller_identity(&self, credentials: &Credentials) -> Result<CallerIdentity, Error> {
-        let sts = Sts::new(&self.env, &self.settings, self.http_client.clone()).await?;
+        let sts = Sts::new(&self.env, &self.settings, self.sts_client.clone()).await?;
         caller_identity(&sts, credentials, self.time.now()).await
     }
 }

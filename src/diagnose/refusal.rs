@@ -10,8 +10,11 @@ use std::time::Duration;
 use super::{Finding, FindingId, remedies, token};
 use crate::detect::SourceConfig;
 use crate::error::{Error, ErrorKind};
-use crate::http;
 use crate::token_file::Token;
+#[cfg(feature = "pod-identity")]
+use crate::transport;
+#[cfg(feature = "pod-identity")]
+use crate::transport::HttpUrl;
 
 /// How long the agent's other address is looked at: on the same node it answers in microseconds.
 #[cfg(feature = "pod-identity")]
@@ -28,7 +31,7 @@ pub(super) async fn of_transport(config: &SourceConfig, error: &Error) -> Findin
         (SourceConfig::WebIdentity(_), kind) => match kind {
             ErrorKind::InvalidResponse => FindingId::StsForeign,
             ErrorKind::Timeout => FindingId::StsTimeout,
-            _ if http::is_tls(error) => FindingId::StsTls,
+            _ if is_tls(error) => FindingId::StsTls,
             _ => FindingId::StsUnreachable,
         },
         #[cfg(feature = "pod-identity")]
@@ -43,7 +46,7 @@ pub(super) async fn of_transport(config: &SourceConfig, error: &Error) -> Findin
             }
             match kind {
                 ErrorKind::Timeout => FindingId::AgentTimeout,
-                _ if http::io_kind(error) == Some(io::ErrorKind::ConnectionRefused) => FindingId::AgentRefused,
+                _ if transport::io_kind(error) == Some(io::ErrorKind::ConnectionRefused) => FindingId::AgentRefused,
                 _ => FindingId::AgentUnreachable,
             }
         }
@@ -54,24 +57,28 @@ pub(super) async fn of_transport(config: &SourceConfig, error: &Error) -> Findin
     })
 }
 
+#[cfg(all(feature = "irsa", feature = "__tls"))]
+use crate::transport::is_tls;
+
+#[cfg(all(feature = "irsa", not(feature = "__tls")))]
+fn is_tls(_: &Error) -> bool {
+    false
+}
+
 /// The same agent by the other family of addresses.
 #[cfg(feature = "pod-identity")]
-fn other_address(url: &url::Url) -> Option<(SocketAddr, SocketAddr)> {
+fn other_address(url: &HttpUrl) -> Option<(SocketAddr, SocketAddr)> {
     const PAIRS: [(IpAddr, IpAddr); 2] = [
         (IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23))),
         (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)),
     ];
-    let asked = match url.host()? {
-        url::Host::Ipv4(ip) => IpAddr::V4(ip),
-        url::Host::Ipv6(ip) => IpAddr::V6(ip),
-        url::Host::Domain(_) => return None,
-    };
+    let asked = url.host().address()?;
     let other = PAIRS.into_iter().find_map(|(v4, v6)| match asked {
         _ if asked == v4 => Some(v6),
         _ if asked == v6 => Some(v4),
         _ => None,
     })?;
-    let port = url.port_or_known_default()?;
+    let port = url.port();
     Some(((asked, port).into(), (other, port).into()))
 }
 
@@ -94,7 +101,7 @@ pub(super) fn of_answer(config: &SourceConfig, error: &Error, sent: Option<&Toke
 fn of_sts(role_arn: &str, error: &Error, sent: Option<&Token>) -> Finding {
     let claims = sent.and_then(Token::claims).unwrap_or_default();
     let message = error.to_string();
-    let default_audience = claims.aud.0.split(',').any(|aud| aud == token::audience_of(crate::SourceKind::WebIdentity));
+    let default_audience = claims.aud.split(',').any(|aud| aud == token::audience_of(crate::SourceKind::WebIdentity));
     let id = match (error.kind(), error.code()) {
         (ErrorKind::Denied, Some("AccessDenied")) if default_audience => FindingId::TrustSub,
         (ErrorKind::Denied, Some("AccessDenied")) => FindingId::TrustAud,
@@ -130,7 +137,7 @@ fn of_sts(role_arn: &str, error: &Error, sent: Option<&Token>) -> Finding {
 }
 
 #[cfg(feature = "pod-identity")]
-fn of_agent(url: &url::Url, error: &Error, sent: Option<&Token>) -> Finding {
+fn of_agent(url: &HttpUrl, error: &Error, sent: Option<&Token>) -> Finding {
     let claims = sent.and_then(Token::claims).unwrap_or_default();
     let message = error.to_string();
     let id = match (error.kind(), error.code()) {

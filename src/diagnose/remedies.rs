@@ -21,7 +21,7 @@ fn word(text: &str, otherwise: &str) -> String {
 pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
     let issuer = issuer(claims);
     let host = issuer.strip_prefix("https://").unwrap_or(&issuer).trim_end_matches('/');
-    let audience = claims.aud.0.split(',').next().map(token::cut).unwrap_or_default();
+    let audience = claims.aud.split(',').next().map(token::cut).unwrap_or_default();
     let sub = claims.sub.as_deref().map_or_else(|| "<sub>".to_owned(), token::cut);
     format!(
         r#"{{
@@ -59,7 +59,7 @@ fn provider_arn(role_arn: &str, host: &str) -> String {
 pub(super) fn audience(role_arn: &str, claims: &Claims) -> String {
     let issuer = issuer(claims);
     let host = issuer.strip_prefix("https://").unwrap_or(&issuer);
-    let audience = word(claims.aud.0.split(',').next().unwrap_or_default(), "<audience>");
+    let audience = word(claims.aud.split(',').next().unwrap_or_default(), "<audience>");
     format!(
         "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {audience}\n{}",
         provider_arn(role_arn, host),
@@ -69,7 +69,7 @@ pub(super) fn audience(role_arn: &str, claims: &Claims) -> String {
 
 #[cfg(feature = "irsa")]
 pub(super) fn oidc_provider(claims: &Claims) -> String {
-    let audience = word(claims.aud.0.split(',').next().unwrap_or_default(), "sts.amazonaws.com");
+    let audience = word(claims.aud.split(',').next().unwrap_or_default(), "sts.amazonaws.com");
     format!(
         "eksctl utils associate-iam-oidc-provider --cluster <cluster> --approve\n# or\naws iam \
          create-open-id-connect-provider --url {} --client-id-list {audience}",

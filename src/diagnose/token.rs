@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::{Finding, FindingId, Subject};
 use crate::clock;
 use crate::error::{Error, ErrorKind};
-use crate::http;
 use crate::region;
 use crate::source::SourceKind;
 use crate::token_file::{Claims, Token, TokenSource};
+use crate::transport;
 
 /// kubelet rotates a token at this age, or at 80 % of its life.
 const ROTATED_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -49,7 +49,7 @@ pub(super) async fn check(
 }
 
 fn unreadable(error: &Error) -> Finding {
-    let (id, expected) = match http::io_kind(error) {
+    let (id, expected) = match transport::io_kind(error) {
         Some(std::io::ErrorKind::NotFound) => (FindingId::TokenMissing, "the projected token at this path"),
         None if error.kind() == ErrorKind::TokenFile => (FindingId::TokenInvalid, "one line with a JWT"),
         _ => (FindingId::TokenUnreadable, "a file that this process may read"),
@@ -74,7 +74,7 @@ fn describe(tokens: &TokenSource, token: &Token, claims: &Claims, now: SystemTim
         at(claims.iat).and_then(|iat| now.duration_since(iat).ok()).map_or("unknown".to_owned(), roughly),
         left.map_or("ever".to_owned(), roughly),
         claims.sub.as_deref().map_or("none".to_owned(), cut),
-        cut(&claims.aud.0)
+        cut(&claims.aud)
     )
 }
 
@@ -128,7 +128,7 @@ pub(super) fn audience_of(kind: SourceKind) -> &'static str {
 
 fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
     let expected = audience_of(kind);
-    let audiences = || claims.aud.0.split(',');
+    let audiences = || claims.aud.split(',');
     if audiences().any(|audience| audience == expected) {
         return None;
     }
@@ -139,7 +139,7 @@ fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
         SourceKind::WebIdentity if !foreign => FindingId::TokenAudienceOwn,
         _ => FindingId::TokenAudience,
     };
-    Some(Finding::new(id, format!("aud={}", cut(&claims.aud.0))).expected(format!("aud={expected}")))
+    Some(Finding::new(id, format!("aud={}", cut(&claims.aud))).expected(format!("aud={expected}")))
 }
 
 /// `https://oidc.eks.<region>.<domain>/id/<ID>`: the region.

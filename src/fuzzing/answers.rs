@@ -15,12 +15,11 @@ use zeroize::Zeroizing;
 use super::{SMALL, assert_explains, fill};
 use crate::clock;
 use crate::error::{Error, ErrorKind};
-use crate::http::{self as transport, Peer, Reply};
 use crate::source::container_endpoint::ContainerEndpoint;
 use crate::source::pod_identity::{PodIdentity, PodIdentityConfig};
 use crate::source::web_identity::{WebIdentity, WebIdentityConfig};
-use crate::tls::TlsSettings;
 use crate::token_file::Token;
+use crate::transport::{self, HttpUrl, HttpsSettings, Peer, Reply};
 
 /// What stands for a key in an answer; no message of ours has anything like it.
 const SECRET: &str = "fake-secret-1";
@@ -83,14 +82,14 @@ pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
     let config = WebIdentityConfig {
         role_arn: "arn:aws:iam::111122223333:role/app".to_owned(),
         token_file: "/token".into(),
-        endpoint: "https://sts.eu-central-1.amazonaws.com/".parse().unwrap(),
+        endpoint: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com/").unwrap(),
         session_name,
         host_name: None,
         duration: None,
         policy: None,
         policy_arns: Vec::new(),
         provider_id: None,
-        tls: TlsSettings::default(),
+        https: HttpsSettings::default(),
     };
     WebIdentity::new(config, None, None)
 }
@@ -131,7 +130,7 @@ pub fn agent(input: &[u8]) {
     static AGENT: OnceLock<PodIdentity> = OnceLock::new();
     let agent = AGENT.get_or_init(|| {
         let endpoint = ContainerEndpoint::full("http://169.254.170.23/v1/credentials").unwrap();
-        PodIdentity::new(PodIdentityConfig { endpoint, token: None, tls: TlsSettings::default() }, None)
+        PodIdentity::new(PodIdentityConfig { endpoint, token: None, https: HttpsSettings::default() }, None)
     });
     let exchange = Exchange::of(input);
     let token = exchange.token.clone();

@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::{SMALL, answers, assert_explains};

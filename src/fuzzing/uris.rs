@@ -2,12 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use url::Url;
-
 use super::{assert_explains, fill};
 use crate::error::{Error, ErrorKind};
 use crate::source::container_endpoint::{ContainerEndpoint, vet};
 use crate::source::sts_endpoint;
+use crate::transport::{Host, HttpUrl};
 
 const PASSWORD: &str = "fake-password-1";
 
@@ -18,44 +17,56 @@ pub fn uris(input: &[u8]) {
     match ContainerEndpoint::full(&text) {
         Err(error) => assert_refused(&text, &error, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
         Ok(endpoint) => {
-            assert_dialled(endpoint.url());
-            assert_eq!(endpoint.is_tls(), endpoint.url().scheme() == "https");
-            let literal = literal(endpoint.url());
+            assert_read_alike(&text, endpoint.url());
+            let literal = endpoint.url().host().address();
             let eks_agent = ["169.254.170.23", "fd00:ec2::23"].map(|agent| agent.parse().ok());
             assert_eq!(endpoint.is_eks_agent(), literal.is_some() && eks_agent.contains(&literal));
-            assert!(endpoint.is_tls() || literal.is_none_or(may_be_asked), "{text} is {}", endpoint.url());
+            assert!(endpoint.url().is_https() || literal.is_none_or(may_be_asked), "{text} is {}", endpoint.url());
         }
     }
     match ContainerEndpoint::relative(&text) {
         Err(error) => assert_refused(&text, &error, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
         Ok(endpoint) => {
-            assert_dialled(endpoint.url());
-            assert!(endpoint.url().as_str().starts_with("http://169.254.170.2/"), "{text} is {}", endpoint.url());
-            assert!(!endpoint.is_eks_agent() && !endpoint.is_tls());
+            assert_read_alike(&format!("http://169.254.170.2{text}"), endpoint.url());
+            assert_eq!(endpoint.url().origin(), "http://169.254.170.2", "{text} is {}", endpoint.url());
+            assert!(!endpoint.is_eks_agent());
         }
     }
     match sts_endpoint::configured(&text) {
         Err(error) => assert_refused(&text, &error, "sts_endpoint"),
-        Ok(url) => assert_dialled(&url),
+        Ok(url) => assert_read_alike(&text, &url),
     }
 }
 
-/// What was checked is what the client dials: `url` and `http` read the same place out of the same text.
-fn assert_dialled(url: &Url) {
-    let uri: http::Uri = url.as_str().parse().unwrap_or_else(|e| panic!("{url} is accepted, and cannot be asked: {e}"));
-    assert_eq!((uri.scheme_str(), uri.host()), (Some(url.scheme()), url.host_str()));
-    assert_eq!(uri.port_u16(), url.port());
-    assert!(["http", "https"].contains(&url.scheme()) && !url.authority().contains('@'), "{url}");
-    // The connector takes for an address whatever the standard library does: then the URL must have been one, too.
-    let dialled = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').parse().ok();
-    assert_eq!(dialled, literal(url));
+/// What was checked is what is connected to: this crate, `http`, and the WHATWG parser that browsers and reqwest use read
+/// the same host and port out of the same text.
+fn assert_read_alike(text: &str, ours: &HttpUrl) {
+    let uri = ours.uri();
+    let scheme = if ours.is_https() { "https" } else { "http" };
+    assert_eq!(uri.scheme_str(), Some(scheme));
+    assert_eq!(uri.host(), Some(ours.host().to_string().as_str()));
+    assert_eq!(uri.port_u16().unwrap_or(if ours.is_https() { 443 } else { 80 }), ours.port());
+    assert!(!ours.authority().contains('@'), "{ours}");
+    // The connection is made to what the standard library takes for an address, else to what the name resolves to.
+    let dialled = uri.host().unwrap_or_default().trim_matches(['[', ']']).parse().ok();
+    assert_eq!(dialled, ours.host().address());
+    // Punycode that stands for nothing is the one thing in a host that the other parser refuses and this one does not:
+    // such a name cannot be resolved.
+    match url::Url::parse(text) {
+        Ok(theirs) => {
+            assert_eq!(theirs.scheme(), scheme, "{text}");
+            assert_eq!(theirs.host().map(host), Some(ours.host().clone()), "{text}");
+            assert_eq!(theirs.port_or_known_default(), Some(ours.port()), "{text}");
+        }
+        Err(error) => assert!(text.to_ascii_lowercase().contains("xn--"), "{text}: {error}"),
+    }
 }
 
-fn literal(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        url::Host::Domain(_) => None,
-        url::Host::Ipv4(ip) => Some(ip.into()),
-        url::Host::Ipv6(ip) => Some(ip.into()),
+fn host(theirs: url::Host<&str>) -> Host {
+    match theirs {
+        url::Host::Domain(name) => Host::Name(name.to_owned()),
+        url::Host::Ipv4(ip) => Host::Address(ip.into()),
+        url::Host::Ipv6(ip) => Host::Address(ip.into()),
     }
 }
 

@@ -6,11 +6,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use url::{Host, Url};
-
 use crate::env;
 use crate::error::Error;
-use crate::http as transport;
+use crate::transport::{HttpUrl, UrlError};
 
 /// The ECS agent: where relative URIs point.
 const ECS_AGENT_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
@@ -21,7 +19,7 @@ const EKS_AGENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)
 
 /// A vetted place to get container credentials from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ContainerEndpoint(Url);
+pub(crate) struct ContainerEndpoint(HttpUrl);
 
 impl ContainerEndpoint {
     /// A path below the ECS agent's fixed address.
@@ -42,46 +40,28 @@ impl ContainerEndpoint {
     fn parse(name: &str, value: &str) -> Result<Self, Error> {
         let shown = env::without_password(value);
         let wrong = |why: String| Error::invalid(format!("{name}=\"{shown}\" {why}"));
-        let url = Url::parse(value).map_err(|e| {
-            wrong(format!("is not a URL ({e}); EKS Pod Identity injects http://{EKS_AGENT_V4}/v1/credentials"))
+        let url = HttpUrl::parse(value).map_err(|why| match why {
+            UrlError::UserInfo => Error::invalid(format!("{name} {why}")),
+            UrlError::Syntax => wrong(format!("{why}; EKS Pod Identity injects http://{EKS_AGENT_V4}/v1/credentials")),
+            _ => wrong(why.to_string()),
         })?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::invalid(format!("{name} must not contain a user name or password")));
-        }
-        transport::check_url(&url).map_err(|why| wrong(why.to_owned()))?;
-        let literal = match url.host() {
-            None => return Err(wrong("names no host".into())),
-            Some(Host::Domain(_)) => None,
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
-        };
-        match (url.scheme(), literal) {
-            ("https", _) | ("http", None) => Ok(Self(url)),
-            ("http", Some(ip)) if is_allowed(ip) => Ok(Self(url)),
-            ("http", Some(_)) => Err(wrong(format!(
+        // The addresses of a name are judged when it is resolved.
+        match url.host().address() {
+            Some(ip) if !url.is_https() && !is_allowed(ip) => Err(wrong(format!(
                 "would send the pod's token in clear text to an address that is not allowed: \
                  plain http is for {ALLOWED}; use https for any other host"
             ))),
-            // Which scheme it has stands in what is shown, or is as secret as the rest.
-            _ => Err(wrong("is neither an http nor an https URL".to_owned())),
+            _ => Ok(Self(url)),
         }
     }
 
-    pub(crate) fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &HttpUrl {
         &self.0
-    }
-
-    pub(crate) fn is_tls(&self) -> bool {
-        self.0.scheme() == "https"
     }
 
     /// Whether this is the EKS Pod Identity agent itself, which never answers without a token.
     pub(crate) fn is_eks_agent(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Ipv4(ip)) => ip == EKS_AGENT_V4,
-            Some(Host::Ipv6(ip)) => ip == EKS_AGENT_V6,
-            _ => false,
-        }
+        [IpAddr::V4(EKS_AGENT_V4), IpAddr::V6(EKS_AGENT_V6)].map(Some).contains(&self.0.host().address())
     }
 }
 
@@ -112,15 +92,15 @@ mod tests {
         for url in [
             "http://169.254.170.23/v1/credentials",
             "http://[fd00:ec2::23]/v1/credentials",
-            "http://169.254.170.2:80/x",
+            "http://169.254.170.2:8080/x",
             "http://127.0.0.1:9876/x",
             "http://127.255.1.2/x",
-            "http://[::1]:80/x",
+            "http://[::1]:8080/x",
             "http://localhost:1/x",
             "https://credentials.example.com/x",
             "https://8.8.8.8/x",
         ] {
-            assert_eq!(ContainerEndpoint::full(url).unwrap().url().host_str(), Url::parse(url).unwrap().host_str());
+            assert_eq!(ContainerEndpoint::full(url).unwrap().url().to_string(), url);
         }
         for url in [
             "http://169.254.169.254/latest/meta-data",
@@ -143,12 +123,12 @@ mod tests {
     #[test]
     fn a_relative_uri_is_a_path_at_the_ecs_agent_and_nothing_else() {
         let endpoint = ContainerEndpoint::relative("/v2/credentials/id?a=b").unwrap();
-        assert_eq!(endpoint.url().as_str(), "http://169.254.170.2/v2/credentials/id?a=b");
+        assert_eq!(endpoint.url().to_string(), "http://169.254.170.2/v2/credentials/id?a=b");
         assert!(!endpoint.is_eks_agent());
         assert!(ContainerEndpoint::relative("v2/x").is_err());
         // With the host in front of it, none of these can name another one.
         for path in ["//evil.example/x", "/@evil.example/x", "/\\evil.example"] {
-            assert_eq!(ContainerEndpoint::relative(path).unwrap().url().host_str(), Some("169.254.170.2"), "{path}");
+            assert_eq!(ContainerEndpoint::relative(path).unwrap().url().origin(), "http://169.254.170.2", "{path}");
         }
     }
 
@@ -162,7 +142,7 @@ mod tests {
             ("https://169.254.170.2/v1/credentials", false, true),
         ] {
             let endpoint = ContainerEndpoint::full(url).unwrap();
-            assert_eq!((endpoint.is_eks_agent(), endpoint.is_tls()), (is_eks_agent, is_tls), "{url}");
+            assert_eq!((endpoint.is_eks_agent(), endpoint.url().is_https()), (is_eks_agent, is_tls), "{url}");
         }
     }
 

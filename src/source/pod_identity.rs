@@ -10,12 +10,10 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
-use crate::http::{self as transport, Client, Peer, Reply};
 use crate::source::container_endpoint::{self, ContainerEndpoint};
 use crate::source::{Keys, SourceKind, kind_of_status, with_token};
-#[cfg(feature = "__tls")]
-use crate::tls::TlsSettings;
 use crate::token_file::{self, Token, TokenSource};
+use crate::transport::{self, Client, HttpsSettings, Peer, Reply};
 
 /// The agent's own budget for EKS Auth is 9–11 s (measured), and a client that gives up sooner cancels the upstream
 /// call for everybody: so a little more than that.
@@ -34,8 +32,7 @@ pub(crate) struct PodIdentityConfig {
     pub(crate) endpoint: ContainerEndpoint,
     /// Only servers other than the EKS agent may go without.
     pub(crate) token: Option<TokenSource>,
-    #[cfg(feature = "__tls")]
-    pub(crate) tls: TlsSettings,
+    pub(crate) https: HttpsSettings,
 }
 
 /// The Pod Identity source.
@@ -49,7 +46,7 @@ pub(crate) struct PodIdentity {
 
 impl PodIdentity {
     pub(crate) fn new(config: PodIdentityConfig, attempt_timeout: Option<Duration>) -> Self {
-        let origin = config.endpoint.url().origin().ascii_serialization();
+        let origin = config.endpoint.url().origin();
         let (server, if_unreachable, if_failing) = match config.endpoint.is_eks_agent() {
             true => ("EKS Pod Identity agent", IF_EKS_AGENT_UNREACHABLE, IF_EKS_AGENT_FAILING),
             false => ("container credentials server", IF_OTHER_UNREACHABLE, IF_OTHER_FAILING),
@@ -83,24 +80,10 @@ impl PodIdentity {
     }
 
     async fn build_client(&self) -> Result<Client, Error> {
-        if self.config.endpoint.is_tls() {
-            return self.build_tls_client().await;
+        match self.config.endpoint.url().is_https() {
+            true => self.config.https.client().await,
+            false => Ok(transport::plain(container_endpoint::vet)),
         }
-        Ok(Client::plain(container_endpoint::vet))
-    }
-
-    #[cfg(feature = "__tls")]
-    async fn build_tls_client(&self) -> Result<Client, Error> {
-        self.config.tls.client().await
-    }
-
-    #[cfg(not(feature = "__tls"))]
-    async fn build_tls_client(&self) -> Result<Client, Error> {
-        Err(Error::invalid(format!(
-            "{} needs https, which this build does not have: enable the feature `rustls-aws-lc` or `rustls-ring` of \
-             eks-credentials",
-            self.peer.name
-        )))
     }
 
     /// One request with this token, whatever the answer.

@@ -3,12 +3,10 @@
 //! Never the global endpoint: it is one region's outage away from everybody, and AWS advises against it. Tested against
 //! the rule set in `aws-sdk-sts` itself.
 
-use url::Url;
-
 use crate::env::{self, Env};
 use crate::error::Error;
-use crate::http as transport;
 use crate::region;
+use crate::transport::{HttpUrl, UrlError};
 
 /// One AWS partition: which regions it has and under which domains.
 struct Partition {
@@ -49,7 +47,7 @@ pub(crate) fn partition_of(region: &str) -> &'static str {
 }
 
 /// The URL to post to, by the order of PROTOCOLS: builder, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, region rules.
-pub(crate) fn resolve(env: &Env, configured: Option<&str>, region: Option<&str>) -> Result<Url, Error> {
+pub(crate) fn resolve(env: &Env, configured: Option<&str>, region: Option<&str>) -> Result<HttpUrl, Error> {
     if let Some(url) = configured {
         return self::configured(url);
     }
@@ -69,7 +67,7 @@ pub(crate) fn resolve(env: &Env, configured: Option<&str>, region: Option<&str>)
 }
 
 /// The host of `region`, as the SDKs' endpoint rules have it.
-pub(crate) fn regional(region: &str, fips: bool, dual_stack: bool) -> Result<Url, Error> {
+pub(crate) fn regional(region: &str, fips: bool, dual_stack: bool) -> Result<HttpUrl, Error> {
     let partition = PARTITIONS.iter().find(|p| region.starts_with(p.region_prefix));
     let Some(partition) = partition else {
         return Err(Error::invalid(format!("no AWS partition has the region \"{region}\"")));
@@ -79,27 +77,20 @@ pub(crate) fn regional(region: &str, fips: bool, dual_stack: bool) -> Result<Url
     let service = if fips && !plain_is_fips { "sts-fips" } else { "sts" };
     let suffix = if dual_stack { partition.dual_stack_suffix } else { partition.suffix };
     let url = format!("https://{service}.{region}.{suffix}/");
-    Url::parse(&url)
-        .map_err(|e| Error::caused_by(crate::ErrorKind::InvalidConfiguration, format!("{url} is no URL"), e))
+    HttpUrl::parse(&url).map_err(|why| Error::invalid(format!("{url} {why}")))
 }
 
 /// The URL given to the builder.
-pub(crate) fn configured(url: &str) -> Result<Url, Error> {
+pub(crate) fn configured(url: &str) -> Result<HttpUrl, Error> {
     parse_override("the sts_endpoint given to the builder", url)
 }
 
-fn parse_override(name: &str, value: &str) -> Result<Url, Error> {
+fn parse_override(name: &str, value: &str) -> Result<HttpUrl, Error> {
     let shown = env::without_password(value);
-    let wrong = |why: &str| Error::invalid(format!("{name}: \"{shown}\" {why}; expected e.g. https://sts.example.com"));
-    let url = Url::parse(value).map_err(|e| wrong(&format!("is not a URL ({e})")))?;
-    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
-        return Err(wrong("is not an http or https URL"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Error::invalid(format!("{name} must not contain a user name or password")));
-    }
-    transport::check_url(&url).map_err(wrong)?;
-    Ok(url)
+    HttpUrl::parse(value).map_err(|why| match why {
+        UrlError::UserInfo => Error::invalid(format!("{name} {why}")),
+        _ => Error::invalid(format!("{name}: \"{shown}\" {why}; expected e.g. https://sts.example.com")),
+    })
 }
 
 #[cfg(test)]
@@ -108,7 +99,7 @@ mod tests {
 
     fn resolved(vars: &[(&str, &str)]) -> Result<String, String> {
         let env = Env::from_os(vars.iter().map(|(name, value)| (name.into(), value.into())));
-        resolve(&env, None, None).map(String::from).map_err(|e| e.to_string())
+        resolve(&env, None, None).map(|url| url.to_string()).map_err(|e| e.to_string())
     }
 
     /// Every region of every partition, against the rule set in the SDK's own STS client.
@@ -129,7 +120,7 @@ mod tests {
                 let params = params.use_global_endpoint(false).build().unwrap();
                 let expected = oracle.resolve_endpoint(&params).await.unwrap();
                 let ours = regional(region, fips, dual_stack).unwrap();
-                assert_eq!(ours.as_str(), format!("{}/", expected.url()), "fips {fips}, dual-stack {dual_stack}");
+                assert_eq!(ours.to_string(), format!("{}/", expected.url()), "fips {fips}, dual-stack {dual_stack}");
             }
         }
     }
@@ -145,7 +136,7 @@ mod tests {
         assert_eq!(resolved(&[region, all, sts]).unwrap(), "http://localhost:1/");
         assert_eq!(resolved(&[region, all, sts, ignore]).unwrap(), "https://sts.eu-central-1.amazonaws.com/");
         let env = Env::from([sts]);
-        assert_eq!(resolve(&env, Some("http://b"), None).unwrap().as_str(), "http://b/");
+        assert_eq!(resolve(&env, Some("http://b"), None).unwrap().to_string(), "http://b/");
     }
 
     #[test]

@@ -9,18 +9,15 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use tokio::sync::OnceCell;
-use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
-pub(crate) use self::answer::Refusal;
-use self::answer::{Answer, Success};
+pub(crate) use self::answer::{Document, Refusal};
 use crate::detect::IrsaSettings;
 use crate::error::{Error, ErrorKind};
-use crate::http::{self as transport, Client, Peer, Reply};
 use crate::source::sts_endpoint;
 use crate::source::{Keys, SourceKind, kind_of_status, with_token};
-use crate::tls::TlsSettings;
 use crate::token_file::{self, Token, TokenSource};
+use crate::transport::{self, Client, HttpUrl, HttpsSettings, Peer, Reply};
 
 /// STS answers in well under a second; 10 s is ten times its slowest percentile and leaves a second attempt inside the
 /// 20 s budget of a cold start.
@@ -36,24 +33,20 @@ const IF_FAILING: &str = "see the AWS Health Dashboard for STS in this region";
 const IF_ISSUER_UNREACHABLE: &str = "STS could not fetch the keys of the token's issuer and will be asked again; if this lasts, check that the issuer's URL \
      can be reached from the internet, and the AWS Health Dashboard for STS in this region";
 
+/// The answer to `AssumeRoleWithWebIdentity`.
+const ROOT: &str = "AssumeRoleWithWebIdentityResponse";
+
 /// How STS wants its parameters.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// STS at `endpoint`, for messages.
-pub(crate) fn sts_peer(endpoint: &Url) -> Peer {
-    Peer {
-        name: format!("STS at {}", endpoint.origin().ascii_serialization()),
-        if_unreachable: IF_UNREACHABLE,
-        if_failing: IF_FAILING,
-    }
+pub(crate) fn sts_peer(endpoint: &HttpUrl) -> Peer {
+    Peer { name: format!("STS at {}", endpoint.origin()), if_unreachable: IF_UNREACHABLE, if_failing: IF_FAILING }
 }
 
 /// The client for STS at `endpoint`: plain http is for stand-ins.
-pub(crate) async fn sts_client(endpoint: &Url, tls: &TlsSettings) -> Result<Client, Error> {
-    match endpoint.scheme() {
-        "https" => tls.client().await,
-        _ => Ok(Client::plain(|_| Ok(()))),
-    }
+pub(crate) async fn sts_client(endpoint: &HttpUrl, https: &HttpsSettings) -> Result<Client, Error> {
+    if endpoint.is_https() { https.client().await } else { Ok(transport::plain(|_| Ok(()))) }
 }
 
 /// Everything that `AssumeRoleWithWebIdentity` needs, checked.
@@ -61,7 +54,7 @@ pub(crate) async fn sts_client(endpoint: &Url, tls: &TlsSettings) -> Result<Clie
 pub(crate) struct WebIdentityConfig {
     pub(crate) role_arn: String,
     pub(crate) token_file: PathBuf,
-    pub(crate) endpoint: Url,
+    pub(crate) endpoint: HttpUrl,
     pub(crate) session_name: Option<String>,
     /// The pod's name, for a session name when the token is not bound to a pod.
     pub(crate) host_name: Option<String>,
@@ -69,7 +62,7 @@ pub(crate) struct WebIdentityConfig {
     pub(crate) policy: Option<String>,
     pub(crate) policy_arns: Vec<String>,
     pub(crate) provider_id: Option<String>,
-    pub(crate) tls: TlsSettings,
+    pub(crate) https: HttpsSettings,
 }
 
 /// The IRSA source.
@@ -85,16 +78,12 @@ pub(crate) struct WebIdentity {
 }
 
 impl WebIdentity {
-    pub(crate) fn new(
-        config: WebIdentityConfig,
-        client: Option<reqwest::Client>,
-        attempt_timeout: Option<Duration>,
-    ) -> Self {
+    pub(crate) fn new(config: WebIdentityConfig, client: Option<Client>, attempt_timeout: Option<Duration>) -> Self {
         Self {
             tokens: TokenSource::File(config.token_file.clone()),
             peer: sts_peer(&config.endpoint),
             attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
-            client: OnceCell::new_with(client.map(Client::Tls)),
+            client: OnceCell::new_with(client),
             session_name: OnceLock::new(),
             config,
         }
@@ -123,7 +112,7 @@ impl WebIdentity {
 
     /// One exchange of this token, whatever the answer.
     pub(crate) async fn ask(&self, token: &Token) -> Result<Reply, Error> {
-        let client = self.client.get_or_try_init(|| sts_client(&self.config.endpoint, &self.config.tls)).await?;
+        let client = self.client.get_or_try_init(|| sts_client(&self.config.endpoint, &self.config.https)).await?;
         let request = transport::request(http::Method::POST, &self.config.endpoint)
             .header(CONTENT_TYPE, HeaderValue::from_static(FORM));
         client.send(transport::finish(request, self.form(token))?, &self.peer).await
@@ -174,7 +163,7 @@ impl WebIdentity {
             // Checked when it was configured, and looked for as it is.
             Some(name) => name.clone(),
             None => {
-                let pod = token.claims().and_then(|claims| claims.pod());
+                let pod = token.claims().and_then(|claims| claims.pod);
                 clean_session_name(&pod.or_else(|| self.config.host_name.clone()).unwrap_or_default())
             }
         })
@@ -183,15 +172,20 @@ impl WebIdentity {
     fn read_success(&self, reply: &Reply, token: &Token) -> Result<Credentials, Error> {
         let wrong = |what: &str| reply.invalid(&self.peer, what, token.expose());
         let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("bytes that are not UTF-8"))?;
-        let answer: Success = quick_xml::de::from_str(text).map_err(|e| wrong(&complaint(&e)))?;
-        let Answer { credentials: keys, assumed_role_user } = answer.result;
-        let arn = assumed_role_user.map_or_else(|| self.config.role_arn.clone(), |user| user.arn);
+        let document = Document::parse(text).filter(|document| document.root == ROOT);
+        let document = document.ok_or_else(|| wrong("something that is not its XML"))?;
+        let result = |name: &str| document.text(&format!("AssumeRoleWithWebIdentityResult/{name}"));
+        let key = |name: &str| {
+            result(&format!("Credentials/{name}"))
+                .ok_or_else(|| wrong(&format!("XML in which {name} is missing or repeated")))
+        };
+        let arn = result("AssumedRoleUser/Arn").unwrap_or(&self.config.role_arn);
         Keys {
-            access_key_id: &keys.access_key_id,
-            secret_access_key: &keys.secret_access_key,
-            session_token: &keys.session_token,
-            expiration: Some(&keys.expiration),
-            account_id: arn.split(':').nth(4),
+            access_key_id: key("AccessKeyId")?,
+            secret_access_key: key("SecretAccessKey")?,
+            session_token: key("SessionToken")?,
+            expiration: Some(key("Expiration")?),
+            account_id: account_of(arn),
         }
         .into_credentials(SourceKind::WebIdentity, wrong)
     }
@@ -220,17 +214,11 @@ impl WebIdentity {
     }
 }
 
-/// What the deserializer complains of, without the values that it may quote. It takes any root element; what lacks even
-/// the second one, as HTML does, is no answer of STS.
-fn complaint(error: &quick_xml::DeError) -> String {
-    match error {
-        quick_xml::DeError::Custom(what)
-            if what.starts_with("missing field") && !what.contains("AssumeRoleWithWebIdentityResult") =>
-        {
-            format!("XML with a {what}")
-        }
-        _ => "something that is not its XML".to_owned(),
-    }
+/// The account of a role's or session's ARN, if it is an AWS account id: it becomes part of host names, and other
+/// implementations of STS have none or one of another form.
+fn account_of(arn: &str) -> Option<&str> {
+    let is_account = |part: &&str| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit());
+    arn.split(':').nth(4).filter(is_account)
 }
 
 /// A configured name is not cleaned, because somebody will look for it. `setting` is where it was configured.
@@ -315,14 +303,14 @@ mod tests {
         let config = |policy: Option<String>, policy_arns| WebIdentityConfig {
             role_arn: "arn:aws:iam::111122223333:role/role".into(),
             token_file: PathBuf::new(),
-            endpoint: Url::parse("https://sts.eu-central-1.amazonaws.com").unwrap(),
+            endpoint: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com").unwrap(),
             session_name: Some("=".repeat(SESSION_NAME_MAX)),
             host_name: None,
             duration: Some(Duration::from_secs(43_200)),
             provider_id: policy.clone(),
             policy,
             policy_arns,
-            tls: TlsSettings::default(),
+            https: HttpsSettings::default(),
         };
         let longest = config(Some("\u{e9}".repeat(2048)), vec![format!("arn:{}", "/".repeat(2044)); 10]);
         for config in [config(None, Vec::new()), longest] {

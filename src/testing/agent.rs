@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use url::{Host, Url};
 
 use super::ledger::{self, Issued};
 use super::stand_in::{Protocol, Reuse, Verdict};
@@ -108,13 +107,9 @@ impl Agent {
 
     /// Whether a `Host` is the literal address that it listens at. Like the real one it does not look at the port.
     fn is_own(&self, host: &str) -> bool {
-        let parsed = Url::parse(&format!("http://{host}"));
-        let ip = match parsed.as_ref().map(Url::host) {
-            Ok(Some(Host::Ipv4(ip))) => IpAddr::V4(ip),
-            Ok(Some(Host::Ipv6(ip))) => IpAddr::V6(ip),
-            _ => return false,
-        };
-        ip == self.address.ip()
+        let authority: Option<http::uri::Authority> = host.parse().ok();
+        let ip = authority.and_then(|authority| authority.host().trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        ip == Some(self.address.ip())
     }
 
     fn judge_token(&self, token: &str, now: SystemTime) -> Verdict {

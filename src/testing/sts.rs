@@ -4,8 +4,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use url::form_urlencoded;
-
 use super::ledger::{self, Issued, Ledger, Record};
 use super::sigv4::{self, Refused};
 use super::stand_in::{Protocol, Reuse, Verdict};

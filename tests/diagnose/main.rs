@@ -1,7 +1,7 @@
 //! Every finding can be produced, and says enough to act on. What the example `doctor` prints for each fault is kept in
 //! `snapshots/`, and the catalogue in the documentation is made of it: `EKS_CREDENTIALS_BLESS=1 cargo test --test diagnose`
 //! writes both anew, for a person to read.
-#![cfg(all(unix, feature = "irsa", feature = "pod-identity", any(feature = "rustls-aws-lc", feature = "rustls-ring")))]
+#![cfg(all(unix, feature = "irsa", feature = "pod-identity", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 #[path = "../../examples/support/faults.rs"]

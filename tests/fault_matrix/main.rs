@@ -34,7 +34,7 @@ async fn every_fault_is_met_as_it_must_be_and_explained() {
     let rows: Arc<[Row]> = rows::rows().into();
     let (outcomes, failures) = run(&rows, &world).await;
     assert!(failures.is_empty(), "{} of {} cells:\n\n{}", failures.len(), rows.len() * 3, failures.join("\n\n"));
-    if cfg!(all(feature = "irsa", feature = "pod-identity", any(feature = "rustls-aws-lc", feature = "rustls-ring"))) {
+    if cfg!(all(feature = "irsa", feature = "pod-identity", feature = "__tls")) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault_matrix/messages.txt");
         support::bless_or_compare(&path, &report(&rows, &outcomes));
     }

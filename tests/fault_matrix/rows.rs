@@ -91,7 +91,7 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.extend(refusals_of_sts());
         rows.extend(common(SourceKind::WebIdentity));
     }
-    if cfg!(all(feature = "irsa", any(feature = "rustls-aws-lc", feature = "rustls-ring"))) {
+    if cfg!(all(feature = "irsa", feature = "__tls")) {
         let wire = [transport, http, redirects].into_iter().flat_map(|rows| rows(SourceKind::WebIdentity));
         rows.extend(wire.map(|row| Row { tls: true, ..row }));
     }

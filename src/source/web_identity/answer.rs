@@ -1,55 +1,136 @@
-//! What STS answers, as XML.
+//! The XML of STS's answers.
+//!
+//! The answers are small and of a fixed form, so they are read into a flat list of the elements that hold text. A
+//! deserializer that derives its code from types would take longer to compile than the rest of this source.
 
-use serde::Deserialize;
-use zeroize::Zeroizing;
+use std::borrow::Cow;
 
-#[derive(Deserialize)]
-pub(super) struct Success {
-    #[serde(rename = "AssumeRoleWithWebIdentityResult")]
-    pub(super) result: Answer,
+use quick_xml::Reader;
+use quick_xml::escape::unescape;
+use quick_xml::events::Event;
+
+/// Deeper than any answer of STS, which has four levels.
+const MAX_DEPTH: usize = 16;
+
+/// An XML document: the elements that hold text and no elements, by the names from the root's children on.
+pub(crate) struct Document<'a> {
+    pub(crate) root: String,
+    /// `AssumeRoleWithWebIdentityResult/Credentials/Expiration`, and its text. Text without references is borrowed: no
+    /// copy of a key is made.
+    elements: Vec<(String, Cow<'a, str>)>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Answer {
-    pub(super) credentials: AnsweredKeys,
-    pub(super) assumed_role_user: Option<AssumedRoleUser>,
+impl<'a> Document<'a> {
+    /// `None` if `text` is not well-formed XML.
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let mut reader = Reader::from_str(text);
+        let mut open: Vec<String> = Vec::new();
+        let mut document: Option<Self> = None;
+        // Where the innermost open element's text begins, if it has had no elements so far.
+        let mut text_from = None;
+        loop {
+            let before = position(&reader)?;
+            let event = reader.read_event().ok()?;
+            let inside = !open.is_empty();
+            match event {
+                Event::Start(tag) => {
+                    let name = tag.local_name().as_ref().to_owned();
+                    match &document {
+                        None => document = Some(Self { root: name.clone(), elements: Vec::new() }),
+                        // A second root.
+                        Some(_) if !inside => return None,
+                        Some(_) if open.len() >= MAX_DEPTH => return None,
+                        Some(_) => {}
+                    }
+                    open.push(name);
+                    text_from = Some(position(&reader)?);
+                }
+                Event::End(_) => {
+                    let path = open.get(1..).unwrap_or_default().join("/");
+                    open.pop()?;
+                    if let Some(from) = text_from.take() {
+                        let text = unescape(text.get(from..before)?.trim_matches([' ', '\t', '\r', '\n'])).ok()?;
+                        document.as_mut()?.elements.push((path, text));
+                    }
+                }
+                Event::Text(_) | Event::GeneralRef(_) if inside => {}
+                // White space between the root and the declaration or the end.
+                Event::Text(text) if text.trim().is_empty() => {}
+                Event::Empty(_) if inside => text_from = None,
+                Event::Decl(_) | Event::PI(_) | Event::Comment(_) if !inside => {}
+                // Inside an element: its text can no longer be taken as it stands.
+                Event::PI(_) | Event::Comment(_) | Event::CData(_) if inside => text_from = None,
+                Event::Eof if !inside => return document,
+                _ => return None,
+            }
+        }
+    }
+
+    /// The text of the one element at `path`; `None` if there is none, or more than one.
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
+        let mut found = self.elements.iter().filter(|(at, _)| at == path);
+        match (found.next(), found.next()) {
+            (Some((_, text)), None) => Some(text),
+            _ => None,
+        }
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct AnsweredKeys {
-    pub(super) access_key_id: Zeroizing<String>,
-    pub(super) secret_access_key: Zeroizing<String>,
-    pub(super) session_token: Zeroizing<String>,
-    pub(super) expiration: String,
+fn position(reader: &Reader<&[u8]>) -> Option<usize> {
+    usize::try_from(reader.buffer_position()).ok()
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct AssumedRoleUser {
-    pub(super) arn: String,
-}
-
-/// An error of any action of STS.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Failure {
-    error: Refusal,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// What STS refuses a request with, whatever the action.
 pub(crate) struct Refusal {
-    pub(crate) code: Zeroizing<String>,
+    pub(crate) code: String,
     /// May quote the token.
-    #[serde(default)]
-    pub(crate) message: Zeroizing<String>,
+    pub(crate) message: zeroize::Zeroizing<String>,
 }
 
 impl Refusal {
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
-        let failure: Failure = quick_xml::de::from_str(std::str::from_utf8(body).ok()?).ok()?;
-        Some(failure.error)
+        let document = Document::parse(std::str::from_utf8(body).ok()?)?;
+        let code = document.text("Error/Code")?.to_owned();
+        let message = document.text("Error/Message").unwrap_or_default().to_owned();
+        Some(Self { code, message: zeroize::Zeroizing::new(message) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn document_has_the_text_of_each_element() {
+        let xml = "<?xml version=\"1.0\"?>\n<!-- c --><r xmlns=\"u\">\n <a><b>1 &amp; &#50;</b> <c/><d></d></a>\n<e> x </e></r>\n";
+        let document = Document::parse(xml).unwrap();
+        assert_eq!(document.root, "r");
+        let texts = ["a/b", "a/c", "a/d", "e", "a", "b", "r"].map(|path| document.text(path));
+        assert_eq!(texts, [Some("1 & 2"), None, Some(""), Some("x"), None, None, None]);
+        let twice = Document::parse("<r><a>1</a><a>2</a></r>").unwrap();
+        assert_eq!(twice.text("a"), None);
+    }
+
+    #[test]
+    fn document_that_is_not_well_formed_is_refused() {
+        let deep = "<r>".repeat(MAX_DEPTH + 1) + &"</r>".repeat(MAX_DEPTH + 1);
+        for xml in [
+            "",
+            "text",
+            "{}",
+            "<r>",
+            "<r></s>",
+            "<r/>",
+            "<r></r><s></s>",
+            "<r></r>text",
+            "<r>&unknown;</r>",
+            "</r>",
+            "<!DOCTYPE r [<!ENTITY e \"x\">]><r>&e;</r>",
+            "<r a=></r",
+            "<r><a>1</r></a>",
+            &deep,
+        ] {
+            assert!(Document::parse(xml).is_none(), "{xml}");
+        }
     }
 }

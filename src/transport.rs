@@ -1,0 +1,127 @@
+//! Sending one request and reading the whole answer: plain http for an agent, https for STS.
+//!
+//! | file | duty |
+//! |---|---|
+//! | `url.rs` | which URLs can be requested |
+//! | `plain.rs`, `resolver.rs` | plain http to checked addresses, without a proxy |
+//! | `https.rs`, `proxy.rs`, `roots.rs` | what the environment says about https |
+//! | `reqwest_client.rs`, `sdk_client.rs` | the HTTP client for https: one of the two, by Cargo feature |
+//! | `no_https.rs` | in place of the four above, in a build without a client for https |
+//! | `http_client.rs`, `reqwest_transport.rs` | requests through any HTTP client of the SDK, and through reqwest |
+//! | `reply.rs`, `failure.rs` | a complete answer, and what it means that there is none |
+//!
+//! No client follows redirects, which would carry the token to another server. No client keeps idle connections: the next
+//! request is most of an hour away, and the agent closes them after 30 s.
+//!
+//! Nothing is retried here: when to try again is decided in one place, [`crate::refresh::schedule`].
+
+mod failure;
+#[cfg(any(feature = "irsa", feature = "__sdk-http-client"))]
+mod http_client;
+#[cfg(feature = "__tls")]
+mod https;
+#[cfg(not(feature = "__tls"))]
+#[path = "transport/no_https.rs"]
+mod https;
+mod plain;
+#[cfg(feature = "__tls")]
+mod proxy;
+mod reply;
+#[cfg(all(feature = "reqwest-http-client", not(feature = "__sdk-http-client")))]
+mod reqwest_client;
+#[cfg(any(feature = "reqwest_0_13", feature = "reqwest-http-client"))]
+mod reqwest_transport;
+mod resolver;
+#[cfg(feature = "__tls")]
+mod roots;
+#[cfg(any(feature = "irsa", feature = "__sdk-http-client"))]
+mod runtime_components;
+#[cfg(feature = "__sdk-http-client")]
+mod sdk_client;
+mod url;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderValue, USER_AGENT};
+use http::request::Builder;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind};
+#[cfg(feature = "diagnose")]
+pub(crate) use failure::io_kind;
+#[cfg(all(feature = "diagnose", feature = "__tls"))]
+pub(crate) use failure::is_tls;
+#[cfg(feature = "irsa")]
+pub(crate) use http_client::from_http_client;
+pub(crate) use https::HttpsSettings;
+pub(crate) use plain::plain;
+#[cfg(all(any(test, fuzzing), feature = "irsa", feature = "pod-identity"))]
+pub(crate) use reply::{MAX_BODY, read};
+pub(crate) use reply::{Reply, quote};
+#[cfg(feature = "reqwest_0_13")]
+pub(crate) use reqwest_transport::from_builder as from_reqwest_0_13;
+#[cfg(all(any(test, fuzzing), feature = "irsa", feature = "pod-identity"))]
+pub(crate) use url::Host;
+pub(crate) use url::{HttpUrl, UrlError};
+
+/// A healthy agent accepts a connection in microseconds and STS in tens of milliseconds: 2 s leaves room for one lost
+/// SYN (retransmitted after 1 s), and is short enough to try again within an attempt's budget.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+const AGENT_NAME: HeaderValue = HeaderValue::from_static(concat!("eks-credentials/", env!("CARGO_PKG_VERSION")));
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An HTTP client, shared by everything that sends through it.
+pub(crate) type Client = Arc<dyn Transport>;
+
+/// Sends one request and reads the whole answer. The caller limits the time.
+pub(crate) trait Transport: fmt::Debug + Send + Sync {
+    fn send<'a>(&'a self, request: http::Request<Bytes>, peer: &'a Peer) -> BoxFuture<'a, Result<Reply, Error>>;
+}
+
+/// A request with nothing in it yet but our name.
+pub(crate) fn request(method: http::Method, url: &HttpUrl) -> Builder {
+    http::Request::builder().method(method).uri(url.uri().clone()).header(USER_AGENT, AGENT_NAME)
+}
+
+/// The request with its body.
+pub(crate) fn finish(request: Builder, body: Zeroizing<String>) -> Result<http::Request<Bytes>, Error> {
+    let unusable = |e| Error::caused_by(ErrorKind::InvalidConfiguration, "the http request could not be built", e);
+    request.body(wiped(body)).map_err(unusable)
+}
+
+/// For handing a secret to an HTTP crate: it is wiped when the last handle to it is dropped.
+pub(crate) fn wiped(secret: Zeroizing<String>) -> Bytes {
+    Bytes::from_owner(secret)
+}
+
+/// The server that a request goes to, for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// `STS at https://sts.eu-central-1.amazonaws.com`
+    pub(crate) name: String,
+    /// What to check when it does not answer.
+    pub(crate) if_unreachable: &'static str,
+    /// What to check when it keeps answering that it cannot serve the request.
+    pub(crate) if_failing: &'static str,
+}
+
+impl Peer {
+    /// What to do about an answer that says no more than its kind.
+    pub(crate) fn remedy(&self, kind: ErrorKind) -> String {
+        match kind {
+            ErrorKind::Throttled => {
+                "it will be asked again; if this lasts, start fewer pods at once or have the limit raised".to_owned()
+            }
+            ErrorKind::Unavailable => format!("it will be asked again; if this lasts, {}", self.if_failing),
+            _ => failure::IF_NOT_ITSELF.to_owned(),
+        }
+    }
+}

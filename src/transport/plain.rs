@@ -1,0 +1,110 @@
+//! Plain http by hyper alone: no TLS, no proxy, no redirects, one connection for each request.
+//!
+//! A proxy that captures the agent's address is a common outage, so no proxy is ever used here.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::failure::{Failure, Phase};
+use super::resolver::{self, Vet};
+use super::{BoxError, BoxFuture, CONNECT_TIMEOUT, Client, Peer, Reply, Transport, reply};
+use crate::error::Error;
+
+/// A client for plain http. `vet` judges every address before it is connected to.
+pub(crate) fn plain(vet: Vet) -> Client {
+    Arc::new(PlainHttp { vet })
+}
+
+#[derive(Debug)]
+struct PlainHttp {
+    vet: Vet,
+}
+
+impl Transport for PlainHttp {
+    fn send<'a>(&'a self, request: http::Request<Bytes>, peer: &'a Peer) -> BoxFuture<'a, Result<Reply, Error>> {
+        Box::pin(async move {
+            let stream = match timeout(CONNECT_TIMEOUT, self.connect(request.uri())).await {
+                Ok(connected) => connected.map_err(|error| Failure::new(Phase::Connect, error).explain(peer))?,
+                Err(elapsed) => return Err(Failure::timeout(Phase::Connect, elapsed).explain(peer)),
+            };
+            exchange(stream, request, peer).await
+        })
+    }
+}
+
+impl PlainHttp {
+    async fn connect(&self, uri: &http::Uri) -> Result<TcpStream, BoxError> {
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().unwrap_or(80);
+        let addresses = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(ip) => vec![resolver::vetted(self.vet, host, ip)?],
+            Err(_) => resolver::resolve(self.vet, host).await?,
+        };
+        let stream = connect_to_any(&addresses, port).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// The first address that accepts. Each gets an equal share of the time, so that one that does not answer leaves time for
+/// the others.
+async fn connect_to_any(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+    let share = CONNECT_TIMEOUT / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for &ip in addresses {
+        match timeout(share, TcpStream::connect(SocketAddr::new(ip, port))).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failed)
+}
+
+async fn exchange(stream: TcpStream, mut request: http::Request<Bytes>, peer: &Peer) -> Result<Reply, Error> {
+    let failed = |error: hyper::Error| Failure::new(Phase::Exchange, error).explain(peer);
+    in_origin_form(&mut request).map_err(|error| Failure::new(Phase::Exchange, error).explain(peer))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let mut answer = pin!(async {
+        let answer = sender.send_request(request.map(Full::new)).await.map_err(failed)?;
+        reply::read(answer, peer).await
+    });
+    // The connection is driven by the same task as the exchange: it ends with it, also when the attempt is cancelled.
+    let mut connection = pin!(connection);
+    let mut open = true;
+    poll_fn(|cx| {
+        // Its error reaches the exchange as well.
+        open = open && connection.as_mut().poll(cx).is_pending();
+        match answer.as_mut().poll(cx) {
+            // What the answer waits for may be in the connection's hands since it was polled.
+            Poll::Pending if open && connection.as_mut().poll(cx).is_ready() => {
+                open = false;
+                answer.as_mut().poll(cx)
+            }
+            polled => polled,
+        }
+    })
+    .await
+}
+
+/// HTTP/1.1 to a server names the path in the first line and the host in a header.
+fn in_origin_form(request: &mut http::Request<Bytes>) -> Result<(), BoxError> {
+    let uri = request.uri();
+    let host = HeaderValue::from_str(uri.authority().map_or("", http::uri::Authority::as_str))?;
+    let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse()?;
+    request.headers_mut().insert(HOST, host);
+    *request.uri_mut() = path;
+    Ok(())
+}

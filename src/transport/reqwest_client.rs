@@ -1,0 +1,55 @@
+//! https by reqwest and aws-lc-rs: the default.
+
+use std::sync::Arc;
+
+use reqwest::NoProxy;
+use rustls::ClientConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+use super::https::HttpsSettings;
+use super::roots::Roots;
+use super::{CONNECT_TIMEOUT, Client, proxy, reqwest_transport};
+use crate::error::{Error, ErrorKind};
+
+/// Reads root certificates: it belongs on a blocking thread.
+pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls_config(settings)?)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http1_only()
+        // The environment of the process is not read instead of the snapshot.
+        .no_proxy();
+    if let Some(settings) = &settings.proxy {
+        let parsed = settings.parse()?;
+        let proxy = reqwest::Proxy::https(parsed.uri.to_string()).map_err(|_| settings.error(proxy::A_URL))?;
+        builder = builder.proxy(proxy.no_proxy(parsed.no_proxy.and_then(NoProxy::from_string)));
+    }
+    reqwest_transport::from_builder(builder)
+}
+
+fn tls_config(settings: &HttpsSettings) -> Result<ClientConfig, Error> {
+    // The process's default, if the program installed one.
+    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "TLS 1.2 and 1.3 are not available", e))?;
+    let builder = match &settings.ca_bundle {
+        Some(path) => builder.with_root_certificates(Roots::bundle(path)?.store),
+        None => default_roots(builder)?,
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+type NeedsVerifier = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
+type NeedsNothing = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
+
+#[cfg(feature = "webpki-roots")]
+fn default_roots(builder: NeedsVerifier) -> Result<NeedsNothing, Error> {
+    Ok(builder.with_root_certificates(Roots::compiled_in()?.store))
+}
+
+#[cfg(not(feature = "webpki-roots"))]
+fn default_roots(builder: NeedsVerifier) -> Result<NeedsNothing, Error> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+    builder.with_platform_verifier().map_err(super::roots::no_roots)
+}

@@ -1,0 +1,69 @@
+//! https by the HTTP client of the AWS SDK, which programs with an SDK client have in their tree.
+
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+
+use super::http_client::{TokioSleep, from_connector};
+use super::https::HttpsSettings;
+use super::proxy;
+use super::roots::Roots;
+use super::{CONNECT_TIMEOUT, Client};
+use crate::error::{Error, ErrorKind};
+
+#[cfg(feature = "rustls-aws-lc")]
+const CRYPTO: CryptoMode = CryptoMode::AwsLc;
+#[cfg(not(feature = "rustls-aws-lc"))]
+const CRYPTO: CryptoMode = CryptoMode::Ring;
+
+/// Reads root certificates: it belongs on a blocking thread.
+pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
+    let roots = match &settings.ca_bundle {
+        Some(path) => Roots::bundle(path)?,
+        None => default_roots()?,
+    };
+    let tls = TlsContext::builder().with_trust_store(trust_store(&roots)).build();
+    let tls = tls.map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "TLS could not be set up", e))?;
+    let mut builder = Connector::builder()
+        .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
+        .sleep_impl(TokioSleep)
+        .pool_max_idle_per_host(0);
+    if let Some(settings) = &settings.proxy {
+        let parsed = settings.parse()?;
+        let proxy = ProxyConfig::https(parsed.uri).map_err(|_| settings.error(proxy::A_URL))?;
+        builder = builder.proxy_config(proxy.no_proxy(parsed.no_proxy.unwrap_or_default()));
+    }
+    let connector = builder.tls_provider(Provider::Rustls(CRYPTO)).tls_context(tls).build();
+    Ok(from_connector(SharedHttpConnector::new(connector)))
+}
+
+/// The SDK's client takes certificates as PEM and panics on those that it cannot parse. These have been parsed.
+fn trust_store(roots: &Roots) -> TrustStore {
+    roots
+        .certificates
+        .iter()
+        .fold(TrustStore::empty(), |store, certificate| store.with_pem_certificate(pem(certificate)))
+}
+
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(certificate))
+}
+
+#[cfg(feature = "webpki-roots")]
+fn default_roots() -> Result<Roots, Error> {
+    Roots::compiled_in()
+}
+
+#[cfg(not(feature = "webpki-roots"))]
+fn default_roots() -> Result<Roots, Error> {
+    let found = rustls_native_certs::load_native_certs();
+    match Roots::parsable(found.certs) {
+        Ok(roots) => Ok(roots),
+        Err(none) => Err(found.errors.into_iter().next().map_or(none, super::roots::no_roots)),
+    }
+}
