@@ -88,7 +88,11 @@ impl Builder {
     }
 
     /// The region of the STS endpoint, and of [`sdk_config`](EksCredentialsProvider::sdk_config). Default: `AWS_REGION`,
-    /// then `AWS_DEFAULT_REGION`. IRSA without a region is an error: the global endpoint is never used, IMDS never asked.
+    /// then `AWS_DEFAULT_REGION`.
+    ///
+    /// IRSA needs a region of AWS, unless an STS endpoint is configured: [`build`](Self::build) returns an error without
+    /// one, and for `aws-global`, because the global endpoint of STS is never used. IMDS is never asked for a region.
+    /// SDK clients get any region that is not empty, such as `garage` for an S3-compatible store.
     #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.settings.region = Some(region.into());
@@ -139,7 +143,8 @@ impl Builder {
         self
     }
 
-    /// The wall clock. Default: the system's.
+    /// The wall clock, also of clients from [`sdk_config`](EksCredentialsProvider::sdk_config), which sign by it. Default: the
+    /// system's.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.time_source = Some(SharedTimeSource::new(time_source));
         self
@@ -176,7 +181,7 @@ impl Builder {
             #[cfg(feature = "diagnose")]
             self.subject(&env),
             #[cfg(feature = "sdk-config")]
-            SdkSettings { env, region: self.settings.region },
+            SdkSettings::new(env, self.settings.region, self.time_source.unwrap_or_default()),
         ))
     }
 
@@ -220,7 +225,7 @@ impl Builder {
         #[cfg(feature = "irsa")]
         web_identity::check_parameters(&self.settings.irsa)?;
         #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
-        region::region(&Env::default(), self.settings.region.as_deref())?;
+        region::configured(&Env::default(), self.settings.region.as_deref())?;
         Ok(())
     }
 }

@@ -6,3 +6,5 @@ pub mod findings;
 pub mod migrating;
 pub mod observability;
 pub mod reliability;
+#[cfg(feature = "sdk-config")]
+pub mod switching_from_aws_config;

@@ -1,6 +1,10 @@
 //! A snapshot of the process environment: taken once, read by pure code.
 //!
-//! Only the variables that this crate knows are copied, so that a secret in some other variable never gets here.
+//! Copied are `AWS_*`, because SDK clients look up variables by names that are not known beforehand
+//! (`AWS_ENDPOINT_URL_<SERVICE>`), and a short list of other names. A secret in any other variable never gets here. Of the
+//! static keys, which this crate never uses, only the names are kept. All values are wiped when the snapshot is dropped.
+
+mod names;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,65 +15,27 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
-pub(crate) const ROLE_ARN: &str = "AWS_ROLE_ARN";
-pub(crate) const WEB_IDENTITY_TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
-pub(crate) const ROLE_SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
-pub(crate) const CONTAINER_RELATIVE_URI: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
-pub(crate) const CONTAINER_FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-pub(crate) const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
-pub(crate) const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
-pub(crate) const REGION: &str = "AWS_REGION";
-pub(crate) const DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
-pub(crate) const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
-#[cfg(any(feature = "irsa", feature = "testing"))]
-pub(crate) const ENDPOINT_URL_STS: &str = "AWS_ENDPOINT_URL_STS";
-pub(crate) const IGNORE_ENDPOINT_URLS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
-pub(crate) const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
-pub(crate) const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
-pub(crate) const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
-pub(crate) const SOURCE: &str = "EKS_CREDENTIALS_SOURCE";
-pub(crate) const HOSTNAME: &str = "HOSTNAME";
-pub(crate) const HTTPS_PROXY: &str = "HTTPS_PROXY";
-pub(crate) const ALL_PROXY: &str = "ALL_PROXY";
-pub(crate) const NO_PROXY: &str = "NO_PROXY";
-/// Not read but to say that other SDKs would.
-pub(crate) const HTTP_PROXY: &str = "HTTP_PROXY";
-pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+pub(crate) use names::*;
 
-const KNOWN: [&str; 24] = [
-    ROLE_ARN,
-    WEB_IDENTITY_TOKEN_FILE,
-    ROLE_SESSION_NAME,
-    CONTAINER_RELATIVE_URI,
-    CONTAINER_FULL_URI,
-    CONTAINER_TOKEN_FILE,
-    CONTAINER_TOKEN,
-    REGION,
-    DEFAULT_REGION,
-    IGNORE_ENDPOINT_URLS,
-    USE_FIPS,
-    USE_DUALSTACK,
-    CA_BUNDLE,
-    SOURCE,
-    HOSTNAME,
-    HTTPS_PROXY,
-    ALL_PROXY,
-    NO_PROXY,
-    HTTP_PROXY,
-    ACCESS_KEY_ID,
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-];
-
-/// The known variables as they were when the snapshot was taken. Clones share it: one of them may hold a token.
+/// The copied variables as they were when the snapshot was taken. Clones share it: one of them may hold a token.
 #[derive(Clone, Default)]
 pub(crate) struct Env(Arc<HashMap<String, Value>>);
 
 enum Value {
     Text(Zeroizing<String>),
     NotUnicode,
+    /// One of [`STATIC_KEYS`], and set.
+    Withheld,
+}
+
+impl Value {
+    fn new(name: &str, value: OsString) -> Self {
+        match value.into_string().map(Zeroizing::new) {
+            Ok(text) if STATIC_KEYS.contains(&name) && !text.trim().is_empty() => Self::Withheld,
+            Ok(text) => Self::Text(text),
+            Err(_) => Self::NotUnicode,
+        }
+    }
 }
 
 impl Env {
@@ -78,36 +44,57 @@ impl Env {
     }
 
     pub(crate) fn from_os(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        let known = vars.into_iter().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| is_known(name))?;
-            let value = value.into_string().map_or(Value::NotUnicode, |text| Value::Text(Zeroizing::new(text)));
+        let copied = vars.into_iter().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| is_copied(name))?;
+            let value = Value::new(&name, value);
             Some((name, value))
         });
-        Self(Arc::new(known.collect()))
+        Self(Arc::new(copied.collect()))
     }
 
-    /// The value without surrounding blanks; an empty one counts as unset, as in every AWS SDK.
+    /// The value without surrounding blanks. A blank one counts as unset.
     pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.0.get(name) {
-            None => Ok(None),
+            None | Some(Value::Withheld) => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
             Some(Value::NotUnicode) => Err(Error::invalid(format!("{name} is not valid UTF-8: set it to plain text"))),
         }
     }
 
+    /// Whether there is a value that is not blank, readable or not.
+    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.0.contains_key(name) && !self.is_blank(name)
+    }
+
+    /// Whether the variable is there without a value.
+    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
+    pub(crate) fn is_blank(&self, name: &str) -> bool {
+        matches!(self.0.get(name), Some(Value::Text(text)) if text.trim().is_empty())
+    }
+
+    /// The names of the variables that are set, that other AWS SDKs read, and that this crate does not read on purpose.
+    /// `AWS_STS_REGIONAL_ENDPOINTS=regional`, which the EKS webhook sets, says what this crate does anyway.
+    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
+    pub(crate) fn not_read(&self) -> impl Iterator<Item = &'static str> {
+        let regional =
+            matches!(self.get(STS_REGIONAL_ENDPOINTS), Ok(Some(value)) if value.eq_ignore_ascii_case("regional"));
+        let names = NOT_READ.into_iter().filter(move |name| !(regional && *name == STS_REGIONAL_ENDPOINTS));
+        names.filter(|name| self.is_set(name))
+    }
+
     /// `true` or `false` in any case; unset is false.
-    #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
+    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.get(name)? {
             None => Ok(false),
-            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
-            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
-            Some(value) => Err(Error::invalid(format!("{name}=\"{value}\" is neither \"true\" nor \"false\""))),
+            Some(value) => parse_flag(value)
+                .ok_or_else(|| Error::invalid(format!("{name}=\"{value}\" is neither \"true\" nor \"false\""))),
         }
     }
 
     /// The first of `names` that is set, with its name.
-    #[cfg(any(feature = "__tls", feature = "sdk-config", feature = "diagnose"))]
+    #[cfg(any(feature = "irsa", feature = "__tls", feature = "sdk-config", feature = "diagnose"))]
     pub(crate) fn first_of<'a>(&self, names: &[&'a str]) -> Result<Option<(&'a str, &str)>, Error> {
         for name in names {
             if let Some(value) = self.get(name)? {
@@ -123,12 +110,18 @@ pub(crate) fn without_password(url: &str) -> &str {
     if url.contains('@') { "[not shown, for it may hold a password]" } else { url }
 }
 
-/// `AWS_ENDPOINT_URL_<SERVICE>` exists for every service, hence the prefix.
-fn is_known(name: &str) -> bool {
-    name.starts_with(ENDPOINT_URL) || KNOWN.contains(&name)
+/// As every AWS SDK reads a flag.
+#[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
+pub(crate) fn parse_flag(value: &str) -> Option<bool> {
+    let is = |name: &str| value.eq_ignore_ascii_case(name);
+    is("true").then_some(true).or_else(|| is("false").then_some(false))
 }
 
-/// The names only: `AWS_CONTAINER_AUTHORIZATION_TOKEN` is a secret.
+fn is_copied(name: &str) -> bool {
+    name.starts_with("AWS_") || OTHERS.contains(&name)
+}
+
+/// The names only: `AWS_CONTAINER_AUTHORIZATION_TOKEN` and `AWS_BEARER_TOKEN_<SERVICE>` are secrets.
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names: Vec<_> = self.0.keys().collect();
@@ -156,12 +149,33 @@ mod tests {
     }
 
     #[test]
-    fn unknown_variables_are_not_even_copied_and_debug_shows_names_only() {
-        let env = Env::from([("DATABASE_PASSWORD", "hunter2"), (CONTAINER_TOKEN, "very-secret")]);
+    fn env_copies_aws_names_only_and_debug_shows_no_value() {
+        let env = Env::from([("DATABASE_PASSWORD", "hunter2"), (CONTAINER_TOKEN, "very-secret"), ("AWSX", "hunter2")]);
         assert_eq!(format!("{env:?}"), r#"Env(["AWS_CONTAINER_AUTHORIZATION_TOKEN"])"#);
     }
 
-    #[cfg(any(feature = "irsa", feature = "sdk-config"))]
+    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
+    #[test]
+    fn env_keeps_only_the_presence_of_static_keys() {
+        let env = Env::from(STATIC_KEYS.map(|name| (name, "very-secret")));
+        assert!(env.0.values().all(|value| matches!(value, Value::Withheld)));
+        assert_eq!(STATIC_KEYS.map(|name| (env.is_set(name), env.get(name).unwrap())), [(true, None); 4]);
+        assert_eq!(env.not_read().collect::<Vec<_>>(), STATIC_KEYS);
+    }
+
+    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
+    #[test]
+    fn env_names_what_is_set_and_not_read() {
+        let set = |vars: &[(&str, &str)]| {
+            let env = Env::from_os(vars.iter().map(|(name, value)| (name.into(), value.into())));
+            env.not_read().collect::<Vec<_>>()
+        };
+        assert_eq!(set(&[("AWS_PROFILE", "prod"), ("AWS_CONFIG_FILE", " "), (REGION, "x")]), ["AWS_PROFILE"]);
+        assert_eq!(set(&[(STS_REGIONAL_ENDPOINTS, "Regional")]), [""; 0]);
+        assert_eq!(set(&[(STS_REGIONAL_ENDPOINTS, "legacy")]), [STS_REGIONAL_ENDPOINTS]);
+    }
+
+    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     #[test]
     fn flags_are_true_false_or_an_error_that_shows_the_value() {
         let env = Env::from([(USE_FIPS, "True"), (USE_DUALSTACK, "1")]);

@@ -19,7 +19,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Or inside [aws-config], with everything else that it reads:
+//! `sdk_config` applies the environment variables and defaults that `aws_config::load_defaults` applies. If the program relies
+//! on profile files or also runs outside a cluster, keep [aws-config] and give it the provider:
 //!
 //! ```no_run
 //! # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
@@ -33,6 +34,8 @@
 //!     .await;
 //! # Ok(()) }
 //! ```
+//!
+//! What differs between the two, variable by variable: [`docs::switching_from_aws_config`].
 //!
 //! Where the same binary also runs on a laptop, as the first of a chain. Only a pod in which *nothing* is configured lets
 //! the chain go on; a half-configured one is an error at [`from_env`](EksCredentialsProvider::from_env), and an outage an
@@ -63,7 +66,8 @@
 //! | Pod Identity, ECS and other container credentials | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `AWS_CONTAINER_CREDENTIALS_FULL_URI`; `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or `AWS_CONTAINER_AUTHORIZATION_TOKEN` |
 //!
 //! Surrounding blanks are trimmed, and an empty value counts as unset. The environment is read once, when the provider is
-//! built. IMDS, profiles and static keys are never read: a pod that is not configured is an error, not the node's role.
+//! built; [`sdk_config`](EksCredentialsProvider::sdk_config) reads [more
+//! variables](docs::switching_from_aws_config). IMDS, profiles and static keys are never read: a pod that is not configured is an error, not the node's role.
 //! `AWS_ROLE_ARN` alone is an error only if Pod Identity is not configured either: no AWS SDK takes it for IRSA.
 //! [`detection()`](EksCredentialsProvider::detection) says which one serves and why.
 //!
@@ -162,6 +166,8 @@ mod status;
 #[cfg(feature = "testing")]
 #[allow(clippy::arithmetic_side_effects, reason = "a stand-in may fail a test loudly")]
 pub mod testing;
+#[cfg(any(feature = "irsa", feature = "sdk-config", feature = "__sdk-http-client"))]
+mod timer;
 mod token_file;
 mod transport;
 
@@ -174,6 +180,8 @@ pub use diagnose::{Diagnosis, Finding, FindingId, Severity};
 pub use error::{Error, ErrorKind};
 pub use probe::{Granted, Probe};
 pub use provider::EksCredentialsProvider;
+#[cfg(feature = "sdk-config")]
+pub use sdk_config::SdkConfigBuilder;
 pub use source::SourceKind;
 pub use status::{Health, Status};
 

@@ -1,78 +1,84 @@
-//! A service client's configuration from this crate alone, without aws-config.
+//! The configuration of SDK clients from this crate alone, without aws-config.
+
+mod builder;
+mod environment;
+mod service;
+
+use std::sync::Once;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::identity::{ResolveIdentity as _, SharedIdentityCache};
-use aws_types::region::Region;
-use aws_types::sdk_config::Builder;
-use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use crate::env::{self, Env};
+pub use builder::SdkConfigBuilder;
+
+use crate::env::Env;
 use crate::identity_cache::EksIdentityCache;
 use crate::provider::EksCredentialsProvider;
-use crate::region;
+use crate::timer::TokioTimer;
 
 impl EksCredentialsProvider {
-    /// What a generated SDK client needs, as a builder for more settings: this provider, its identity cache, the region
-    /// ([`Builder::region`](crate::Builder::region), `AWS_REGION`, `AWS_DEFAULT_REGION`), and from the environment
-    /// `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`
-    /// (the last two unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`).
+    /// The configuration of SDK clients, as a builder for more settings: this provider and its identity cache, the region,
+    /// and the variables and constants that `aws_config::load_defaults` applies. It reads no profile files and never asks
+    /// IMDS.
     ///
     /// ```no_run
     /// # use eks_credentials::{BehaviorVersion, EksCredentialsProvider, Error};
     /// # fn main() -> Result<(), Error> {
     /// let provider = EksCredentialsProvider::from_env()?;
-    /// let s3 = aws_sdk_s3::Client::new(&provider.sdk_config(BehaviorVersion::latest()).build());
+    /// let config = provider.sdk_config(BehaviorVersion::latest()).build();
+    /// let s3 = aws_sdk_s3::Client::new(&config);
     /// # Ok(()) }
     /// ```
     ///
-    /// A value that is not usable (a flag that is neither `true` nor `false`, say) counts as unset here and is logged at
-    /// WARN.
-    pub fn sdk_config(&self, behavior_version: BehaviorVersion) -> Builder {
+    /// The region is that of [`Builder::region`](crate::Builder::region), else `AWS_REGION`, else `AWS_DEFAULT_REGION`. It is
+    /// passed on in whatever form: an S3-compatible store may need `garage` or `auto`.
+    ///
+    /// The environment is the one that was read when the provider was built. A variable with an invalid or blank value
+    /// counts as unset and is logged at WARN. Variables that are set and on purpose not read, such as `AWS_PROFILE`, are
+    /// logged once for each provider at DEBUG.
+    ///
+    /// Every variable, and what differs from aws-config:
+    /// [`docs::switching_from_aws_config`](crate::docs::switching_from_aws_config).
+    pub fn sdk_config(&self, behavior_version: BehaviorVersion) -> SdkConfigBuilder {
         let shared = SharedCredentialsProvider::new(self.clone());
         let cache = EksIdentityCache::new(self.clone(), shared.cache_partition());
-        let SdkSettings { env, region } = self.sdk_settings();
+        let settings = self.sdk_settings();
+        settings.report_not_read();
         let mut builder = aws_types::SdkConfig::builder();
         builder
             .set_behavior_version(Some(behavior_version))
             .set_credentials_provider(Some(shared))
             .set_identity_cache(Some(SharedIdentityCache::new(cache)))
-            .set_region(or_warn(region::region(env, region.as_deref())).map(Region::new))
-            .set_use_fips(flag(env, env::USE_FIPS))
-            .set_use_dual_stack(flag(env, env::USE_DUALSTACK));
-        if flag(env, env::IGNORE_ENDPOINT_URLS) != Some(true) {
-            builder
-                .set_endpoint_url(or_warn(env.get(env::ENDPOINT_URL)).map(str::to_owned))
-                .set_service_config(Some(ServiceEndpoints(env.clone())));
-        }
-        builder
+            .set_time_source(Some(settings.time_source.clone()))
+            .set_sleep_impl(Some(SharedAsyncSleep::new(TokioTimer)));
+        environment::apply(&settings.env, settings.region.as_deref(), &mut builder);
+        SdkConfigBuilder::new(builder)
     }
 }
 
 /// What the SDK's configuration is made of, besides the provider.
 pub(crate) struct SdkSettings {
-    pub(crate) env: Env,
-    pub(crate) region: Option<String>,
+    env: Env,
+    /// The region given to the provider's builder.
+    region: Option<String>,
+    time_source: SharedTimeSource,
+    not_read_reported: Once,
 }
 
-/// What `AWS_ENDPOINT_URL_<SERVICE>` says, asked by each service client for itself.
-#[derive(Debug)]
-struct ServiceEndpoints(Env);
-
-impl LoadServiceConfig for ServiceEndpoints {
-    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        let service = key.service_id().to_ascii_uppercase().replace([' ', '-'], "_");
-        or_warn(self.0.get(&format!("{}_{service}", key.env()))).map(str::to_owned)
+impl SdkSettings {
+    pub(crate) fn new(env: Env, region: Option<String>, time_source: SharedTimeSource) -> Self {
+        Self { env, region, time_source, not_read_reported: Once::new() }
     }
-}
 
-fn flag(env: &Env, name: &str) -> Option<bool> {
-    or_warn(env.get(name)).and_then(|_| or_warn(env.flag(name).map(Some)))
-}
-
-fn or_warn<T>(value: Result<Option<T>, crate::Error>) -> Option<T> {
-    value.unwrap_or_else(|error| {
-        tracing::warn!(%error, "ignored in the SDK's configuration");
-        None
-    })
+    fn report_not_read(&self) {
+        self.not_read_reported.call_once(|| {
+            let names: Vec<_> = self.env.not_read().collect();
+            if !names.is_empty() {
+                tracing::debug!(variables = ?names, "set, but on purpose not read by eks-credentials");
+            }
+        });
+    }
 }

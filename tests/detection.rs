@@ -229,7 +229,7 @@ fn a_setting_that_would_silently_not_apply_is_an_error() {
         ),
         (pod_identity().session_name("x").build(), "2–64"),
         (pod_identity().sts_endpoint("localhost:4566").build(), "localhost:4566"),
-        (pod_identity().region("Frankfurt").build(), "Frankfurt"),
+        (pod_identity().region(" ").build(), "the region given to the builder is empty"),
         (both().role_arn("my-role").build(), "the builder's role_arn=\"my-role\""),
         // A fallback that could not work is no fallback.
         (broken().fallback(true).build(), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not"),
@@ -238,6 +238,8 @@ fn a_setting_that_would_silently_not_apply_is_an_error() {
         assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
         assert!(error.to_string().contains(named), "{error}");
     }
+    // Only a host name of STS needs a region of AWS.
+    pod_identity().region("garage").build().unwrap();
     assert_eq!(both().policy("{}").build().unwrap().status().source, Some(SourceKind::WebIdentity));
     assert_eq!(broken().build().unwrap().status().source, Some(SourceKind::WebIdentity));
 }

@@ -5,6 +5,7 @@
 
 mod support;
 
+use aws_types::service_config::ServiceConfigKey;
 use eks_credentials::testing::{Answer, LocalPod};
 use support::{SECRETS, builder, leaked, whole, with};
 
@@ -48,11 +49,29 @@ async fn nothing_that_can_be_printed_shows_a_secret() {
         printed.push(format!("{:?}", provider.identity_cache()));
         printed.push(format!("{:?}", provider.sdk_config(eks_credentials::BehaviorVersion::latest())));
     }
+    printed.extend(of_variables_with_secrets(&pod).await);
     // With what both have issued.
     printed.push(format!("{pod:?} {pod:#?} {:?} {:?}", pod.ledger(), pod.sts()));
     for text in printed {
         assert_eq!(leaked(&text), None, "{text}");
     }
+}
+
+/// A bearer token is passed on to the client that asks for it, and static keys are never used.
+async fn of_variables_with_secrets(pod: &LocalPod) -> Vec<String> {
+    let env = with(pod.irsa_env(), "AWS_BEARER_TOKEN_BEDROCK", "local-secret-bearer");
+    let env = with(env, "AWS_SECRET_ACCESS_KEY", "local-secret-static");
+    let env = with(env, "AWS_SESSION_TOKEN", "local-session-static");
+    let provider = builder(env).build().unwrap();
+    let sdk_config = provider.sdk_config(eks_credentials::BehaviorVersion::latest());
+    let mut printed = vec![format!("{provider:?} {sdk_config:?}")];
+    let config = sdk_config.build();
+    let key =
+        ServiceConfigKey::builder().service_id("Bedrock").env("AWS_BEARER_TOKEN").profile("none").build().unwrap();
+    let token = config.service_config().unwrap().load_config(key);
+    assert_eq!(token.as_deref(), Some("local-secret-bearer"));
+    printed.push(format!("{config:?} {config:#?} {}", provider.diagnose().await));
+    printed
 }
 
 /// Servers that send keys and tokens where they do not belong, and break off in the middle of them.

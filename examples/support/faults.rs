@@ -131,7 +131,7 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("no-region", Id::RegionNone, Irsa, |_, env| {
             [STS, REGION, "AWS_DEFAULT_REGION"].into_iter().for_each(|name| unset(env, name));
         }),
-        fault("zone-instead-of-region", Id::Region, Irsa, |_, env| set(env, REGION, "EU-Central-1")),
+        fault("zone-instead-of-region", Id::Region, Irsa, |_, env| regional(env, "EU-Central-1")),
         fault("sts-endpoint-without-scheme", Id::StsEndpoint, Irsa, |_, env| set(env, STS, "sts.example.com:443")),
         fault("agent-uri-of-another-host", Id::AgentUri, PodIdentity, |_, env| {
             set(env, FULL_URI, "http://10.0.0.7/v1/credentials");
@@ -272,6 +272,10 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("pod-identity-without-region", Id::RegionMissing, PodIdentity, |_, env| {
             [REGION, "AWS_DEFAULT_REGION"].into_iter().for_each(|name| unset(env, name));
         }),
+        fault("region-of-another-store", Id::RegionOther, PodIdentity, |_, env| {
+            set(env, REGION, "garage");
+            set(env, "AWS_DEFAULT_REGION", "garage");
+        }),
         fault("fips-where-there-is-none", Id::StsFips, Irsa, |_, env| {
             regional(env, "eu-central-1");
             set(env, "AWS_USE_FIPS_ENDPOINT", "true");
@@ -296,6 +300,11 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("variables-by-hand", Id::EnvOwn, Irsa, |pod, env| {
             let token = fs::read_to_string(pod.irsa_token().path()).unwrap();
             token_file(env, TOKEN, &token);
+        }),
+        fault("profile-and-imds", Id::EnvNotRead, Irsa, |_, env| {
+            set(env, "AWS_PROFILE", "prod");
+            set(env, "AWS_EC2_METADATA_DISABLED", "true");
+            set(env, "AWS_SECRET_ACCESS_KEY", "hunter2");
         }),
         fault("sts-endpoint-overridden", Id::StsOverride, Irsa, |_, _| {}),
         fault("another-container-server", Id::AgentOther, PodIdentity, |_, _| {}),

@@ -69,8 +69,8 @@ catalogue! {
     RegionNone "E-REGION-NONE" "IRSA has no region",
         "STS is asked at the region's own endpoint, and neither AWS_REGION nor AWS_DEFAULT_REGION is set. The webhook sets both when the container sets neither.",
         "set AWS_REGION in the container's env to the cluster's region";
-    Region "E-REGION" "the region is none",
-        "A zone, an upper-case name or a pseudo-region such as aws-global stands where a region belongs.",
+    Region "E-REGION" "the region is not a region of AWS",
+        "IRSA needs a region for the host name of its STS endpoint, and the configured value is a zone, an upper-case name, a region of another store, or aws-global. With AWS_ENDPOINT_URL_STS, IRSA needs no region.",
         "set AWS_REGION to a region such as eu-central-1";
     StsEndpoint "E-STS-ENDPOINT" "the configured STS endpoint is not a URL",
         "AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder's sts_endpoint overrides the region's endpoint with something that cannot be asked.",
@@ -205,6 +205,9 @@ catalogue! {
     RegionMissing "W-REGION-NONE" "there is no region",
         "EKS Pod Identity works without, but no SDK client does, and STS cannot be asked who this is.",
         "set AWS_REGION in the container's env to the cluster's region";
+    RegionOther "W-REGION-OTHER" "AWS has no such region",
+        "Credentials do not depend on it here, and SDK clients get it as it is. S3-compatible stores have regions such as garage or auto.",
+        "set AWS_REGION to a region such as eu-central-1, unless an S3-compatible store needs this one";
     StsFips "W-STS-FIPS" "STS has no FIPS endpoint in this region",
         "AWS has FIPS endpoints of STS in us-east-1, us-east-2, us-west-1, us-west-2 and GovCloud only.",
         "set AWS_USE_FIPS_ENDPOINT to false, or ask STS in us-east-1, us-east-2, us-west-1, us-west-2 or GovCloud";
@@ -229,6 +232,9 @@ catalogue! {
         "";
     EnvOwn "I-ENV-OWN" "the variables are not the webhook's",
         "The token's path is not the one that the EKS webhook injects: the container, its image or its deployment sets the variables.",
+        "";
+    EnvNotRead "I-ENV-NOT-READ" "variables are set that this crate does not read",
+        "Other AWS SDKs read them: profile files, IMDS, static keys, or AWS_STS_REGIONAL_ENDPOINTS. This crate reads none of them, and always asks STS at the region's own endpoint.",
         "";
     StsOverride "I-STS-OVERRIDE" "the STS endpoint is overridden",
         "AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder names another endpoint than the region's.",

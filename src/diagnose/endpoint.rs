@@ -10,7 +10,8 @@ use crate::region;
 pub(super) fn invalid(env: &Env, settings: &Settings) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [mismatch(env), agent_uri(env)].into_iter().flatten().collect();
     if let Err(error) = region::region(env, settings.region.as_deref()) {
-        findings.push(because(FindingId::Region, &error, "a region such as eu-central-1"));
+        let id = if sts::needs_region(env, settings) { FindingId::Region } else { FindingId::RegionOther };
+        findings.push(because(id, &error, "a region such as eu-central-1"));
     }
     #[cfg(feature = "irsa")]
     findings.extend(sts::invalid(env, settings));
@@ -66,6 +67,16 @@ pub(super) fn check(env: &Env, settings: &Settings, config: &SourceConfig, findi
     }
 }
 
+#[cfg(not(feature = "irsa"))]
+mod sts {
+    use crate::detect::Settings;
+    use crate::env::Env;
+
+    pub(super) fn needs_region(_: &Env, _: &Settings) -> bool {
+        false
+    }
+}
+
 #[cfg(feature = "irsa")]
 mod sts {
     use super::{Finding, FindingId, because};
@@ -77,13 +88,23 @@ mod sts {
 
     const FIPS_REGIONS: [&str; 4] = ["us-east-1", "us-east-2", "us-west-1", "us-west-2"];
 
-    pub(super) fn invalid(env: &Env, settings: &Settings) -> Vec<Finding> {
+    /// The role, if IRSA is configured.
+    fn role<'a>(env: &'a Env, settings: &'a Settings) -> Option<&'a str> {
         let irsa = &settings.irsa;
         let get = |name| env.get(name).ok().flatten();
-        let Some(role) = irsa.role_arn.as_deref().or_else(|| get(env::ROLE_ARN)) else { return Vec::new() };
-        if irsa.token_file.is_none() && get(env::WEB_IDENTITY_TOKEN_FILE).is_none() {
-            return Vec::new();
-        }
+        let has_token = irsa.token_file.is_some() || get(env::WEB_IDENTITY_TOKEN_FILE).is_some();
+        irsa.role_arn.as_deref().or_else(|| get(env::ROLE_ARN)).filter(|_| has_token)
+    }
+
+    /// Whether IRSA cannot do without a valid region: its endpoint would be derived from it.
+    pub(super) fn needs_region(env: &Env, settings: &Settings) -> bool {
+        let endpoint = sts_endpoint::resolve(env, settings.irsa.sts_endpoint.as_deref(), settings.region.as_deref());
+        role(env, settings).is_some() && endpoint.is_err()
+    }
+
+    pub(super) fn invalid(env: &Env, settings: &Settings) -> Vec<Finding> {
+        let irsa = &settings.irsa;
+        let Some(role) = role(env, settings) else { return Vec::new() };
         let mut findings = Vec::new();
         let region = region::region(env, settings.region.as_deref());
         if !detect::is_role_arn(role) {

@@ -95,6 +95,7 @@ pub(super) fn check(env: &Env, settings: &Settings) -> Vec<Finding> {
     methods(&irsa, &agent, agent_serves, &mut findings);
     findings.extend(chosen(env, settings, irsa.is_whole(), agent_serves));
     findings.extend(static_keys(env));
+    findings.extend(not_read(env));
     findings.extend(proxy(env, agent_serves));
     findings.extend(flags(env));
     findings.extend(super::endpoint::invalid(env, settings));
@@ -174,9 +175,16 @@ fn chosen(env: &Env, settings: &Settings, irsa: bool, agent: bool) -> Option<Fin
 
 /// Only whether it is there.
 fn static_keys(env: &Env) -> Option<Finding> {
-    get(env, env::ACCESS_KEY_ID)?;
     let observed = format!("{} is set (its value is not shown)", env::ACCESS_KEY_ID);
-    Some(Finding::new(FindingId::StaticKeys, observed).expected("no static keys in a pod"))
+    let finding = || Finding::new(FindingId::StaticKeys, observed).expected("no static keys in a pod");
+    env.is_set(env::ACCESS_KEY_ID).then(finding)
+}
+
+/// Static keys that are complete have a finding of their own.
+fn not_read(env: &Env) -> Option<Finding> {
+    let keys = env.is_set(env::ACCESS_KEY_ID);
+    let names: Vec<_> = env.not_read().filter(|name| !(keys && env::STATIC_KEYS.contains(name))).collect();
+    (!names.is_empty()).then(|| Finding::new(FindingId::EnvNotRead, format!("set: {}", names.join(", "))))
 }
 
 fn proxy(env: &Env, agent_serves: bool) -> Option<Finding> {

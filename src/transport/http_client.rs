@@ -2,9 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -79,16 +77,5 @@ fn failure(error: ConnectorError) -> Failure {
 impl fmt::Debug for SdkTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SdkTransport").finish_non_exhaustive()
-    }
-}
-
-/// tokio's timer. The SDK's type of this name comes with a Cargo feature that gives every SDK client of the program a
-/// timer; this one changes nothing outside.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TokioSleep;
-
-impl AsyncSleep for TokioSleep {
-    fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::new(tokio::time::sleep(duration))
     }
 }

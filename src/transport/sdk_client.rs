@@ -9,12 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 
-use super::http_client::{TokioSleep, from_connector};
+use super::http_client::from_connector;
 use super::https::HttpsSettings;
 use super::proxy;
 use super::roots::Roots;
 use super::{CONNECT_TIMEOUT, Client};
 use crate::error::{Error, ErrorKind};
+use crate::timer::TokioTimer;
 
 #[cfg(feature = "rustls-aws-lc")]
 const CRYPTO: CryptoMode = CryptoMode::AwsLc;
@@ -31,7 +32,7 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
     let tls = tls.map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "TLS could not be set up", e))?;
     let mut builder = Connector::builder()
         .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
-        .sleep_impl(TokioSleep)
+        .sleep_impl(TokioTimer)
         .pool_max_idle_per_host(0);
     if let Some(settings) = &settings.proxy {
         let parsed = settings.parse()?;

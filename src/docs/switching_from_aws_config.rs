@@ -1,0 +1,1 @@
+#![doc = include_str!("switching_from_aws_config.md")]
