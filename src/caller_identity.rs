@@ -48,10 +48,12 @@ impl Sts {
     ///
     /// Without a region, which a signature needs, and as for IRSA.
     pub(crate) async fn new(env: &Env, settings: &Settings, client: Option<Client>) -> Result<Self, Error> {
-        let region = region::region(env, settings.region.as_deref())?.ok_or_else(|| {
+        let region = region::configured(env, settings.region.as_deref())?.map(|(_, region)| region.to_owned());
+        let region = region.ok_or_else(|| {
             Error::invalid(format!("a call to STS is signed for a region, and there is none: set {}", env::REGION))
         })?;
-        let endpoint = sts_endpoint::resolve(env, settings.irsa.sts_endpoint.as_deref(), Some(&region))?;
+        let sts_endpoint = settings.irsa.sts_endpoint.as_deref();
+        let endpoint = sts_endpoint::resolve(env, sts_endpoint, settings.region.as_deref())?;
         let client = match client {
             Some(client) => client,
             None => web_identity::sts_client(&endpoint, &HttpsSettings::from_env(env)?).await?,

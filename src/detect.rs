@@ -15,6 +15,8 @@ use crate::source::container_endpoint::ContainerEndpoint;
 #[cfg(feature = "pod-identity")]
 use crate::source::pod_identity::PodIdentityConfig;
 #[cfg(feature = "irsa")]
+use crate::source::role_arn::RoleArn;
+#[cfg(feature = "irsa")]
 use crate::source::sts_endpoint;
 #[cfg(feature = "irsa")]
 use crate::source::web_identity::{self, WebIdentityConfig};
@@ -231,11 +233,8 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
         (None, Some(path)) => return Err(half(file, &path.display(), role)),
         (Some(arn), Some(path)) => (arn, path),
     };
-    if !is_role_arn(role_arn) {
-        return Err(Error::invalid(format!(
-            "{role}=\"{role_arn}\" is not a role ARN; expected arn:aws:iam::<12-digit account>:role/<name>"
-        )));
-    }
+    let endpoint = sts_endpoint::resolve(env, irsa.sts_endpoint.as_deref(), settings.region.as_deref());
+    let role_arn = parse_role_arn(role, role_arn, sts_endpoint::is_configured(env, irsa.sts_endpoint.as_deref())?)?;
     let session_name = match &irsa.session_name {
         Some(name) => Some(name.as_str()),
         None => env.get(env::ROLE_SESSION_NAME)?,
@@ -244,9 +243,9 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
         web_identity::check_session_name(env::ROLE_SESSION_NAME, name)?;
     }
     let source = SourceConfig::WebIdentity(Box::new(WebIdentityConfig {
-        role_arn: role_arn.to_owned(),
+        role_arn,
         token_file,
-        endpoint: sts_endpoint::resolve(env, irsa.sts_endpoint.as_deref(), settings.region.as_deref())?,
+        endpoint: endpoint?,
         session_name: session_name.map(str::to_owned),
         host_name: env.get(env::HOSTNAME)?.map(str::to_owned),
         duration: irsa.duration,
@@ -256,6 +255,17 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
         https: HttpsSettings::from_env(env)?,
     }));
     Ok(Found::Present(Configured { source, settings: vec![role, file] }))
+}
+
+/// At AWS's own endpoints the ARN must be one of AWS: that finds mistakes before anything is sent. What another
+/// implementation of STS takes is for that to say.
+#[cfg(feature = "irsa")]
+fn parse_role_arn(setting: &str, value: &str, other_sts: bool) -> Result<RoleArn, Error> {
+    let (parsed, expected) = match other_sts {
+        true => (RoleArn::of_any_sts(value), "a text that begins with \"arn:\" and has no control characters"),
+        false => (RoleArn::of_aws(value), "arn:aws:iam::<12-digit account>:role/<name>"),
+    };
+    parsed.ok_or_else(|| Error::invalid(format!("{setting}=\"{value}\" is not a role ARN; expected {expected}")))
 }
 
 #[cfg(not(feature = "irsa"))]
@@ -319,20 +329,4 @@ fn not_in_this_build(env: &Env, name: &str, feature: &str) -> Result<Found, Erro
             "{name}=\"{value}\" is set, but this build of eks-credentials lacks the feature `{feature}`: enable it"
         ))),
     })
-}
-
-/// `arn:<partition>:iam::<account>:role/<path and name>`
-#[cfg(feature = "irsa")]
-pub(crate) fn is_role_arn(arn: &str) -> bool {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [prefix, partition, service, region, account, resource] = parts.as_slice() else { return false };
-    let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-    let names_a_role = resource.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.ends_with('/'));
-    *prefix == "arn"
-        && partition.starts_with("aws")
-        && *service == "iam"
-        && region.is_empty()
-        && is_account
-        && names_a_role
-        && arn.bytes().all(|b| b.is_ascii_graphic())
 }

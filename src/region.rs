@@ -25,11 +25,24 @@ pub(crate) fn region(env: &Env, builder: Option<&str>) -> Result<Option<String>,
     }
 }
 
-/// A region becomes a label of a host name. `aws-global` and its likes mean the global endpoint, and are refused.
+/// A region becomes a label of a host name. `aws-global` and its likes mean the global endpoint, and are refused. Every
+/// region of AWS ends in a number; an availability zone (`eu-central-1a`) ends in a letter.
 #[cfg(any(feature = "irsa", feature = "diagnose"))]
 fn is_region(region: &str) -> bool {
     let label = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    region.len() <= 63 && region.split('-').count() >= 3 && region.split('-').all(label) && !region.ends_with("-global")
+    region.len() <= 63
+        && region.split('-').count() >= 3
+        && region.split('-').all(label)
+        && region.ends_with(|c: char| c.is_ascii_digit())
+}
+
+/// The region that was probably meant by one that is not: that of an availability zone, or the name in lower case.
+#[cfg(feature = "diagnose")]
+pub(crate) fn probably_meant(region: &str) -> Option<String> {
+    let lower = region.to_ascii_lowercase();
+    let without_zone = lower.strip_suffix(|c: char| c.is_ascii_lowercase());
+    let meant = without_zone.filter(|name| is_region(name)).unwrap_or(&lower);
+    (meant != region && is_region(meant)).then(|| meant.to_owned())
 }
 
 #[cfg(test)]
@@ -47,6 +60,22 @@ mod tests {
         assert_eq!(region(&Env::default(), None).unwrap(), None);
     }
 
+    #[cfg(feature = "diagnose")]
+    #[test]
+    fn region_of_a_zone_or_in_upper_case_is_recognized() {
+        for (region, expected) in [
+            ("eu-central-1a", Some("eu-central-1")),
+            ("EU-Central-1", Some("eu-central-1")),
+            ("US-EAST-1B", Some("us-east-1")),
+            ("eu-central-1", None),
+            ("garage", None),
+            ("RegionOne", None),
+            ("aws-global", None),
+        ] {
+            assert_eq!(probably_meant(region).as_deref(), expected, "{region}");
+        }
+    }
+
     #[test]
     fn configured_region_may_have_any_form_but_blank() {
         let env = Env::from([(env::REGION, "garage")]);
@@ -58,7 +87,8 @@ mod tests {
     #[cfg(any(feature = "irsa", feature = "diagnose"))]
     #[test]
     fn what_is_no_region_is_refused_with_its_value() {
-        for name in ["aws-global", "eu-central-1.evil.example", "EU-CENTRAL-1", "a-b-c/d", "us-east-"] {
+        for name in ["aws-global", "eu-central-1.evil.example", "EU-CENTRAL-1", "a-b-c/d", "us-east-", "eu-central-1a"]
+        {
             let message = region(&Env::from([(env::REGION, name)]), None).unwrap_err().to_string();
             assert!(message.contains(name) && message.starts_with("AWS_REGION"), "{message}");
         }

@@ -4,6 +4,8 @@
 pub(crate) mod container_endpoint;
 #[cfg(feature = "pod-identity")]
 pub(crate) mod pod_identity;
+#[cfg(feature = "irsa")]
+pub(crate) mod role_arn;
 mod sources;
 #[cfg(feature = "irsa")]
 pub(crate) mod sts_endpoint;
@@ -23,7 +25,7 @@ use crate::refresh::Fetched;
 use crate::token_file::{Token, TokenSource};
 #[cfg(feature = "diagnose")]
 use crate::transport::Reply;
-use crate::transport::{Client, Peer};
+use crate::transport::{Client, HttpUrl, Peer};
 pub(crate) use sources::Sources;
 
 /// The two ways in which a pod on EKS gets AWS access.
@@ -102,6 +104,16 @@ impl Source {
             Self::WebIdentity(_) => SourceKind::WebIdentity,
             #[cfg(feature = "pod-identity")]
             Self::PodIdentity(_) => SourceKind::PodIdentity,
+        }
+    }
+
+    /// Where the token is sent in clear text to another host. An agent's address is checked.
+    pub(crate) fn clear_text_endpoint(&self) -> Option<&HttpUrl> {
+        match self {
+            #[cfg(feature = "irsa")]
+            Self::WebIdentity(source) => source.clear_text_endpoint(),
+            #[cfg(feature = "pod-identity")]
+            Self::PodIdentity(_) => None,
         }
     }
 

@@ -65,7 +65,7 @@ pub(crate) use reply::{MAX_BODY, read};
 pub(crate) use reply::{Reply, quote};
 #[cfg(feature = "reqwest_0_13")]
 pub(crate) use reqwest_transport::from_builder as from_reqwest_0_13;
-#[cfg(all(any(test, fuzzing), feature = "irsa", feature = "pod-identity"))]
+#[cfg(feature = "irsa")]
 pub(crate) use url::Host;
 pub(crate) use url::{HttpUrl, UrlError};
 

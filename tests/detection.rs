@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod support;
+#[path = "support/timeline.rs"]
+mod timeline;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
@@ -281,4 +283,39 @@ async fn nothing_configured_says_what_was_looked_for_and_composes_in_a_chain() {
     let chain =
         aws_config::meta::credentials::CredentialsProviderChain::first_try("eks", provider).or_else("profile", laptop);
     assert_eq!(chain.provide_credentials().await.unwrap().access_key_id(), "laptop");
+}
+
+#[test]
+fn role_arn_of_another_sts_needs_a_configured_endpoint() {
+    let endpoint = ("AWS_ENDPOINT_URL_STS", "https://sts.example.com");
+    for arn in ["arn:minio:iam:::role/x", "arn:aws:iam:::role/app", "arn:aws:iam::12345:role/app"] {
+        let role = (ROLE.0, arn);
+        assert_eq!(detected(&[role, TOKEN, REGION, endpoint]), Ok(Some(SourceKind::WebIdentity)), "{arn}");
+        // No region is needed either.
+        assert_eq!(detected(&[role, TOKEN, endpoint]), Ok(Some(SourceKind::WebIdentity)), "{arn}");
+        let refused = detected(&[role, TOKEN, REGION]).unwrap_err();
+        assert!(refused.contains(arn) && refused.contains("expected arn:aws:iam::<12-digit account>"), "{refused}");
+        let ignored = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+        assert!(detected(&[role, TOKEN, REGION, endpoint, ignored]).is_err(), "{arn}");
+    }
+    let refused = detected(&[(ROLE.0, "role/app"), TOKEN, REGION, endpoint]).unwrap_err();
+    assert!(refused.contains("begins with \"arn:\""), "{refused}");
+}
+
+#[test]
+fn sts_in_clear_text_is_one_warning() {
+    use timeline::Timeline;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    for (url, warnings) in [
+        ("http://sts.example.com", 1),
+        ("https://sts.example.com", 0),
+        ("http://localhost:4566", 0),
+        ("http://[::1]", 0),
+    ] {
+        let said = Timeline::begin("operator");
+        let subscriber = tracing_subscriber::registry().with(said.layer());
+        let env = [ROLE, TOKEN, REGION, ("AWS_ENDPOINT_URL_STS", url)];
+        tracing::subscriber::with_default(subscriber, || detected(&env).unwrap());
+        assert_eq!(said.to_string().matches("STS is asked by plain http").count(), warnings, "{said}");
+    }
 }

@@ -272,3 +272,24 @@ async fn nobody_listening_and_nobody_answering_say_what_to_check() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("did not answer within"), "{error}");
 }
+
+/// As Ceph RGW, MinIO and other implementations of STS have them: what their ARNs look like is for them to judge.
+#[tokio::test]
+async fn role_arn_of_another_sts_is_sent_as_it_is() {
+    support::trace();
+    for arn in ["arn:minio:iam:::role/x", "arn:aws:iam:::role/app", "arn:aws:iam::tenant:role/app", "arn:x"] {
+        let pod = LocalPod::start().await.unwrap();
+        let assumed = "<AssumedRoleUser><Arn>arn:aws:sts::tenant:assumed-role/app/s</Arn></AssumedRoleUser>";
+        let keys = format!("<Credentials>{KEYS}<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>");
+        let sts = Recorder::start(http(200, "text/xml", &success(&format!("{assumed}{keys}")))).await;
+        let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("http://{}", sts.address));
+        let env = with(without(env, "AWS_DEFAULT_REGION"), "AWS_REGION", "garage");
+        let credentials = provider(with(env, "AWS_ROLE_ARN", arn)).credentials().await.unwrap();
+        // It would become part of host names.
+        assert_eq!(credentials.account_id(), None);
+        let request = sts.requests().remove(0);
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        let sent = form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "RoleArn");
+        assert_eq!(sent.unwrap().1, arn);
+    }
+}

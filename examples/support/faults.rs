@@ -45,6 +45,7 @@ impl Fault {
     pub(crate) async fn diagnose(&self) -> Diagnosis {
         let pod = match self.name {
             "agent-ipv6-only" => LocalPod::builder().agent_address((std::net::Ipv6Addr::LOCALHOST, 0).into()),
+            "region-of-another-store" => LocalPod::builder().region("garage"),
             _ => LocalPod::builder(),
         };
         let pod = pod.start().await.unwrap();
@@ -131,8 +132,12 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("no-region", Id::RegionNone, Irsa, |_, env| {
             [STS, REGION, "AWS_DEFAULT_REGION"].into_iter().for_each(|name| unset(env, name));
         }),
-        fault("zone-instead-of-region", Id::Region, Irsa, |_, env| regional(env, "EU-Central-1")),
+        fault("zone-instead-of-region", Id::Region, Irsa, |_, env| regional(env, "eu-central-1a")),
+        fault("region-in-upper-case", Id::Region, Irsa, |_, env| regional(env, "EU-Central-1")),
         fault("sts-endpoint-without-scheme", Id::StsEndpoint, Irsa, |_, env| set(env, STS, "sts.example.com:443")),
+        fault("fips-with-a-configured-endpoint", Id::StsEndpoint, Irsa, |_, env| {
+            set(env, "AWS_USE_FIPS_ENDPOINT", "true");
+        }),
         fault("agent-uri-of-another-host", Id::AgentUri, PodIdentity, |_, env| {
             set(env, FULL_URI, "http://10.0.0.7/v1/credentials");
         }),
@@ -272,9 +277,11 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("pod-identity-without-region", Id::RegionMissing, PodIdentity, |_, env| {
             [REGION, "AWS_DEFAULT_REGION"].into_iter().for_each(|name| unset(env, name));
         }),
-        fault("region-of-another-store", Id::RegionOther, PodIdentity, |_, env| {
-            set(env, REGION, "garage");
-            set(env, "AWS_DEFAULT_REGION", "garage");
+        fault("region-of-another-store", Id::RegionOther, PodIdentity, |_, _| {}),
+        fault("sts-in-clear-text", Id::StsClearText, Irsa, |_, env| {
+            // No address that is in use: from a block that is reserved for documentation.
+            set(env, STS, "http://192.0.2.1");
+            set(env, "AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token");
         }),
         fault("fips-where-there-is-none", Id::StsFips, Irsa, |_, env| {
             regional(env, "eu-central-1");

@@ -72,9 +72,9 @@ catalogue! {
     Region "E-REGION" "the region is not a region of AWS",
         "IRSA needs a region for the host name of its STS endpoint, and the configured value is a zone, an upper-case name, a region of another store, or aws-global. With AWS_ENDPOINT_URL_STS, IRSA needs no region.",
         "set AWS_REGION to a region such as eu-central-1";
-    StsEndpoint "E-STS-ENDPOINT" "the configured STS endpoint is not a URL",
-        "AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder's sts_endpoint overrides the region's endpoint with something that cannot be asked.",
-        "remove the variable: the region's endpoint needs none";
+    StsEndpoint "E-STS-ENDPOINT" "the configured STS endpoint cannot be used",
+        "AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder's sts_endpoint overrides the region's endpoint with something that is not a URL, or together with AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT, which choose among AWS's own endpoints.",
+        "remove the setting of the endpoint: the region's own endpoint needs none. If another STS is meant, correct its URL and set AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT to false";
     AgentUri "E-AGENT-URI" "the agent's URI cannot be used",
         "Plain http carries the pod's token, so it is spoken only to this machine and the link-local agents.",
         "remove AWS_CONTAINER_CREDENTIALS_FULL_URI from the container's env, so that the webhook sets http://169.254.170.23/v1/credentials";
@@ -208,6 +208,9 @@ catalogue! {
     RegionOther "W-REGION-OTHER" "AWS has no such region",
         "Credentials do not depend on it here, and SDK clients get it as it is. S3-compatible stores have regions such as garage or auto.",
         "set AWS_REGION to a region such as eu-central-1, unless an S3-compatible store needs this one";
+    StsClearText "W-STS-CLEAR-TEXT" "the service account token is sent in clear text",
+        "The configured STS endpoint has an http URL on another host. Whoever can read the network there can use the token as long as it is valid.",
+        "use an https URL for AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder's sts_endpoint";
     StsFips "W-STS-FIPS" "STS has no FIPS endpoint in this region",
         "AWS has FIPS endpoints of STS in us-east-1, us-east-2, us-west-1, us-west-2 and GovCloud only.",
         "set AWS_USE_FIPS_ENDPOINT to false, or ask STS in us-east-1, us-east-2, us-west-1, us-west-2 or GovCloud";

@@ -9,13 +9,21 @@ use crate::region;
 /// What keeps a method from being used at all.
 pub(super) fn invalid(env: &Env, settings: &Settings) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [mismatch(env), agent_uri(env)].into_iter().flatten().collect();
-    if let Err(error) = region::region(env, settings.region.as_deref()) {
-        let id = if sts::needs_region(env, settings) { FindingId::Region } else { FindingId::RegionOther };
-        findings.push(because(id, &error, "a region such as eu-central-1"));
-    }
+    findings.extend(region(env, settings));
     #[cfg(feature = "irsa")]
     findings.extend(sts::invalid(env, settings));
     findings
+}
+
+fn region(env: &Env, settings: &Settings) -> Option<Finding> {
+    let error = region::region(env, settings.region.as_deref()).err()?;
+    let id = if sts::needs_region(env, settings) { FindingId::Region } else { FindingId::RegionOther };
+    let configured = region::configured(env, settings.region.as_deref()).ok().flatten();
+    let expected = configured.and_then(|(_, region)| region::probably_meant(region)).map_or_else(
+        || "a region such as eu-central-1".to_owned(),
+        |meant| format!("probably {meant}: an availability zone is not a region, and regions are in lower case"),
+    );
+    Some(because(id, &error, &expected))
 }
 
 fn because(id: FindingId, error: &Error, expected: &str) -> Finding {
@@ -80,9 +88,10 @@ mod sts {
 #[cfg(feature = "irsa")]
 mod sts {
     use super::{Finding, FindingId, because};
-    use crate::detect::{self, Settings};
+    use crate::detect::Settings;
     use crate::env::{self, Env};
     use crate::region;
+    use crate::source::role_arn::RoleArn;
     use crate::source::sts_endpoint;
     use crate::source::web_identity::WebIdentityConfig;
 
@@ -107,19 +116,26 @@ mod sts {
         let Some(role) = role(env, settings) else { return Vec::new() };
         let mut findings = Vec::new();
         let region = region::region(env, settings.region.as_deref());
-        if !detect::is_role_arn(role) {
-            let expected = "arn:aws:iam::<12-digit account>:role/<name>";
-            findings.push(
-                Finding::new(FindingId::RoleArn, format!("{}={}", env::ROLE_ARN, shown(role))).expected(expected),
-            );
-        } else if let Ok(Some(region)) = &region {
-            findings.extend(partition(role, region));
+        let other_sts = sts_endpoint::is_configured(env, irsa.sts_endpoint.as_deref()).unwrap_or_default();
+        match (RoleArn::of_aws(role), &region) {
+            (None, _) if other_sts && RoleArn::of_any_sts(role).is_some() => {}
+            (None, _) => {
+                let observed = format!("{}={}", env::ROLE_ARN, shown(role));
+                let expected = "arn:aws:iam::<12-digit account>:role/<name>";
+                findings.push(Finding::new(FindingId::RoleArn, observed).expected(expected));
+            }
+            (Some(_), Ok(Some(region))) => findings.extend(partition(role, region)),
+            (Some(_), _) => {}
         }
         if let Err(error) = sts_endpoint::resolve(env, irsa.sts_endpoint.as_deref(), settings.region.as_deref()) {
             match region {
                 Ok(None) => findings.push(because(FindingId::RegionNone, &error, "the cluster's region")),
                 Ok(Some(_)) if flags_are_valid(env) => {
-                    findings.push(because(FindingId::StsEndpoint, &error, "an http or https URL, or none"));
+                    findings.push(because(
+                        FindingId::StsEndpoint,
+                        &error,
+                        "an http or https URL without FIPS and dual-stack, or none",
+                    ));
                 }
                 // Said already.
                 _ => {}
@@ -150,7 +166,9 @@ mod sts {
         if regional.as_ref() != Some(&config.endpoint) {
             let instead = regional.map_or_else(|| "the region's endpoint".to_owned(), |url| url.to_string());
             let observed = format!("{} instead of {instead}", config.endpoint);
-            return vec![Finding::new(FindingId::StsOverride, observed)];
+            let clear_text = sts_endpoint::is_clear_text(&config.endpoint)
+                .then(|| Finding::new(FindingId::StsClearText, config.endpoint.to_string()).expected("an https URL"));
+            return [Some(Finding::new(FindingId::StsOverride, observed)), clear_text].into_iter().flatten().collect();
         }
         let region = region.unwrap_or_default();
         if fips && !FIPS_REGIONS.contains(&region.as_str()) && !region.starts_with("us-gov-") {

@@ -17,7 +17,7 @@ pub(super) async fn check(subject: &Subject, config: &SourceConfig, credentials:
     };
     let CallerIdentity { arn, account, .. } = caller;
     match config {
-        SourceConfig::WebIdentity(config) if !is_session_of(&arn, &config.role_arn) => {
+        SourceConfig::WebIdentity(config) if !is_session_of(&arn, config.role_arn.as_str()) => {
             let observed = format!("{arn}, in account {account}");
             Finding::new(FindingId::IdentityOther, observed).expected(format!("a session of {}", config.role_arn))
         }

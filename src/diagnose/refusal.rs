@@ -91,7 +91,7 @@ async fn answers(address: SocketAddr) -> bool {
 pub(super) fn of_answer(config: &SourceConfig, error: &Error, sent: Option<&Token>) -> Finding {
     match config {
         #[cfg(feature = "irsa")]
-        SourceConfig::WebIdentity(config) => of_sts(&config.role_arn, error, sent),
+        SourceConfig::WebIdentity(config) => of_sts(config.role_arn.as_str(), error, sent),
         #[cfg(feature = "pod-identity")]
         SourceConfig::PodIdentity(config) => of_agent(config.endpoint.url(), error, sent),
     }

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind};
 use crate::source::container_endpoint::ContainerEndpoint;
 use crate::source::pod_identity::{PodIdentity, PodIdentityConfig};
+use crate::source::role_arn::RoleArn;
 use crate::source::web_identity::{WebIdentity, WebIdentityConfig};
 use crate::token_file::Token;
 use crate::transport::{self, HttpUrl, HttpsSettings, Peer, Reply};
@@ -80,7 +81,7 @@ fn jwt() -> &'static str {
 /// With a session name that somebody chose, or without.
 pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
     let config = WebIdentityConfig {
-        role_arn: "arn:aws:iam::111122223333:role/app".to_owned(),
+        role_arn: RoleArn::of_aws("arn:aws:iam::111122223333:role/app").unwrap(),
         token_file: "/token".into(),
         endpoint: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com/").unwrap(),
         session_name,

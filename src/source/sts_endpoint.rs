@@ -6,7 +6,9 @@
 use crate::env::{self, Env};
 use crate::error::Error;
 use crate::region;
-use crate::transport::{HttpUrl, UrlError};
+use crate::transport::{Host, HttpUrl, UrlError};
+
+const BUILDER: &str = "the sts_endpoint given to the builder";
 
 /// One AWS partition: which regions it has and under which domains.
 struct Partition {
@@ -47,14 +49,24 @@ pub(crate) fn partition_of(region: &str) -> &'static str {
 }
 
 /// The URL to post to, by the order of PROTOCOLS: builder, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, region rules.
-pub(crate) fn resolve(env: &Env, configured: Option<&str>, region: Option<&str>) -> Result<HttpUrl, Error> {
-    if let Some(url) = configured {
-        return self::configured(url);
-    }
-    if !env.flag(env::IGNORE_ENDPOINT_URLS)?
-        && let Some((name, url)) = env.first_of(&[env::ENDPOINT_URL_STS, env::ENDPOINT_URL])?
-    {
-        return parse_override(name, url);
+///
+/// # Errors
+///
+/// If a configured endpoint meets `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT`, which choose among AWS's own
+/// endpoints. The SDKs' endpoint rules have the same error. A FIPS switch without effect would go unnoticed.
+pub(crate) fn resolve(env: &Env, builder: Option<&str>, region: Option<&str>) -> Result<HttpUrl, Error> {
+    if let Some((name, url)) = configured_url(env, builder)? {
+        let url = parse_override(name, url)?;
+        let switches = [(env::USE_FIPS, "a FIPS endpoint"), (env::USE_DUALSTACK, "a dual-stack endpoint")];
+        for (switch, what) in switches {
+            // An invalid value chooses nothing.
+            if matches!(env.flag(switch), Ok(true)) {
+                return Err(Error::invalid(format!(
+                    "{switch}=true asks for {what} of STS, and {name} sets the endpoint {url}: remove one of the two"
+                )));
+            }
+        }
+        return Ok(url);
     }
     let region = region::region(env, region)?.ok_or_else(|| {
         Error::invalid(format!(
@@ -64,6 +76,29 @@ pub(crate) fn resolve(env: &Env, configured: Option<&str>, region: Option<&str>)
         ))
     })?;
     regional(&region, env.flag(env::USE_FIPS)?, env.flag(env::USE_DUALSTACK)?)
+}
+
+/// Whether the endpoint is not one that is derived from the region, whatever its value.
+pub(crate) fn is_configured(env: &Env, builder: Option<&str>) -> Result<bool, Error> {
+    configured_url(env, builder).map(|found| found.is_some())
+}
+
+/// The configured URL and where it comes from.
+fn configured_url<'a>(env: &'a Env, builder: Option<&'a str>) -> Result<Option<(&'a str, &'a str)>, Error> {
+    match builder {
+        Some(url) => Ok(Some((BUILDER, url))),
+        None if env.flag(env::IGNORE_ENDPOINT_URLS)? => Ok(None),
+        None => env.first_of(&[env::ENDPOINT_URL_STS, env::ENDPOINT_URL]),
+    }
+}
+
+/// Whether the token is readable on the network on its way to `url`.
+pub(crate) fn is_clear_text(url: &HttpUrl) -> bool {
+    let is_local = match url.host() {
+        Host::Address(ip) => ip.is_loopback(),
+        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+    };
+    !url.is_https() && !is_local
 }
 
 /// The host of `region`, as the SDKs' endpoint rules have it.
@@ -82,7 +117,7 @@ pub(crate) fn regional(region: &str, fips: bool, dual_stack: bool) -> Result<Htt
 
 /// The URL given to the builder.
 pub(crate) fn configured(url: &str) -> Result<HttpUrl, Error> {
-    parse_override("the sts_endpoint given to the builder", url)
+    parse_override(BUILDER, url)
 }
 
 fn parse_override(name: &str, value: &str) -> Result<HttpUrl, Error> {
@@ -137,6 +172,41 @@ mod tests {
         assert_eq!(resolved(&[region, all, sts, ignore]).unwrap(), "https://sts.eu-central-1.amazonaws.com/");
         let env = Env::from([sts]);
         assert_eq!(resolve(&env, Some("http://b"), None).unwrap().to_string(), "http://b/");
+    }
+
+    #[test]
+    fn sts_endpoint_that_is_configured_excludes_fips_and_dual_stack() {
+        let region = (env::REGION, "us-east-1");
+        for switch in [env::USE_FIPS, env::USE_DUALSTACK] {
+            assert!(resolved(&[region, (switch, "true")]).is_ok());
+            for name in [env::ENDPOINT_URL_STS, env::ENDPOINT_URL] {
+                let url = (name, "https://sts.example");
+                let message = resolved(&[region, url, (switch, "true")]).unwrap_err();
+                let expected = [switch, name, "https://sts.example/"];
+                assert!(expected.iter().all(|part| message.contains(part)), "{message}");
+                assert!(resolved(&[region, url, (switch, "false")]).is_ok());
+                assert!(resolved(&[region, url, (switch, "true"), (env::IGNORE_ENDPOINT_URLS, "true")]).is_ok());
+            }
+            let env = Env::from([region, (switch, "true")]);
+            assert!(resolve(&env, Some("https://sts.example"), None).is_err());
+        }
+    }
+
+    #[test]
+    fn sts_endpoint_is_clear_text_only_by_http_to_other_hosts() {
+        for (url, expected) in [
+            ("https://sts.example", false),
+            ("http://sts.example", true),
+            ("http://10.0.0.1", true),
+            ("http://[fd00::1]:8080", true),
+            ("http://localhost:4566", false),
+            ("http://sts.localhost", false),
+            ("http://notlocalhost", true),
+            ("http://127.0.0.2", false),
+            ("http://[::1]", false),
+        ] {
+            assert_eq!(is_clear_text(&HttpUrl::parse(url).unwrap()), expected, "{url}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 pub(crate) use self::answer::{Document, Refusal};
 use crate::detect::IrsaSettings;
 use crate::error::{Error, ErrorKind};
+use crate::source::role_arn::{RoleArn, account_of};
 use crate::source::sts_endpoint;
 use crate::source::{Keys, SourceKind, kind_of_status, with_token};
 use crate::token_file::{self, Token, TokenSource};
@@ -52,7 +53,7 @@ pub(crate) async fn sts_client(endpoint: &HttpUrl, https: &HttpsSettings) -> Res
 /// Everything that `AssumeRoleWithWebIdentity` needs, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct WebIdentityConfig {
-    pub(crate) role_arn: String,
+    pub(crate) role_arn: RoleArn,
     pub(crate) token_file: PathBuf,
     pub(crate) endpoint: HttpUrl,
     pub(crate) session_name: Option<String>,
@@ -98,7 +99,12 @@ impl WebIdentity {
     }
 
     pub(crate) fn role_arn(&self) -> &str {
-        &self.config.role_arn
+        self.config.role_arn.as_str()
+    }
+
+    /// The endpoint, if the token is readable on the network on its way there.
+    pub(crate) fn clear_text_endpoint(&self) -> Option<&HttpUrl> {
+        Some(&self.config.endpoint).filter(|url| sts_endpoint::is_clear_text(url))
     }
 
     pub(crate) async fn fetch(&self) -> Result<Credentials, Error> {
@@ -131,7 +137,7 @@ impl WebIdentity {
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.longest_form(token)));
         form.append_pair("Action", "AssumeRoleWithWebIdentity")
             .append_pair("Version", "2011-06-15")
-            .append_pair("RoleArn", &config.role_arn)
+            .append_pair("RoleArn", config.role_arn.as_str())
             .append_pair("RoleSessionName", self.session_name(token))
             .append_pair("WebIdentityToken", token.expose());
         if let Some(duration) = config.duration {
@@ -153,7 +159,8 @@ impl WebIdentity {
     fn longest_form(&self, token: &Token) -> usize {
         let WebIdentityConfig { role_arn, policy, policy_arns, provider_id, .. } = &self.config;
         let optional = [policy, provider_id].into_iter().flatten().map(String::len);
-        let values = optional.chain(policy_arns.iter().map(String::len)).chain([role_arn.len(), token.expose().len()]);
+        let values =
+            optional.chain(policy_arns.iter().map(String::len)).chain([role_arn.as_str().len(), token.expose().len()]);
         // 2 KiB for the names, the session name and the numbers.
         values.fold(2048, |room: usize, length| room.saturating_add(length.saturating_mul(3)))
     }
@@ -179,7 +186,7 @@ impl WebIdentity {
             result(&format!("Credentials/{name}"))
                 .ok_or_else(|| wrong(&format!("XML in which {name} is missing or repeated")))
         };
-        let arn = result("AssumedRoleUser/Arn").unwrap_or(&self.config.role_arn);
+        let arn = result("AssumedRoleUser/Arn").unwrap_or(self.config.role_arn.as_str());
         Keys {
             access_key_id: key("AccessKeyId")?,
             secret_access_key: key("SecretAccessKey")?,
@@ -212,13 +219,6 @@ impl WebIdentity {
         };
         Error::with_code(kind, &code, message)
     }
-}
-
-/// The account of a role's or session's ARN, if it is an AWS account id: it becomes part of host names, and other
-/// implementations of STS have none or one of another form.
-fn account_of(arn: &str) -> Option<&str> {
-    let is_account = |part: &&str| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit());
-    arn.split(':').nth(4).filter(is_account)
 }
 
 /// A configured name is not cleaned, because somebody will look for it. `setting` is where it was configured.
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn the_longest_form_leaves_no_copies_of_a_buffer_that_grew() {
         let config = |policy: Option<String>, policy_arns| WebIdentityConfig {
-            role_arn: "arn:aws:iam::111122223333:role/role".into(),
+            role_arn: RoleArn::of_aws("arn:aws:iam::111122223333:role/role").unwrap(),
             token_file: PathBuf::new(),
             endpoint: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com").unwrap(),
             session_name: Some("=".repeat(SESSION_NAME_MAX)),

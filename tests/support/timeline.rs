@@ -46,6 +46,7 @@ impl Timeline {
     }
 
     /// That these lines are there, in this order, whatever is between them.
+    #[allow(dead_code, reason = "not every test compares an order")]
     #[track_caller]
     pub(crate) fn assert_tells(&self, expected: &[(&str, &str)]) {
         let lines = self.lines.lock().unwrap();
