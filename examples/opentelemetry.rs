@@ -71,8 +71,6 @@ async fn run(url: Option<String>) -> Result<(), Box<dyn Error>> {
 
 /// This crate's spans at INFO go to OpenTelemetry; events inside them come along.
 fn trace_to(url: &str) -> Result<SdkTracerProvider, Box<dyn Error>> {
-    // The exporter's http client shares its TLS settings with this crate's here, and those leave the cryptography open.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{url}/v1/traces")).build()?;
     let tracers = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)

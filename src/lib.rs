@@ -108,23 +108,64 @@
 //!
 //! | feature | default | what it brings |
 //! |---|---|---|
-//! | `irsa` | yes | the IRSA source: TLS and an XML parser |
+//! | `irsa` | yes | the IRSA source, with an XML parser. https to STS needs one of the three HTTP clients below |
 //! | `pod-identity` | yes | the Pod Identity source. Alone (`default-features = false`) there is no TLS and no XML crate in the tree |
 //! | `sdk-config` | yes | [`sdk_config`](EksCredentialsProvider::sdk_config) and [`identity_cache`](EksCredentialsProvider::identity_cache) |
-//! | `rustls-aws-lc` | yes | TLS by aws-lc-rs, which the SDK's own default HTTPS client uses too |
-//! | `rustls-ring` | | TLS by ring. A process that does nothing but a cold IRSA start took 34 ms of CPU with aws-lc and 3 ms with ring (medians of 15 release runs in turn, x86-64, STS stand-in on loopback; compare `/usr/bin/time` of the example `credential_process` built with either): prefer ring in a short-lived process that has no other use for aws-lc |
+//! | `reqwest-http-client` | yes | https to STS by reqwest 0.13 with aws-lc-rs |
+//! | `sdk-http-client` | | https to STS by the AWS SDK's own HTTP client with aws-lc-rs. Use it instead of `reqwest-http-client` in a program that has an SDK client: then there is no reqwest in the tree |
+//! | `rustls-ring` | | https to STS by the AWS SDK's own HTTP client with ring |
+//! | `rustls-aws-lc` | | the same as `sdk-http-client` |
+//! | `reqwest_0_13` | | `Builder::reqwest_0_13`: https to STS by a reqwest client of the program's own |
 //! | `webpki-roots` | | Mozilla's root certificates in the binary instead of the system's, for `scratch` images |
 //! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: [`docs::observability`] |
 //! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with this pod's credentials, and what to do. Brings `aws-sigv4`, to ask STS who the credentials are |
 //! | `serde` | | `serde::Serialize` for the results of `diagnose` |
 //! | `testing` | | the module `testing`, a pod on loopback: for `[dev-dependencies]` |
 //!
-//! At least one of `irsa` and `pod-identity` is needed. With both TLS features a process-wide rustls `CryptoProvider` is
-//! used if the program installed one, else aws-lc-rs. With `irsa` and neither of them the program must install one, or
-//! speak to STS by plain http (a stand-in). Pod Identity's plain http needs nothing of this, whatever other crates of the
-//! program have turned on. The
-//! roots to trust are those of `AWS_CA_BUNDLE` alone if it is set; else the built-in ones with `webpki-roots`; else the
-//! system's, and to have none is an error that says so.
+//! At least one of `irsa` and `pod-identity` is needed. The lightest set of features beside an SDK client:
+//!
+//! ```toml
+//! eks-credentials = { version = "0.1", default-features = false, features = ["irsa", "pod-identity", "sdk-config", "sdk-http-client"] }
+//! ```
+//!
+//! ## HTTP clients for STS
+//!
+//! Every client reads `AWS_CA_BUNDLE` and the proxy variables from the environment's snapshot, has the same limits of time
+//! and size, and follows no redirects. If several are compiled in, the SDK's is used, and aws-lc-rs before ring. What
+//! differs:
+//!
+//! | | `reqwest-http-client` | `sdk-http-client`, `rustls-ring` |
+//! |---|---|---|
+//! | trusted roots | `AWS_CA_BUNDLE` alone if it is set; else the built-in ones with `webpki-roots`; else those of the system, through its own verifier on macOS and Windows | the same, but the system's roots are read from its store and verified by rustls on every system |
+//! | cryptography | the process-wide `CryptoProvider` of rustls if the program has installed one, else aws-lc-rs | aws-lc-rs or ring, also if the program has installed another one |
+//! | cipher suites | those of the `CryptoProvider` | those that the SDK chooses from them |
+//! | HTTP version | 1.1 | 2 or 1.1, as the server chooses |
+//!
+//! A build with `irsa` and none of them can ask STS only through [`Builder::http_client`] or by plain http (a stand-in).
+//! Without any root certificate the first fetch fails with an error that says so.
+//!
+//! ## Effects on the rest of the program
+//!
+//! Cargo compiles every crate once, with the features that all of its users ask for. `tests/downstream` runs programs with
+//! and without this crate in their dependency tree, and compares what they print. Two effects cannot be avoided:
+//!
+//! - A program that calls `rustls::ClientConfig::builder()` with only one cryptography compiled into rustls, and that gets
+//!   the other one through this crate, panics with "Could not automatically determine the process-level CryptoProvider from
+//!   Rustls crate features". With aws-lc-rs in the program that is the feature `rustls-ring`; with ring in the program it is
+//!   any other HTTP client for STS. reqwest with its default features, and every AWS SDK client, have the same effect. Use the
+//!   HTTP client with the cryptography that the program has, or choose one for the process first thing in `main`:
+//!
+//!   ```
+//!   // Or `ring`, if that is what the program has.
+//!   rustls::crypto::aws_lc_rs::default_provider().install_default().expect("no other provider is installed");
+//!   ```
+//!
+//! - The HTTP clients for STS turn on the feature `tls12` of rustls, as every https client does that reaches servers
+//!   without TLS 1.3.
+//!
+//! `pod-identity` alone turns on no feature of rustls or reqwest. `reqwest-http-client` turns on reqwest's TLS: a reqwest
+//! client of the program that had none then reads the system's root certificates when it is built, and reqwest's
+//! `Client::new()` panics in an image that has none. `sdk-http-client` does not touch reqwest.
 //!
 //! [aws-config]: https://docs.rs/aws-config
 

@@ -29,7 +29,7 @@ mod proxy;
 mod reply;
 #[cfg(all(feature = "reqwest-http-client", not(feature = "__sdk-http-client")))]
 mod reqwest_client;
-#[cfg(any(feature = "reqwest_0_13", feature = "reqwest-http-client"))]
+#[cfg(any(all(feature = "reqwest_0_13", feature = "irsa"), feature = "reqwest-http-client"))]
 mod reqwest_transport;
 mod resolver;
 #[cfg(feature = "__tls")]
@@ -63,7 +63,7 @@ pub(crate) use plain::plain;
 #[cfg(all(any(test, fuzzing), feature = "irsa", feature = "pod-identity"))]
 pub(crate) use reply::{MAX_BODY, read};
 pub(crate) use reply::{Reply, quote};
-#[cfg(feature = "reqwest_0_13")]
+#[cfg(all(feature = "reqwest_0_13", feature = "irsa"))]
 pub(crate) use reqwest_transport::from_builder as from_reqwest_0_13;
 #[cfg(feature = "irsa")]
 pub(crate) use url::Host;
