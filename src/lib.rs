@@ -161,11 +161,13 @@
 //!   ```
 //!
 //! - The HTTP clients for STS turn on the feature `tls12` of rustls, as every https client does that reaches servers
-//!   without TLS 1.3.
+//!   without TLS 1.3. Choose the versions by `builder_with_protocol_versions` where that matters.
 //!
 //! `pod-identity` alone turns on no feature of rustls or reqwest. `reqwest-http-client` turns on reqwest's TLS: a reqwest
 //! client of the program that had none then reads the system's root certificates when it is built, and reqwest's
-//! `Client::new()` panics in an image that has none. `sdk-http-client` does not touch reqwest.
+//! `Client::new()` panics in an image that has none. The SDK's HTTP client with aws-lc-rs turns on the feature
+//! `prefer-post-quantum` of rustls, as every program with an AWS SDK client has it: other clients of the program then offer
+//! the key exchange `X25519MLKEM768` first.
 //!
 //! [aws-config]: https://docs.rs/aws-config
 

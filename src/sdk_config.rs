@@ -17,7 +17,7 @@ pub use builder::SdkConfigBuilder;
 use crate::env::Env;
 use crate::identity_cache::EksIdentityCache;
 use crate::provider::EksCredentialsProvider;
-use crate::timer::TokioTimer;
+use crate::timer::TokioSleep;
 
 impl EksCredentialsProvider {
     /// The configuration of SDK clients, as a builder for more settings: this provider and its identity cache, the region,
@@ -53,7 +53,7 @@ impl EksCredentialsProvider {
             .set_credentials_provider(Some(shared))
             .set_identity_cache(Some(SharedIdentityCache::new(cache)))
             .set_time_source(Some(settings.time_source.clone()))
-            .set_sleep_impl(Some(SharedAsyncSleep::new(TokioTimer)));
+            .set_sleep_impl(Some(SharedAsyncSleep::new(TokioSleep)));
         environment::apply(&settings.env, settings.region.as_deref(), &mut builder);
         SdkConfigBuilder::new(builder)
     }

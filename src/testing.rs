@@ -27,6 +27,7 @@
 
 mod agent;
 mod answer;
+mod jws;
 mod ledger;
 mod sigv4;
 mod stand_in;
@@ -40,9 +41,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use answer::Answer;
+pub use jws::Signing;
 pub use ledger::{Issued, Ledger};
 pub use stand_in::StandIn;
-pub use token::{ProjectedToken, Signing};
+pub use token::ProjectedToken;
 
 use crate::env;
 use token::{Issuer, Subject};

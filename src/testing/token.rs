@@ -4,30 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::jws::Signing;
 use crate::clock;
-
-/// How tokens are signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Signing {
-    /// As EKS does it.
-    Rs256,
-    /// As other clusters may.
-    Es256,
-}
 
 /// Who the pod is.
 #[derive(Clone, Debug)]
@@ -37,7 +21,7 @@ pub(super) struct Subject {
     pub(super) pod: String,
 }
 
-/// A cluster's token issuer: its keys are made once per process.
+/// A cluster's token issuer.
 #[derive(Clone)]
 pub(super) struct Issuer {
     pub(super) url: String,
@@ -47,6 +31,7 @@ pub(super) struct Issuer {
 /// The claims that the stand-ins judge by.
 #[derive(Deserialize)]
 pub(super) struct VerifiedClaims {
+    iss: String,
     pub(super) aud: Vec<String>,
     pub(super) exp: u64,
     pub(super) nbf: u64,
@@ -66,69 +51,20 @@ pub(super) struct Pod {
     pub(super) uid: String,
 }
 
-struct Keys {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-}
-
 impl Issuer {
     pub(super) fn new(url: String, signing: Signing) -> Self {
         Self { url, signing }
     }
 
-    fn algorithm(&self) -> Algorithm {
-        match self.signing {
-            Signing::Rs256 => Algorithm::RS256,
-            Signing::Es256 => Algorithm::ES256,
-        }
-    }
-
-    fn keys(&self) -> io::Result<&'static Keys> {
-        static RSA: OnceLock<Option<Keys>> = OnceLock::new();
-        static EC: OnceLock<Option<Keys>> = OnceLock::new();
-        let keys = match self.signing {
-            Signing::Rs256 => RSA.get_or_init(rsa_keys),
-            Signing::Es256 => EC.get_or_init(ec_keys),
-        };
-        keys.as_ref().ok_or_else(|| io::Error::other("a signing key could not be made"))
-    }
-
     fn sign(&self, claims: &Value) -> io::Result<String> {
-        let mut header = Header::new(self.algorithm());
-        header.kid = Some("local".into());
-        jsonwebtoken::encode(&header, claims, &self.keys()?.encoding).map_err(io::Error::other)
+        self.signing.sign(claims.to_string().as_bytes())
     }
 
-    /// The claims, if the signature is ours. Times and audience are for the protocols to judge.
+    /// The claims, if this issuer signed them and is named in them. Times and audience are for the protocols to judge.
     pub(super) fn verify(&self, token: &str) -> Option<VerifiedClaims> {
-        let mut validation = Validation::new(self.algorithm());
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        validation.set_issuer(&[&self.url]);
-        Some(jsonwebtoken::decode(token, &self.keys().ok()?.decoding, &validation).ok()?.claims)
+        let claims: VerifiedClaims = serde_json::from_slice(&self.signing.verify(token)?).ok()?;
+        (claims.iss == self.url).then_some(claims)
     }
-}
-
-fn rsa_keys() -> Option<Keys> {
-    let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
-    let private: Pkcs8V1Der<'_> = pair.as_der().ok()?;
-    let pem =
-        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(private.as_ref()));
-    Some(Keys {
-        encoding: EncodingKey::from_rsa_pem(pem.as_bytes()).ok()?,
-        decoding: DecodingKey::from_rsa_der(pair.public_key().as_ref()),
-    })
-}
-
-fn ec_keys() -> Option<Keys> {
-    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
-    let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).ok()?;
-    let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).ok()?;
-    Some(Keys {
-        encoding: EncodingKey::from_ec_der(document.as_ref()),
-        decoding: DecodingKey::from_ec_der(pair.public_key().as_ref()),
-    })
 }
 
 /// A token file in kubelet's layout: `token → ..data/token`, `..data → ..<time>.<n>/`.
@@ -302,4 +238,50 @@ fn project(folder: &Path, name: &str, token: &str, rotation: u32) -> io::Result<
     let next = folder.join(format!("..{rotation}"));
     fs::write(&next, token)?;
     fs::rename(next, folder.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://oidc.eks.eu-central-1.amazonaws.com/id/LOCAL";
+
+    fn claims(iss: Option<&str>) -> Value {
+        let mut claims = json!({ "aud": ["sts"], "exp": 2, "nbf": 1, "sub": "me" });
+        if let Some(iss) = iss {
+            claims["iss"] = iss.into();
+        }
+        claims
+    }
+
+    #[test]
+    fn issuer_verifies_its_own_tokens() {
+        for signing in [Signing::Rs256, Signing::Es256] {
+            let issuer = Issuer::new(URL.to_owned(), signing);
+            let verified = issuer.verify(&issuer.sign(&claims(Some(URL))).unwrap()).unwrap();
+            assert_eq!((verified.aud, verified.exp, verified.nbf), (vec!["sts".to_owned()], 2, 1));
+            assert_eq!((verified.sub.as_str(), verified.kubernetes.is_none()), ("me", true));
+        }
+    }
+
+    /// The keys are the same for the whole process: only the claim tells the issuers apart.
+    #[test]
+    fn issuer_refuses_tokens_of_another_issuer_or_of_none() {
+        for signing in [Signing::Rs256, Signing::Es256] {
+            let issuer = Issuer::new(URL.to_owned(), signing);
+            for iss in [Some("https://oidc.example.com/cluster"), Some(""), None] {
+                assert!(issuer.verify(&issuer.sign(&claims(iss)).unwrap()).is_none(), "{iss:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn issuer_refuses_signed_claims_that_are_not_a_token_s() {
+        let issuer = Issuer::new(URL.to_owned(), Signing::Es256);
+        for claims in
+            [json!({ "iss": URL }), json!([URL]), json!({ "iss": [URL], "aud": [], "exp": 2, "nbf": 1, "sub": "" })]
+        {
+            assert!(issuer.verify(&issuer.sign(&claims).unwrap()).is_none(), "{claims}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::client::runtime_components::{
 use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::error::{Error, ErrorKind};
-use crate::timer::TokioTimer;
+use crate::timer::TokioSleep;
 
 const NAME: &str = "eks-credentials";
 const SCHEME: AuthSchemeId = AuthSchemeId::new(NAME);
@@ -32,7 +32,7 @@ const SCHEME: AuthSchemeId = AuthSchemeId::new(NAME);
 pub(super) fn minimal() -> Result<RuntimeComponents, Error> {
     RuntimeComponentsBuilder::new(NAME)
         .with_time_source(Some(SystemTimeSource::new()))
-        .with_sleep_impl(Some(TokioTimer))
+        .with_sleep_impl(Some(TokioSleep))
         .with_auth_scheme_option_resolver(Some(Unused))
         .with_auth_scheme(Unused)
         .with_endpoint_resolver(Some(Unused))

@@ -15,7 +15,7 @@ use super::proxy;
 use super::roots::Roots;
 use super::{CONNECT_TIMEOUT, Client};
 use crate::error::{Error, ErrorKind};
-use crate::timer::TokioTimer;
+use crate::timer::TokioSleep;
 
 #[cfg(feature = "rustls-aws-lc")]
 const CRYPTO: CryptoMode = CryptoMode::AwsLc;
@@ -32,7 +32,7 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
     let tls = tls.map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "TLS could not be set up", e))?;
     let mut builder = Connector::builder()
         .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
-        .sleep_impl(TokioTimer)
+        .sleep_impl(TokioSleep)
         .pool_max_idle_per_host(0);
     if let Some(settings) = &settings.proxy {
         let parsed = settings.parse()?;
