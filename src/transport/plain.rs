@@ -61,7 +61,8 @@ impl PlainHttp {
 /// The first address that accepts. Each gets an equal share of the time, so that one that does not answer leaves time for
 /// the others.
 async fn connect_to_any(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
-    let share = CONNECT_TIMEOUT / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let share = u32::try_from(addresses.len()).ok().and_then(|count| CONNECT_TIMEOUT.checked_div(count));
+    let share = share.unwrap_or(CONNECT_TIMEOUT);
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for &ip in addresses {
         match timeout(share, TcpStream::connect(SocketAddr::new(ip, port))).await {
