@@ -174,7 +174,7 @@ impl Builder {
                 if let Some(endpoint) = sources.first.clear_text_endpoint() {
                     tracing::warn!(
                         %endpoint,
-                        "STS is asked by plain http: the service account token can be read on the network, use https"
+                        "the STS endpoint uses plain http: the service account token can be read on the network; use https"
                     );
                 }
                 Ok(Configured { sources: Arc::new(sources), detection })

@@ -141,33 +141,26 @@
 //! | cipher suites | those of the `CryptoProvider` | those that the SDK chooses from them |
 //! | HTTP version | 1.1 | 2 or 1.1, as the server chooses |
 //!
-//! A build with `irsa` and none of them can ask STS only through [`Builder::http_client`] or by plain http (a stand-in).
+//! A build with `irsa` and none of them reaches STS only through [`Builder::http_client`], or by plain http (a stand-in).
 //! Without any root certificate the first fetch fails with an error that says so.
 //!
 //! ## Effects on the rest of the program
 //!
 //! Cargo compiles every crate once, with the features that all of its users ask for. `tests/downstream` runs programs with
-//! and without this crate in their dependency tree, and compares what they print. Two effects cannot be avoided:
+//! and without this crate in their dependency tree, and compares what they print and send. `pod-identity` alone has no
+//! effect. The HTTP clients for STS have these:
 //!
-//! - A program that calls `rustls::ClientConfig::builder()` with only one cryptography compiled into rustls, and that gets
-//!   the other one through this crate, panics with "Could not automatically determine the process-level CryptoProvider from
-//!   Rustls crate features". With aws-lc-rs in the program that is the feature `rustls-ring`; with ring in the program it is
-//!   any other HTTP client for STS. reqwest with its default features, and every AWS SDK client, have the same effect. Use the
-//!   HTTP client with the cryptography that the program has, or choose one for the process first thing in `main`:
+//! | feature | effect | remedy |
+//! |---|---|---|
+//! | `reqwest-http-client`, `sdk-http-client` in a program with ring; `rustls-ring` in a program with aws-lc-rs | two cryptographies are compiled into rustls. A call of `rustls::ClientConfig::builder()` panics: "Could not automatically determine the process-level CryptoProvider from Rustls crate features". reqwest with its default features, and every AWS SDK client, have the same effect | use the HTTP client with the cryptography that the program has, or install a provider at the beginning of `main`, as below |
+//! | `reqwest-http-client` | a reqwest client of the program that had no TLS has it now. It reads the system's root certificates when it is built, and `reqwest::Client::new()` panics in an image that has none: "No CA certificates were loaded from the system" | use `sdk-http-client`, which does not touch reqwest, or install ca-certificates in the image |
+//! | `sdk-http-client` | other rustls clients of the program offer the key exchange `X25519MLKEM768` first (rustls' feature `prefer-post-quantum`), as in every program with an AWS SDK client | `reqwest-http-client` or `rustls-ring` |
+//! | all three | rustls clients of a program without rustls' feature `tls12` offer TLS 1.2 too, as with every https client that reaches servers without TLS 1.3 | `ClientConfig::builder_with_protocol_versions` |
 //!
-//!   ```
-//!   // Or `ring`, if that is what the program has.
-//!   rustls::crypto::aws_lc_rs::default_provider().install_default().expect("no other provider is installed");
-//!   ```
-//!
-//! - The HTTP clients for STS turn on the feature `tls12` of rustls, as every https client does that reaches servers
-//!   without TLS 1.3. Choose the versions by `builder_with_protocol_versions` where that matters.
-//!
-//! `pod-identity` alone turns on no feature of rustls or reqwest. `reqwest-http-client` turns on reqwest's TLS: a reqwest
-//! client of the program that had none then reads the system's root certificates when it is built, and reqwest's
-//! `Client::new()` panics in an image that has none. The SDK's HTTP client with aws-lc-rs turns on the feature
-//! `prefer-post-quantum` of rustls, as every program with an AWS SDK client has it: other clients of the program then offer
-//! the key exchange `X25519MLKEM768` first.
+//! ```
+//! // Or `ring`, if that is what the program has.
+//! rustls::crypto::aws_lc_rs::default_provider().install_default().expect("no other provider is installed");
+//! ```
 //!
 //! [aws-config]: https://docs.rs/aws-config
 

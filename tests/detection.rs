@@ -316,6 +316,6 @@ fn sts_in_clear_text_is_one_warning() {
         let subscriber = tracing_subscriber::registry().with(said.layer());
         let env = [ROLE, TOKEN, REGION, ("AWS_ENDPOINT_URL_STS", url)];
         tracing::subscriber::with_default(subscriber, || detected(&env).unwrap());
-        assert_eq!(said.to_string().matches("STS is asked by plain http").count(), warnings, "{said}");
+        assert_eq!(said.to_string().matches("the STS endpoint uses plain http").count(), warnings, "{said}");
     }
 }

@@ -209,7 +209,7 @@ catalogue! {
         "Credentials do not depend on it here, and SDK clients get it as it is. S3-compatible stores have regions such as garage or auto.",
         "set AWS_REGION to a region such as eu-central-1, unless an S3-compatible store needs this one";
     StsClearText "W-STS-CLEAR-TEXT" "the service account token is sent in clear text",
-        "The configured STS endpoint has an http URL on another host. Whoever can read the network there can use the token as long as it is valid.",
+        "The configured STS endpoint has an http URL on another host. Everybody who can read the network traffic there can use the token as long as it is valid.",
         "use an https URL for AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder's sts_endpoint";
     StsFips "W-STS-FIPS" "STS has no FIPS endpoint in this region",
         "AWS has FIPS endpoints of STS in us-east-1, us-east-2, us-west-1, us-west-2 and GovCloud only.",
