@@ -150,7 +150,8 @@ impl Builder {
         self
     }
 
-    /// Reads the configuration. Does no I/O and spawns nothing: the first ask does.
+    /// Reads the configuration. Does no I/O and spawns no task: the first call does. (A reqwest client given by
+    /// `reqwest_0_13` is built before, and reads root certificates.)
     ///
     /// # Errors
     ///

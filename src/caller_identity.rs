@@ -18,7 +18,7 @@ use crate::source::sts_endpoint;
 use crate::source::web_identity::{self, Document, FORM, Refusal};
 use crate::transport::{self, Client, HttpUrl, HttpsSettings, Peer, Reply};
 
-/// STS answers in well under a second, and nobody is to wait long for what only explains.
+/// STS answers in well under a second. The result is only explanatory, so the limit is short.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 

@@ -257,8 +257,8 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
     Ok(Found::Present(Configured { source, settings: vec![role, file] }))
 }
 
-/// At AWS's own endpoints the ARN must be one of AWS: that finds mistakes before anything is sent. What another
-/// implementation of STS takes is for that to say.
+/// At an endpoint that is derived from the region the ARN must be one of AWS: that finds mistakes before anything is sent.
+/// Behind a configured endpoint there may be another implementation of STS, which validates the ARN itself.
 #[cfg(feature = "irsa")]
 fn parse_role_arn(setting: &str, value: &str, other_sts: bool) -> Result<RoleArn, Error> {
     let (parsed, expected) = match other_sts {

@@ -10,8 +10,9 @@
 //! | `http_client.rs`, `reqwest_transport.rs` | requests through any HTTP client of the SDK, and through reqwest |
 //! | `reply.rs`, `failure.rs` | a complete answer, and what it means that there is none |
 //!
-//! No client follows redirects, which would carry the token to another server. No client keeps idle connections: the next
-//! request is most of an hour away, and the agent closes them after 30 s.
+//! The clients built here follow no redirects, which would carry the token to another server, and keep no idle
+//! connections: the next request is most of an hour away, and the agent closes them after 30 s. An HTTP client that is given
+//! to the builder must not follow redirects either.
 //!
 //! Nothing is retried here: when to try again is decided in one place, [`crate::refresh::schedule`].
 
@@ -29,12 +30,15 @@ mod proxy;
 mod reply;
 #[cfg(all(feature = "reqwest-http-client", not(feature = "__sdk-http-client")))]
 mod reqwest_client;
-#[cfg(any(all(feature = "reqwest_0_13", feature = "irsa"), feature = "reqwest-http-client"))]
+#[cfg(any(
+    all(feature = "reqwest_0_13", feature = "irsa"),
+    all(feature = "reqwest-http-client", not(feature = "__sdk-http-client"))
+))]
 mod reqwest_transport;
 mod resolver;
 #[cfg(feature = "__tls")]
 mod roots;
-#[cfg(any(feature = "irsa", feature = "__sdk-http-client"))]
+#[cfg(feature = "irsa")]
 mod runtime_components;
 #[cfg(feature = "__sdk-http-client")]
 mod sdk_client;
@@ -64,7 +68,7 @@ pub(crate) use plain::plain;
 pub(crate) use reply::{MAX_BODY, read};
 pub(crate) use reply::{Reply, quote};
 #[cfg(all(feature = "reqwest_0_13", feature = "irsa"))]
-pub(crate) use reqwest_transport::from_builder as from_reqwest_0_13;
+pub(crate) use reqwest_transport::from_reqwest_0_13;
 #[cfg(feature = "irsa")]
 pub(crate) use url::Host;
 pub(crate) use url::{HttpUrl, UrlError};

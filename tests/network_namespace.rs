@@ -43,7 +43,8 @@ fn the_agent_answers_at_both_of_its_real_addresses() {
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
 fn a_blackhole_is_a_timeout() {
     namespace::run("a_blackhole_is_a_timeout", async |network| {
-        fails_and_passes(&network, "tcp dport 80 drop", ErrorKind::Timeout, "could not be connected within 2 s").await;
+        fails_and_passes(&network, "tcp dport 80 drop", ErrorKind::Timeout, "did not accept a connection within 2s")
+            .await;
     });
 }
 

@@ -73,7 +73,7 @@ catalogue! {
         "IRSA needs a region for the host name of its STS endpoint, and the configured value is a zone, an upper-case name, a region of another store, or aws-global. With AWS_ENDPOINT_URL_STS, IRSA needs no region.",
         "set AWS_REGION to a region such as eu-central-1";
     StsEndpoint "E-STS-ENDPOINT" "the configured STS endpoint cannot be used",
-        "AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder's sts_endpoint overrides the region's endpoint with something that is not a URL, or together with AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT, which choose among AWS's own endpoints.",
+        "The value of AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder's sts_endpoint is not a valid URL, or it is combined with AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT. These two apply only to AWS's own endpoints.",
         "remove the setting of the endpoint: the region's own endpoint needs none. If another STS is meant, correct its URL and set AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT to false";
     AgentUri "E-AGENT-URI" "the agent's URI cannot be used",
         "Plain http carries the pod's token, so it is spoken only to this machine and the link-local agents.",

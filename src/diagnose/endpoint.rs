@@ -134,7 +134,7 @@ mod sts {
                     findings.push(because(
                         FindingId::StsEndpoint,
                         &error,
-                        "an http or https URL without FIPS and dual-stack, or none",
+                        "no configured endpoint, or a valid URL with both switches off",
                     ));
                 }
                 // Said already.

@@ -96,7 +96,7 @@ fn configured_url<'a>(env: &'a Env, builder: Option<&'a str>) -> Result<Option<(
 pub(crate) fn is_clear_text(url: &HttpUrl) -> bool {
     let is_local = match url.host() {
         Host::Address(ip) => ip.is_loopback(),
-        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Name(name) => name == "localhost",
     };
     !url.is_https() && !is_local
 }
@@ -200,7 +200,7 @@ mod tests {
             ("http://10.0.0.1", true),
             ("http://[fd00::1]:8080", true),
             ("http://localhost:4566", false),
-            ("http://sts.localhost", false),
+            ("http://sts.localhost", true),
             ("http://notlocalhost", true),
             ("http://127.0.0.2", false),
             ("http://[::1]", false),

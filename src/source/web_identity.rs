@@ -30,7 +30,7 @@ const IF_UNREACHABLE: &str = "check the pod's egress (NAT or an STS VPC endpoint
                               and HTTPS_PROXY/NO_PROXY";
 const IF_FAILING: &str = "see the AWS Health Dashboard for STS in this region";
 
-/// What STS refuses a request for, and yet it is not the request's fault.
+/// What to do when STS could not reach the token's issuer.
 const IF_ISSUER_UNREACHABLE: &str = "STS could not fetch the keys of the token's issuer and will be asked again; if this lasts, check that the issuer's URL \
      can be reached from the internet, and the AWS Health Dashboard for STS in this region";
 

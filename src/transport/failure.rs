@@ -2,9 +2,10 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
 use super::resolver::BadName;
-use super::{BoxError, CONNECT_TIMEOUT, Peer};
+use super::{BoxError, Peer};
 use crate::error::{Error, ErrorKind};
 
 /// When the answer is not of the expected protocol.
@@ -24,22 +25,34 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Failure {
     phase: Phase,
-    timed_out: bool,
+    timeout: Option<Reached>,
     error: BoxError,
+}
+
+/// A limit of time of the client itself.
+#[derive(Debug)]
+enum Reached {
+    Connect(Duration),
+    /// One that was set elsewhere.
+    Other,
 }
 
 impl Failure {
     pub(super) fn new(phase: Phase, error: impl Into<BoxError>) -> Self {
-        Self { phase, timed_out: false, error: error.into() }
+        Self { phase, timeout: None, error: error.into() }
     }
 
-    /// The client's own limit of time was reached.
-    pub(super) fn timeout(phase: Phase, error: impl Into<BoxError>) -> Self {
-        Self { phase, timed_out: true, error: error.into() }
+    /// The client's own limit of time was reached. `connect_timeout` is the one for connecting, if it is known.
+    pub(super) fn timeout(phase: Phase, connect_timeout: Option<Duration>, error: impl Into<BoxError>) -> Self {
+        let reached = match (phase, connect_timeout) {
+            (Phase::Connect, Some(limit)) => Reached::Connect(limit),
+            _ => Reached::Other,
+        };
+        Self { phase, timeout: Some(reached), error: error.into() }
     }
 
     pub(super) fn explain(self, peer: &Peer) -> Error {
-        let Self { phase, timed_out, error } = self;
+        let Self { phase, timeout, error } = self;
         let cause: &(dyn StdError + 'static) = &*error;
         if let Some(bad) = find::<BadName>(cause) {
             let (kind, message) = (bad.kind(), format!("{} could not be asked: {bad}", peer.name));
@@ -53,12 +66,14 @@ impl Failure {
             let message = format!("{} answered something that is not HTTP: {IF_NOT_ITSELF}", peer.name);
             return Error::caused_by(ErrorKind::InvalidResponse, message, error);
         }
-        let timed_out = timed_out || io_kind(cause) == Some(io::ErrorKind::TimedOut);
         let (kind, what) = match (phase, io_kind(cause)) {
-            (Phase::Connect, _) if timed_out => {
-                (ErrorKind::Timeout, format!("could not be connected within {CONNECT_TIMEOUT:?}"))
+            (_, io_kind) if timeout.is_some() || io_kind == Some(io::ErrorKind::TimedOut) => {
+                let what = match timeout {
+                    Some(Reached::Connect(limit)) => format!("did not accept a connection within {limit:?}"),
+                    _ => "did not answer in time".to_owned(),
+                };
+                (ErrorKind::Timeout, what)
             }
-            (Phase::Exchange, _) if timed_out => (ErrorKind::Timeout, "did not answer in time".to_owned()),
             (_, Some(io::ErrorKind::ConnectionRefused)) => {
                 (ErrorKind::Unavailable, "refused the connection".to_owned())
             }

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::failure::{Failure, Phase};
+use super::failure::{Failure, Phase, io_kind};
 use super::resolver::{self, Vet};
 use super::{BoxError, BoxFuture, CONNECT_TIMEOUT, Client, Peer, Reply, Transport, reply};
 use crate::error::Error;
@@ -35,10 +35,12 @@ struct PlainHttp {
 impl Transport for PlainHttp {
     fn send<'a>(&'a self, request: http::Request<Bytes>, peer: &'a Peer) -> BoxFuture<'a, Result<Reply, Error>> {
         Box::pin(async move {
-            let stream = match timeout(CONNECT_TIMEOUT, self.connect(request.uri())).await {
-                Ok(connected) => connected.map_err(|error| Failure::new(Phase::Connect, error).explain(peer))?,
-                Err(elapsed) => return Err(Failure::timeout(Phase::Connect, elapsed).explain(peer)),
-            };
+            let stream = self.connect(request.uri()).await;
+            let stream = stream.map_err(|error| match io_kind(&*error) {
+                Some(io::ErrorKind::TimedOut) => Failure::timeout(Phase::Connect, Some(CONNECT_TIMEOUT), error),
+                _ => Failure::new(Phase::Connect, error),
+            });
+            let stream = stream.map_err(|failure| failure.explain(peer))?;
             exchange(stream, request, peer).await
         })
     }
@@ -58,14 +60,12 @@ impl PlainHttp {
     }
 }
 
-/// The first address that accepts. Each gets an equal share of the time, so that one that does not answer leaves time for
-/// the others.
+/// The first address that accepts. Each gets the whole connect timeout, which allows for one lost SYN; the limit of the
+/// attempt is that of all together.
 async fn connect_to_any(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
-    let share = u32::try_from(addresses.len()).ok().and_then(|count| CONNECT_TIMEOUT.checked_div(count));
-    let share = share.unwrap_or(CONNECT_TIMEOUT);
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for &ip in addresses {
-        match timeout(share, TcpStream::connect(SocketAddr::new(ip, port))).await {
+        match timeout(CONNECT_TIMEOUT, TcpStream::connect(SocketAddr::new(ip, port))).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failed = error,
             Err(_) => failed = io::ErrorKind::TimedOut.into(),
@@ -83,18 +83,17 @@ async fn exchange(stream: TcpStream, mut request: http::Request<Bytes>, peer: &P
         reply::read(answer, peer).await
     });
     // The connection is driven by the same task as the exchange: it ends with it, also when the attempt is cancelled.
-    let mut connection = pin!(connection);
-    let mut open = true;
+    let mut connection = pin!(Some(connection));
     poll_fn(|cx| {
-        // Its error reaches the exchange as well.
-        open = open && connection.as_mut().poll(cx).is_pending();
-        match answer.as_mut().poll(cx) {
-            // What the answer waits for may be in the connection's hands since it was polled.
-            Poll::Pending if open && connection.as_mut().poll(cx).is_ready() => {
-                open = false;
-                answer.as_mut().poll(cx)
+        loop {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer);
             }
-            polled => polled,
+            match connection.as_mut().as_pin_mut().map(|connection| connection.poll(cx)) {
+                // It must be dropped: that is what tells a request which has not been sent that it never will be.
+                Some(Poll::Ready(_)) => connection.set(None),
+                Some(Poll::Pending) | None => return Poll::Pending,
+            }
         }
     })
     .await
@@ -108,4 +107,26 @@ fn in_origin_form(request: &mut http::Request<Bytes>) -> Result<(), BoxError> {
     request.headers_mut().insert(HOST, host);
     *request.uri_mut() = path;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// A sidecar that accepts and closes, or an agent that is being restarted.
+    #[tokio::test]
+    async fn exchange_fails_at_once_on_a_connection_that_is_closed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        drop(listener.accept().await.unwrap());
+        stream.readable().await.unwrap();
+        let peer = Peer { name: "the agent".into(), if_unreachable: "look at it", if_failing: "" };
+        let request = http::Request::builder().uri(format!("http://{address}/v1/credentials"));
+        let Err(error) = exchange(stream, request.body(Bytes::new()).unwrap(), &peer).await else {
+            panic!("an answer")
+        };
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
 }

@@ -21,10 +21,11 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
         .no_proxy();
     if let Some(settings) = &settings.proxy {
         let parsed = settings.parse()?;
-        let proxy = reqwest::Proxy::https(parsed.uri.to_string()).map_err(|_| settings.error(proxy::A_URL))?;
+        let uri = zeroize::Zeroizing::new(parsed.uri.to_string());
+        let proxy = reqwest::Proxy::https(uri.as_str()).map_err(|_| settings.error(proxy::A_URL))?;
         builder = builder.proxy(proxy.no_proxy(parsed.no_proxy.and_then(NoProxy::from_string)));
     }
-    reqwest_transport::from_builder(builder)
+    reqwest_transport::from_builder(builder, Some(CONNECT_TIMEOUT))
 }
 
 fn tls_config(settings: &HttpsSettings) -> Result<ClientConfig, Error> {
@@ -45,7 +46,8 @@ type NeedsNothing = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsCli
 
 #[cfg(feature = "webpki-roots")]
 fn default_roots(builder: NeedsVerifier) -> Result<NeedsNothing, Error> {
-    Ok(builder.with_root_certificates(Roots::compiled_in()?.store))
+    let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    Ok(builder.with_root_certificates(roots))
 }
 
 #[cfg(not(feature = "webpki-roots"))]

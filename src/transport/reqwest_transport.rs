@@ -1,6 +1,7 @@
 //! Requests through a reqwest client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::redirect;
@@ -9,41 +10,54 @@ use super::failure::{Failure, Phase};
 use super::{BoxFuture, Client, Peer, Reply, Transport, reply};
 use crate::error::{Error, ErrorKind};
 
-/// A client with these settings that follows no redirects and keeps no idle connections.
+/// A client with these settings that follows no redirects and keeps no idle connections. `connect_timeout` is the one that
+/// was set, if it is known.
 ///
 /// # Errors
 ///
 /// If reqwest cannot build it: for example, no root certificates can be loaded.
-pub(crate) fn from_builder(builder: reqwest::ClientBuilder) -> Result<Client, Error> {
+pub(super) fn from_builder(
+    builder: reqwest::ClientBuilder,
+    connect_timeout: Option<Duration>,
+) -> Result<Client, Error> {
     let builder = builder.redirect(redirect::Policy::none()).referer(false).pool_max_idle_per_host(0);
     match builder.build() {
-        Ok(client) => Ok(Arc::new(Reqwest(client))),
-        Err(error) => Err(Error::caused_by(
-            ErrorKind::InvalidConfiguration,
-            "the reqwest client for STS could not be built",
-            error,
-        )),
+        Ok(client) => Ok(Arc::new(Reqwest { client, connect_timeout })),
+        Err(error) => {
+            Err(Error::caused_by(ErrorKind::InvalidConfiguration, "the reqwest client could not be built", error))
+        }
     }
 }
 
+/// A client with the program's own settings.
+#[cfg(all(feature = "reqwest_0_13", feature = "irsa"))]
+pub(crate) fn from_reqwest_0_13(builder: reqwest::ClientBuilder) -> Result<Client, Error> {
+    from_builder(builder, None)
+}
+
 #[derive(Debug)]
-struct Reqwest(reqwest::Client);
+struct Reqwest {
+    client: reqwest::Client,
+    connect_timeout: Option<Duration>,
+}
+
+impl Reqwest {
+    /// A URL may hold a secret, so reqwest's errors are shown without it.
+    fn failure(&self, error: reqwest::Error) -> Failure {
+        let phase = if error.is_connect() { Phase::Connect } else { Phase::Exchange };
+        let timed_out = error.is_timeout();
+        let error = error.without_url();
+        if timed_out { Failure::timeout(phase, self.connect_timeout, error) } else { Failure::new(phase, error) }
+    }
+}
 
 impl Transport for Reqwest {
     fn send<'a>(&'a self, request: http::Request<Bytes>, peer: &'a Peer) -> BoxFuture<'a, Result<Reply, Error>> {
         Box::pin(async move {
-            let request = request.try_into().map_err(|error| failure(error).explain(peer))?;
-            let answer = self.0.execute(request).await.map_err(|error| failure(error).explain(peer))?;
+            let request = request.try_into().map_err(|error| self.failure(error).explain(peer))?;
+            let answer = self.client.execute(request).await.map_err(|error| self.failure(error).explain(peer))?;
             let answer: http::Response<reqwest::Body> = answer.into();
             reply::read(answer, peer).await
         })
     }
-}
-
-/// A URL may hold a secret, so reqwest's errors are shown without it.
-fn failure(error: reqwest::Error) -> Failure {
-    let phase = if error.is_connect() { Phase::Connect } else { Phase::Exchange };
-    let timed_out = error.is_timeout();
-    let error = error.without_url();
-    if timed_out { Failure::timeout(phase, error) } else { Failure::new(phase, error) }
 }

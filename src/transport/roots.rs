@@ -45,7 +45,7 @@ impl Roots {
     }
 
     /// Those of `certificates` that can be parsed: root stores hold some that no TLS library accepts.
-    #[cfg(any(feature = "webpki-roots", feature = "__sdk-http-client"))]
+    #[cfg(feature = "__sdk-http-client")]
     pub(super) fn parsable(certificates: Vec<CertificateDer<'static>>) -> Result<Self, Error> {
         let mut store = RootCertStore::empty();
         let usable = |certificate: &CertificateDer<'static>| store.add(certificate.clone()).is_ok();
@@ -56,10 +56,20 @@ impl Roots {
         Ok(Self { certificates, store })
     }
 
-    /// Mozilla's, as they were compiled in.
-    #[cfg(feature = "webpki-roots")]
+    /// Mozilla's, as they were compiled in: those that Mozilla trusts for every host name. A certificate does not say for
+    /// which names it is trusted; the crate `webpki-roots` does.
+    #[cfg(all(feature = "webpki-roots", feature = "__sdk-http-client"))]
     pub(super) fn compiled_in() -> Result<Self, Error> {
-        Self::parsable(webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec())
+        let constrained = |subject: &[u8]| {
+            let mut roots = webpki_roots::TLS_SERVER_ROOTS.iter().filter(|root| root.name_constraints.is_some());
+            roots.any(|root| root.subject.as_ref() == subject)
+        };
+        let unconstrained = |certificate: &&CertificateDer<'static>| {
+            let mut store = RootCertStore::empty();
+            let _ = store.add((*certificate).clone());
+            store.roots.first().is_some_and(|anchor| !constrained(&anchor.subject))
+        };
+        Self::parsable(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter(unconstrained).cloned().collect())
     }
 }
 
@@ -68,4 +78,21 @@ pub(super) fn no_roots(cause: impl Into<super::BoxError>) -> Error {
     let message = "no usable root certificates on this system: install ca-certificates in the image, set AWS_CA_BUNDLE, or \
                    enable the feature `webpki-roots` of eks-credentials (for `scratch` images)";
     Error::caused_by(ErrorKind::InvalidConfiguration, message, cause)
+}
+
+#[cfg(all(test, feature = "webpki-roots", feature = "__sdk-http-client"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compiled_in_roots_are_those_without_name_constraints() {
+        let expected = webpki_roots::TLS_SERVER_ROOTS.iter().filter(|root| root.name_constraints.is_none());
+        let mut expected: Vec<_> = expected.map(|root| root.subject.to_vec()).collect();
+        let mut subjects: Vec<_> =
+            Roots::compiled_in().unwrap().store.roots.iter().map(|root| root.subject.to_vec()).collect();
+        expected.sort();
+        subjects.sort();
+        assert!(subjects == expected, "{} roots, not {}", subjects.len(), expected.len());
+        assert!(subjects.len() < webpki_roots::TLS_SERVER_ROOTS.len());
+    }
 }
