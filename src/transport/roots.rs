@@ -18,7 +18,7 @@ pub(super) struct Roots {
         expect(dead_code, reason = "only the SDK's client reads them again")
     )]
     pub(super) certificates: Vec<CertificateDer<'static>>,
-    #[cfg_attr(feature = "__sdk-http-client", expect(dead_code, reason = "the SDK's client makes its own store"))]
+    #[cfg_attr(feature = "__sdk-http-client", allow(dead_code, reason = "the SDK's client makes its own store"))]
     pub(super) store: RootCertStore,
 }
 
