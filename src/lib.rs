@@ -136,7 +136,7 @@
 //!
 //! | | `reqwest-http-client` | `sdk-http-client`, `rustls-ring` |
 //! |---|---|---|
-//! | trusted roots | `AWS_CA_BUNDLE` alone if it is set; else the built-in ones with `webpki-roots`; else those of the system, through its own verifier on macOS and Windows | the same, but the system's roots are read from its store and verified by rustls on every system |
+//! | trusted roots | `AWS_CA_BUNDLE` alone if it is set; else the built-in ones with `webpki-roots`; else those of the system, through its own verifier on macOS and Windows | the same, but the system's roots are read from its store and verified by rustls on every system, and `webpki-roots` leaves out a root that Mozilla trusts for some names only |
 //! | cryptography | the process-wide `CryptoProvider` of rustls if the program has installed one, else aws-lc-rs | aws-lc-rs or ring, also if the program has installed another one |
 //! | cipher suites | those of the `CryptoProvider` | those that the SDK chooses from them |
 //! | HTTP version | 1.1 | 2 or 1.1, as the server chooses |

@@ -8,7 +8,7 @@
 //! | `reqwest_client.rs`, `sdk_client.rs` | the HTTP client for https: one of the two, by Cargo feature |
 //! | `no_https.rs` | in place of the four above, in a build without a client for https |
 //! | `http_client.rs`, `reqwest_transport.rs` | requests through any HTTP client of the SDK, and through reqwest |
-//! | `reply.rs`, `failure.rs` | a complete answer, and what it means that there is none |
+//! | `reply.rs`, `failure.rs` | a complete answer, and why an attempt ended without one |
 //!
 //! The clients built here follow no redirects, which would carry the token to another server, and keep no idle
 //! connections: the next request is most of an hour away, and the agent closes them after 30 s. An HTTP client that is given

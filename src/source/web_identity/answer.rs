@@ -68,7 +68,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The text of the one element at `path`; `None` if there is none, or more than one.
+    /// The text of the one element at `path`; `None` if there is no such element, or more than one.
     pub(crate) fn text(&self, path: &str) -> Option<&str> {
         let mut found = self.elements.iter().filter(|(at, _)| at == path);
         match (found.next(), found.next()) {
