@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::Event;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Deeper than any answer of STS, which has four levels.
 const MAX_DEPTH: usize = 16;
@@ -78,6 +79,17 @@ impl<'a> Document<'a> {
     }
 }
 
+/// Text with references is a copy, and may quote the token.
+impl Drop for Document<'_> {
+    fn drop(&mut self) {
+        for (_, text) in &mut self.elements {
+            if let Cow::Owned(copy) = text {
+                copy.zeroize();
+            }
+        }
+    }
+}
+
 /// The text of an element: one CDATA section, or text with references. Both together are in no answer of STS.
 fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
     match raw.strip_prefix("<![CDATA[").and_then(|rest| rest.strip_suffix("]]>")) {
@@ -95,7 +107,7 @@ fn position(reader: &Reader<&[u8]>) -> Option<usize> {
 pub(crate) struct Refusal {
     pub(crate) code: String,
     /// May quote the token.
-    pub(crate) message: zeroize::Zeroizing<String>,
+    pub(crate) message: Zeroizing<String>,
 }
 
 impl Refusal {
@@ -103,7 +115,7 @@ impl Refusal {
         let document = Document::parse(std::str::from_utf8(body).ok()?)?;
         let code = document.text("Error/Code")?.to_owned();
         let message = document.text("Error/Message").unwrap_or_default().to_owned();
-        Some(Self { code, message: zeroize::Zeroizing::new(message) })
+        Some(Self { code, message: Zeroizing::new(message) })
     }
 }
 
