@@ -15,6 +15,7 @@ use crate::detect::{self, Detected, Settings};
 use crate::diagnose::{self, Diagnosis, Subject};
 use crate::env::Env;
 use crate::error::Error;
+use crate::problem::setting::Setting;
 use crate::provider::{Configured, EksCredentialsProvider};
 use crate::refresh::schedule::Policy;
 #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
@@ -226,7 +227,8 @@ impl Builder {
             ("attempt_timeout", self.attempt_timeout),
         ];
         if let Some((name, _)) = durations.iter().find(|(_, duration)| duration.is_some_and(|d| d.is_zero())) {
-            return Err(Error::invalid(format!("{name} must be longer than zero")));
+            let observed = format!("the builder's {name} is zero");
+            return Err(Setting::Other { observed, remedy: "it must be longer than zero".to_owned() }.into());
         }
         // Whatever the source will be: a mistake must not wait for the pod in which it matters.
         #[cfg(feature = "irsa")]

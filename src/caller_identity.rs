@@ -11,12 +11,17 @@ use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::detect::Settings;
-use crate::env::{self, Env};
+use crate::env::Env;
 use crate::error::{Error, ErrorKind};
+use crate::problem::Problem;
+use crate::problem::network::{NoAnswer, Phase, What};
+use crate::problem::peer::Peer;
+use crate::problem::setting::Setting;
+use crate::problem::sts::{Request, StsRefusal};
 use crate::region;
 use crate::source::sts_endpoint;
 use crate::source::web_identity::{self, Document, FORM, Refusal};
-use crate::transport::{self, Client, HttpUrl, HttpsSettings, Peer, Reply};
+use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply};
 
 /// STS answers in well under a second. The result is only explanatory, so the limit is short.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,16 +54,16 @@ impl Sts {
     /// Without a region, which a signature needs, and as for IRSA.
     pub(crate) async fn new(env: &Env, settings: &Settings, client: Option<Client>) -> Result<Self, Error> {
         let region = region::configured(env, settings.region.as_deref())?.map(|(_, region)| region.to_owned());
-        let region = region.ok_or_else(|| {
-            Error::invalid(format!("a call to STS is signed for a region, and there is none: set {}", env::REGION))
-        })?;
+        let region = region.ok_or(Setting::NoRegion { needed_for: "the signature of a call to STS" })?;
         let sts_endpoint = settings.irsa.sts_endpoint.as_deref();
         let endpoint = sts_endpoint::resolve(env, sts_endpoint, settings.region.as_deref())?;
+        let https = HttpsSettings::from_env(env)?;
+        let peer = endpoint.peer(client.is_none().then_some(&https));
         let client = match client {
             Some(client) => client,
-            None => web_identity::sts_client(&endpoint, &HttpsSettings::from_env(env)?).await?,
+            None => web_identity::sts_client(&endpoint.url, &https).await?,
         };
-        Ok(Self { peer: web_identity::sts_peer(&endpoint), endpoint, region, client })
+        Ok(Self { peer, endpoint: endpoint.url, region, client })
     }
 }
 
@@ -75,14 +80,15 @@ pub(crate) async fn caller_identity(
 ) -> Result<CallerIdentity, Error> {
     let request = signed(sts, credentials, now)?;
     let Ok(reply) = tokio::time::timeout(TIMEOUT, sts.client.send(request, &sts.peer)).await else {
-        let message = format!("{} did not answer within {TIMEOUT:?}: {}", sts.peer.name, sts.peer.if_unreachable);
-        return Err(Error::new(ErrorKind::Timeout, message));
+        let (peer, phase, what) = (sts.peer.clone(), Phase::Exchange, What::TimedOut(Some(TIMEOUT)));
+        return Err(Problem::NoAnswer(Box::new(NoAnswer { peer, phase, what })).into());
     };
     read(&sts.peer, &reply?, credentials)
 }
 
 fn signed(sts: &Sts, credentials: &Credentials, now: SystemTime) -> Result<http::Request<Bytes>, Error> {
-    let unusable = |e| Error::caused_by(ErrorKind::InvalidConfiguration, "GetCallerIdentity could not be signed", e);
+    let not_signed = || Error::internal(ErrorKind::InvalidConfiguration, "GetCallerIdentity could not be signed");
+    let unusable = |_| not_signed();
     let identity = Identity::from(credentials.clone());
     let params = v4::SigningParams::builder()
         .identity(&identity)
@@ -91,7 +97,7 @@ fn signed(sts: &Sts, credentials: &Credentials, now: SystemTime) -> Result<http:
         .time(now)
         .settings(SigningSettings::default())
         .build()
-        .map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "GetCallerIdentity could not be signed", e))?;
+        .map_err(|_| not_signed())?;
     // As every HTTP crate writes it into `Host`: without the port that the scheme has anyway.
     let headers = [(HOST.as_str(), sts.endpoint.authority()), (CONTENT_TYPE.as_str(), FORM)];
     let body = SignableBody::Bytes(BODY.as_bytes());
@@ -112,37 +118,27 @@ fn header_value(value: &str) -> Result<HeaderValue, Error> {
     Ok(value)
 }
 
-fn unsendable(e: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::caused_by(ErrorKind::InvalidResponse, "the credentials cannot be sent in an http header", e)
+fn unsendable(_: impl std::error::Error) -> Error {
+    Error::internal(ErrorKind::InvalidResponse, "the credentials cannot be sent in an HTTP header")
 }
 
 fn read(peer: &Peer, reply: &Reply, credentials: &Credentials) -> Result<CallerIdentity, Error> {
     let secret = credentials.session_token().unwrap_or_default();
+    if let Some(Refusal { code, message }) = Refusal::parse(&reply.body) {
+        let shown = |text: &str| transport::quote(text, secret);
+        let refusal = StsRefusal::new(reply.status, &code, &message, Request::GetCallerIdentity, shown);
+        return Err(Problem::Sts { peer: peer.clone(), refusal: Box::new(refusal) }.into());
+    }
     if reply.status != 200 {
-        return Err(read_error(peer, reply, secret));
+        return Err(reply.foreign(peer));
     }
     let document = std::str::from_utf8(&reply.body).ok().and_then(Document::parse);
     let text = |name: &str| {
         let said = document.as_ref().and_then(|document| document.text(&format!("GetCallerIdentityResult/{name}")));
         said.map(|said| transport::quote(said, secret))
-            .ok_or_else(|| reply.invalid(peer, "something that is not its XML", secret))
+            .ok_or_else(|| reply.invalid(peer, "something that is not its XML"))
     };
     Ok(CallerIdentity { account: text("Account")?, arn: text("Arn")?, user_id: text("UserId")? })
-}
-
-fn read_error(peer: &Peer, reply: &Reply, secret: &str) -> Error {
-    let Reply { status, .. } = reply;
-    match Refusal::parse(&reply.body) {
-        Some(Refusal { code, message }) => {
-            let kind = web_identity::kind_of(&code, &message, *status);
-            let (code, said) = (transport::quote(&code, secret), transport::quote(&message, secret));
-            Error::with_code(kind, &code, format!("{} answered {status} {code}: {said}", peer.name))
-        }
-        None => {
-            let kind = crate::source::kind_of_status(*status);
-            Error::new(kind, format!("{} answered {status}: {}", peer.name, reply.quote(secret)))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::detection::{Detection, Other, Preference};
 use crate::env::{self, Env};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::problem::Problem;
+use crate::problem::setting::Setting;
 use crate::source::SourceKind;
 #[cfg(feature = "pod-identity")]
 use crate::source::container_endpoint::ContainerEndpoint;
@@ -25,9 +27,6 @@ use crate::token_file::Token;
 #[cfg(any(feature = "pod-identity", feature = "diagnose"))]
 use crate::token_file::TokenSource;
 use crate::transport::HttpsSettings;
-
-const PAIR_RULE: &str = "the EKS webhook injects a pair of variables only if the container sets neither of them itself: \
-                         remove it from the container's env, or set both";
 
 /// What the builder says instead of the environment.
 #[derive(Clone, Debug, Default)]
@@ -59,13 +58,10 @@ pub(crate) struct IrsaSettings {
 impl IrsaSettings {
     /// A session policy narrows what the role may do, and only STS can do that: without it the process would have more
     /// permissions than its author meant it to.
-    fn check_narrowing(&self, source: &SourceConfig) -> Result<(), Error> {
+    fn check_narrowing(&self, source: &SourceConfig) -> Result<(), Setting> {
         let narrows = self.policy.is_some() || !self.policy_arns.is_empty();
         if narrows && source.kind() == SourceKind::PodIdentity {
-            return Err(Error::invalid(
-                "policy(..) or policy_arn(..) was given to the builder, and EKS Pod Identity cannot narrow a role: use \
-                 IRSA, or narrow the role's own policies and remove the setting",
-            ));
+            return Err(Setting::NotNarrowable);
         }
         Ok(())
     }
@@ -111,46 +107,84 @@ pub(crate) struct Detected {
     pub(crate) detection: Detection,
 }
 
-/// What was found of one method.
-enum Found {
-    Absent,
-    /// A remnant that no AWS SDK takes for this method: an error only if the other method is not there either.
-    Partial(Error),
-    /// Meant to be used, and not usable.
-    Broken(Error),
-    Present(Configured),
+/// What was found of each source, before one is chosen.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) preference: Result<Preference, Setting>,
+    pub(crate) web_identity: Found,
+    pub(crate) pod_identity: Found,
 }
 
-/// One method, and by what it was configured.
-struct Configured {
-    source: SourceConfig,
-    settings: Vec<&'static str>,
+/// What was found of one source.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Absent,
+    /// A remnant that no AWS SDK takes for this source: an error only if the other source is not there either.
+    Partial(Setting),
+    /// Meant to be used, and not usable: at least one reason.
+    Broken(Vec<Setting>),
+    Present(Box<Configured>),
+}
+
+/// One source, and by what it was configured.
+#[derive(Debug)]
+pub(crate) struct Configured {
+    pub(crate) source: SourceConfig,
+    pub(crate) settings: Vec<&'static str>,
+}
+
+/// Reads the environment and the builder's settings. All rules on what makes a source complete are applied here.
+pub(crate) fn survey(env: &Env, settings: &Settings) -> Survey {
+    let broken = |problem| Found::Broken(vec![problem]);
+    Survey {
+        preference: preference(env, settings),
+        web_identity: web_identity(env, settings).unwrap_or_else(broken),
+        pod_identity: pod_identity(env).unwrap_or_else(broken),
+    }
 }
 
 /// `Ok(None)`: nothing is configured. An error: something is, but not so that it could work.
 pub(crate) fn detect(env: &Env, settings: &Settings) -> Result<Option<Detected>, Error> {
-    let preference = preference(env, settings)?;
-    let first = preference.first();
-    let [first, second] = [first, first.other()].map(|kind| {
-        let found = match kind {
-            SourceKind::WebIdentity => web_identity(env, settings),
-            SourceKind::PodIdentity => pod_identity(env),
+    survey(env, settings).choose(settings)
+}
+
+impl Survey {
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn found(&self, kind: SourceKind) -> &Found {
+        match kind {
+            SourceKind::WebIdentity => &self.web_identity,
+            SourceKind::PodIdentity => &self.pod_identity,
+        }
+    }
+
+    /// Which of the two is used. As [`detect`].
+    pub(crate) fn choose(self, settings: &Settings) -> Result<Option<Detected>, Error> {
+        let preference = self.preference?;
+        let (first, second) = match preference.first() {
+            SourceKind::WebIdentity => (self.web_identity, self.pod_identity),
+            SourceKind::PodIdentity => (self.pod_identity, self.web_identity),
         };
-        found.unwrap_or_else(Found::Broken)
-    });
-    let (first, second) = match (first, second) {
-        (Found::Present(first), Found::Absent) => (first, None),
-        (Found::Present(first), Found::Present(second)) => (first, Some(Ok(second.source))),
-        // It was meant to be handed over to.
-        (Found::Present(_), Found::Broken(error)) if settings.fallback => return Err(error),
-        (Found::Present(first), Found::Broken(error) | Found::Partial(error)) => (first, Some(Err(error))),
-        (Found::Broken(error), _) => return Err(error),
-        (Found::Absent, Found::Present(second)) => (second, None),
-        (Found::Partial(error), Found::Present(second)) => (second, Some(Err(error))),
-        (_, Found::Broken(error)) | (Found::Partial(error), _) | (_, Found::Partial(error)) => return Err(error),
-        (Found::Absent, Found::Absent) => return Ok(None),
-    };
-    detected(first, second, preference, settings).map(Some)
+        let (first, second) = match (first, second) {
+            (Found::Present(first), Found::Absent) => (first, None),
+            (Found::Present(first), Found::Present(second)) => (first, Some(Ok(second.source))),
+            // The program asked for a fallback to it.
+            (Found::Present(_), Found::Broken(problems)) if settings.fallback => return Err(first_of(problems)),
+            (Found::Present(first), Found::Broken(problems)) => (first, Some(Err(first_of(problems)))),
+            (Found::Present(first), Found::Partial(problem)) => (first, Some(Err(problem.into()))),
+            (Found::Broken(problems), _) => return Err(first_of(problems)),
+            (Found::Absent, Found::Present(second)) => (second, None),
+            (Found::Partial(problem), Found::Present(second)) => (second, Some(Err(problem.into()))),
+            (_, Found::Broken(problems)) => return Err(first_of(problems)),
+            (Found::Partial(problem), _) | (_, Found::Partial(problem)) => return Err(problem.into()),
+            (Found::Absent, Found::Absent) => return Ok(None),
+        };
+        detected(*first, second, preference, settings).map(Some)
+    }
+}
+
+/// There is always one.
+fn first_of(problems: Vec<Setting>) -> Error {
+    problems.into_iter().next().map_or_else(not_configured, Error::from)
 }
 
 fn detected(
@@ -165,8 +199,8 @@ fn detected(
     #[cfg(feature = "irsa")]
     let second = match second {
         Some(Ok(second)) => match settings.irsa.check_narrowing(&second) {
-            Err(error) if settings.fallback => return Err(error),
-            narrowing => Some(narrowing.map(|()| second)),
+            Err(problem) if settings.fallback => return Err(problem.into()),
+            narrowing => Some(narrowing.map(|()| second).map_err(Error::from)),
         },
         second => second,
     };
@@ -180,40 +214,27 @@ fn detected(
     Ok(Detected { first, second, detection })
 }
 
-/// Every ask of a provider without configuration returns this.
+/// Every request to a provider without configuration returns this.
 pub(crate) fn not_configured() -> Error {
-    Error::new(
-        ErrorKind::NotConfigured,
-        format!(
-            "no AWS credentials for this pod: neither {} and {} (IRSA) nor {} or {} (EKS Pod Identity) are set. Usual \
-             reasons: the service account has no eks.amazonaws.com/role-arn annotation and no Pod Identity association; \
-             the pod identity webhook did not run or the eks-pod-identity-agent add-on is missing; or the pod is older \
-             than the annotation or association and must be restarted",
-            env::ROLE_ARN,
-            env::WEB_IDENTITY_TOKEN_FILE,
-            env::CONTAINER_FULL_URI,
-            env::CONTAINER_RELATIVE_URI
-        ),
-    )
+    Problem::NotConfigured.into()
 }
 
-/// The variable before the builder: who operates the pod can turn the order round without a rebuild.
-fn preference(env: &Env, settings: &Settings) -> Result<Preference, Error> {
+/// The variable before the builder: whoever operates the pod can change the order without a rebuild.
+fn preference(env: &Env, settings: &Settings) -> Result<Preference, Setting> {
     use SourceKind::{PodIdentity, WebIdentity};
     match env.get(env::SOURCE)? {
         None => Ok(settings.prefer.map_or(Preference::SdkOrder, Preference::Builder)),
-        Some("auto") => Ok(Preference::SdkOrder),
+        Some(name) if name.eq_ignore_ascii_case("auto") => Ok(Preference::SdkOrder),
         Some(name) => {
-            let known = [WebIdentity, PodIdentity].into_iter().find(|kind| kind.as_str() == name);
-            known.map(Preference::Environment).ok_or_else(|| {
-                Error::invalid(format!("{}=\"{name}\" is none of irsa, pod-identity, auto", env::SOURCE))
-            })
+            let mut known = [WebIdentity, PodIdentity].into_iter();
+            let known = known.find(|kind| kind.as_str().eq_ignore_ascii_case(name));
+            known.map(Preference::Environment).ok_or_else(|| Setting::Source { value: name.to_owned() })
         }
     }
 }
 
 #[cfg(feature = "irsa")]
-fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
+fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Setting> {
     let irsa = &settings.irsa;
     let (role, role_arn) = match &irsa.role_arn {
         Some(arn) => ("the builder's role_arn", Some(arn.as_str())),
@@ -223,18 +244,54 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
         Some(path) => ("the builder's token_file", Some(path.clone())),
         None => (env::WEB_IDENTITY_TOKEN_FILE, env.get(env::WEB_IDENTITY_TOKEN_FILE)?.map(PathBuf::from)),
     };
-    let half = |set: &str, value: &dyn std::fmt::Display, missing: &str| {
-        Error::invalid(format!("half of IRSA is configured: {set}=\"{value}\" is set, {missing} is not; {PAIR_RULE}"))
+    let half = |set, value: &str, missing| Setting::Half {
+        source: SourceKind::WebIdentity,
+        set,
+        value: env::without_password(value).to_owned(),
+        missing,
     };
     let (role_arn, token_file) = match (role_arn, token_file) {
         (None, None) => return Ok(Found::Absent),
-        (Some(arn), None) if irsa.role_arn.is_some() => return Err(half(role, &arn, file)),
-        (Some(arn), None) => return Ok(Found::Partial(half(role, &arn, file))),
-        (None, Some(path)) => return Err(half(file, &path.display(), role)),
+        (Some(arn), None) if irsa.role_arn.is_some() => return Err(half(role, arn, file)),
+        (Some(arn), None) => return Ok(Found::Partial(half(role, arn, file))),
+        (None, Some(path)) => return Err(half(file, &path.display().to_string(), role)),
         (Some(arn), Some(path)) => (arn, path),
     };
+    // Each on its own, so that all mistakes are found.
     let endpoint = sts_endpoint::resolve(env, irsa.sts_endpoint.as_deref(), settings.region.as_deref());
-    let role_arn = parse_role_arn(role, role_arn, sts_endpoint::is_configured(env, irsa.sts_endpoint.as_deref())?)?;
+    let other_sts = sts_endpoint::is_configured(env, irsa.sts_endpoint.as_deref());
+    let region = endpoint.as_ref().ok().and_then(|endpoint| endpoint.region.as_deref());
+    let role_arn = other_sts.and_then(|other_sts| parse_role_arn(role, role_arn, other_sts, region));
+    let session_name = session_name(env, irsa);
+    let host_name = env.get(env::HOSTNAME);
+    let https = HttpsSettings::from_env(env);
+    let (endpoint, role_arn, session_name, host_name, https) =
+        match (endpoint, role_arn, session_name, host_name, https) {
+            (Ok(endpoint), Ok(role_arn), Ok(session_name), Ok(host_name), Ok(https)) => {
+                (endpoint, role_arn, session_name, host_name, https)
+            }
+            (endpoint, role_arn, session_name, host_name, https) => {
+                let problems = [role_arn.err(), endpoint.err(), session_name.err(), host_name.err(), https.err()];
+                return Ok(Found::Broken(problems.into_iter().flatten().collect()));
+            }
+        };
+    let source = SourceConfig::WebIdentity(Box::new(WebIdentityConfig {
+        role_arn,
+        token_file,
+        endpoint,
+        session_name,
+        host_name: host_name.map(str::to_owned),
+        duration: irsa.duration,
+        policy: irsa.policy.clone(),
+        policy_arns: irsa.policy_arns.clone(),
+        provider_id: irsa.provider_id.clone(),
+        https,
+    }));
+    Ok(Found::Present(Box::new(Configured { source, settings: vec![role, file] })))
+}
+
+#[cfg(feature = "irsa")]
+fn session_name(env: &Env, irsa: &IrsaSettings) -> Result<Option<String>, Setting> {
     let session_name = match &irsa.session_name {
         Some(name) => Some(name.as_str()),
         None => env.get(env::ROLE_SESSION_NAME)?,
@@ -242,91 +299,91 @@ fn web_identity(env: &Env, settings: &Settings) -> Result<Found, Error> {
     if let Some(name) = session_name {
         web_identity::check_session_name(env::ROLE_SESSION_NAME, name)?;
     }
-    let source = SourceConfig::WebIdentity(Box::new(WebIdentityConfig {
-        role_arn,
-        token_file,
-        endpoint: endpoint?,
-        session_name: session_name.map(str::to_owned),
-        host_name: env.get(env::HOSTNAME)?.map(str::to_owned),
-        duration: irsa.duration,
-        policy: irsa.policy.clone(),
-        policy_arns: irsa.policy_arns.clone(),
-        provider_id: irsa.provider_id.clone(),
-        https: HttpsSettings::from_env(env)?,
-    }));
-    Ok(Found::Present(Configured { source, settings: vec![role, file] }))
+    Ok(session_name.map(str::to_owned))
 }
 
-/// At an endpoint that is derived from the region the ARN must be one of AWS: that finds mistakes before anything is sent.
-/// Behind a configured endpoint there may be another implementation of STS, which validates the ARN itself.
+/// At an endpoint that is derived from the region, the ARN must be one of AWS and of the region's partition: that finds
+/// mistakes before anything is sent. Behind a configured endpoint there may be another implementation of STS, which
+/// validates the ARN itself.
 #[cfg(feature = "irsa")]
-fn parse_role_arn(setting: &str, value: &str, other_sts: bool) -> Result<RoleArn, Error> {
+fn parse_role_arn(
+    setting: &'static str,
+    value: &str,
+    other_sts: bool,
+    region: Option<&str>,
+) -> Result<RoleArn, Setting> {
     let (parsed, expected) = match other_sts {
         true => (RoleArn::of_any_sts(value), "a text that begins with \"arn:\" and has no control characters"),
         false => (RoleArn::of_aws(value), "arn:aws:iam::<12-digit account>:role/<name>"),
     };
-    parsed.ok_or_else(|| Error::invalid(format!("{setting}=\"{value}\" is not a role ARN; expected {expected}")))
+    let shown = || env::without_password(value).chars().take(200).collect::<String>();
+    let role_arn = parsed.ok_or_else(|| Setting::RoleArn { setting, value: shown(), expected })?;
+    if let Some(region) = region {
+        let partition = sts_endpoint::partition_of(region);
+        if role_arn.partition() != partition {
+            return Err(Setting::RolePartition { setting, value: shown(), region: region.to_owned(), partition });
+        }
+    }
+    Ok(role_arn)
 }
 
 #[cfg(not(feature = "irsa"))]
-fn web_identity(env: &Env, _: &Settings) -> Result<Found, Error> {
+fn web_identity(env: &Env, _: &Settings) -> Result<Found, Setting> {
     not_in_this_build(env, env::WEB_IDENTITY_TOKEN_FILE, "irsa")
 }
 
 #[cfg(feature = "pod-identity")]
-fn pod_identity(env: &Env) -> Result<Found, Error> {
+fn pod_identity(env: &Env) -> Result<Found, Setting> {
     let token_file = env.get(env::CONTAINER_TOKEN_FILE)?;
-    let (uri, endpoint) = match (env.get(env::CONTAINER_RELATIVE_URI)?, env.get(env::CONTAINER_FULL_URI)?) {
-        (Some(path), _) => (env::CONTAINER_RELATIVE_URI, ContainerEndpoint::relative(path)?),
-        (None, Some(url)) => (env::CONTAINER_FULL_URI, ContainerEndpoint::full(url)?),
+    let half = |set, value: &str, missing| Setting::Half {
+        source: SourceKind::PodIdentity,
+        set,
+        value: env::without_password(value).to_owned(),
+        missing,
+    };
+    let endpoint = match (env.get(env::CONTAINER_RELATIVE_URI)?, env.get(env::CONTAINER_FULL_URI)?) {
+        (Some(path), _) => ContainerEndpoint::relative(path)?,
+        (None, Some(url)) => ContainerEndpoint::full(url)?,
         (None, None) => {
-            let Some(path) = token_file else { return Ok(Found::Absent) };
-            return Ok(Found::Partial(Error::invalid(format!(
-                "half of EKS Pod Identity is configured: {}=\"{path}\" is set, {} is not; {PAIR_RULE}",
-                env::CONTAINER_TOKEN_FILE,
-                env::CONTAINER_FULL_URI
-            ))));
+            let half = |path| half(env::CONTAINER_TOKEN_FILE, path, env::CONTAINER_FULL_URI);
+            return Ok(token_file.map_or(Found::Absent, |path| Found::Partial(half(path))));
         }
     };
     let token = match (token_file, env.get(env::CONTAINER_TOKEN)?) {
         (Some(path), _) => Some((env::CONTAINER_TOKEN_FILE, TokenSource::File(PathBuf::from(path)))),
         (None, Some(token)) => {
             let bytes = zeroize::Zeroizing::new(token.as_bytes().to_vec());
-            let token = Token::parse(bytes, env::CONTAINER_TOKEN);
-            Some((env::CONTAINER_TOKEN, TokenSource::Fixed(token.map_err(|e| Error::invalid(e.to_string()))?)))
+            let token = Token::parse(bytes, env::CONTAINER_TOKEN).map_err(Setting::ContainerToken)?;
+            Some((env::CONTAINER_TOKEN, TokenSource::Fixed(token)))
         }
         (None, None) => None,
     };
+    // The agent answers no request without a token. Other servers may.
     if token.is_none() && endpoint.is_eks_agent() {
-        return Err(Error::invalid(format!(
-            "half of EKS Pod Identity is configured: {}=\"{}\" is set, {} is not, and the agent answers nobody without \
-             a token; {PAIR_RULE}",
-            env::CONTAINER_FULL_URI,
-            endpoint.url(),
-            env::CONTAINER_TOKEN_FILE
-        )));
+        return Err(half(endpoint.setting(), &endpoint.url().to_string(), env::CONTAINER_TOKEN_FILE));
     }
-    let (variable, token) = token.unzip();
+    let settings = [Some(endpoint.setting()), token.as_ref().map(|(variable, _)| *variable)];
     let source = SourceConfig::PodIdentity(Box::new(PodIdentityConfig {
         endpoint,
-        token,
+        token: token.map(|(_, token)| token),
         https: HttpsSettings::from_env(env)?,
     }));
-    Ok(Found::Present(Configured { source, settings: [Some(uri), variable].into_iter().flatten().collect() }))
+    Ok(Found::Present(Box::new(Configured { source, settings: settings.into_iter().flatten().collect() })))
 }
 
 #[cfg(not(feature = "pod-identity"))]
-fn pod_identity(env: &Env) -> Result<Found, Error> {
+fn pod_identity(env: &Env) -> Result<Found, Setting> {
     not_in_this_build(env, env::CONTAINER_FULL_URI, "pod-identity")
 }
 
-/// A method that is configured but not compiled in does not hinder the other one.
+/// A source that is configured but not compiled in does not hinder the other one.
 #[cfg(not(all(feature = "irsa", feature = "pod-identity")))]
-fn not_in_this_build(env: &Env, name: &str, feature: &str) -> Result<Found, Error> {
+fn not_in_this_build(env: &Env, name: &'static str, feature: &'static str) -> Result<Found, Setting> {
     Ok(match env.get(name)? {
         None => Found::Absent,
-        Some(value) => Found::Partial(Error::invalid(format!(
-            "{name}=\"{value}\" is set, but this build of eks-credentials lacks the feature `{feature}`: enable it"
-        ))),
+        Some(value) => {
+            let value = env::without_password(value).to_owned();
+            Found::Partial(Setting::NotInThisBuild { name, value, feature })
+        }
     })
 }

@@ -1,13 +1,15 @@
 //! Why a pod has no credentials, or the wrong ones, or soon none: everything that can be looked at from inside it.
 
 mod catalogue;
+mod consequences;
 mod display;
 mod endpoint;
 mod environment;
 mod fetch;
 #[cfg(feature = "irsa")]
 mod identity;
-mod refusal;
+mod of_problem;
+mod other_address;
 mod remedies;
 mod token;
 
@@ -17,7 +19,7 @@ use aws_smithy_async::time::SharedTimeSource;
 
 pub use catalogue::FindingId;
 
-use crate::detect::{self, Settings, SourceConfig};
+use crate::detect::{self, Detected, Settings, SourceConfig};
 use crate::env::Env;
 use crate::error::{Error, one_line};
 use crate::provider::EksCredentialsProvider;
@@ -27,8 +29,9 @@ use crate::transport::Client;
 /// What is well and what is not with a pod's credentials, each with what to do about it.
 ///
 /// From [`EksCredentialsProvider::diagnose`], or [`Diagnosis::of_env`] where no provider can be built. `Display` is a
-/// screen for people; with the feature `serde` it is [`Serialize`](serde::Serialize), for machines. It never holds a
-/// secret. Every finding: [`docs::findings`](crate::docs::findings).
+/// screen for people; with the feature `serde` it is [`Serialize`](serde::Serialize), for machines: an object with
+/// `schema_version` (1; it grows when a field is removed or changes its meaning), `severity`, `source` and `findings`. It
+/// never holds a secret. Every finding: [`docs::findings`](crate::docs::findings).
 ///
 /// ```
 /// # use eks_credentials::testing::LocalPod;
@@ -41,18 +44,23 @@ use crate::transport::Client;
 /// let diagnosis = EksCredentialsProvider::builder().env(pod.irsa_env()).diagnose().await;
 ///
 /// assert_eq!(diagnosis.severity(), Severity::Error);
-/// assert!(diagnosis.findings().iter().any(|finding| finding.id == FindingId::TrustSub));
+/// assert!(diagnosis.findings().iter().any(|finding| finding.id == FindingId::TrustPolicy));
 /// println!("{diagnosis}");
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Diagnosis {
+    #[cfg_attr(not(feature = "serde"), expect(dead_code, reason = "only for machines"))]
+    schema_version: u32,
     severity: Severity,
     #[cfg_attr(feature = "serde", serde(serialize_with = "source_name"))]
     source: Option<SourceKind>,
     findings: Vec<Finding>,
 }
+
+/// The version of the form for machines.
+const SCHEMA_VERSION: u32 = 1;
 
 /// One thing that was found.
 #[derive(Clone, Debug)]
@@ -61,16 +69,24 @@ pub struct Diagnosis {
 pub struct Finding {
     /// Which one it is, for programs.
     pub id: FindingId,
-    /// How bad it is: [`FindingId::severity`].
+    /// What it says, in one line: [`FindingId::title`].
+    pub title: &'static str,
+    /// How bad it is here. Usually [`FindingId::severity`].
     pub severity: Severity,
     /// What was seen here: names and values, never a secret.
     pub observed: String,
+    /// The technical causes below it, as the operating system and libraries gave them. `None` if there are none.
+    pub cause: Option<String>,
     /// What should have been seen. `None` if there is nothing wrong.
     pub expected: Option<String>,
     /// What to do. `None` if there is nothing to be done.
     pub remedy: Option<String>,
-    /// What to lay beside or to paste: a policy statement in JSON, or a command. What stands in `<…>` is not known here.
-    pub snippet: Option<String>,
+    /// Commands to run. What stands in `<…>` is not known here.
+    pub commands: Vec<String>,
+    /// A statement of a policy in JSON, to compare or to paste.
+    pub policy: Option<String>,
+    /// What else was found because of this one. It needs no advice of its own.
+    pub consequences: Vec<Finding>,
 }
 
 /// How bad a finding is. The worst is the greatest.
@@ -94,7 +110,8 @@ impl Diagnosis {
         EksCredentialsProvider::builder().diagnose().await
     }
 
-    /// What was found, the worst first.
+    /// What was found, the worst first. What follows from another finding is in its
+    /// [`consequences`](Finding::consequences).
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
@@ -104,15 +121,16 @@ impl Diagnosis {
         self.severity
     }
 
-    /// The method that serves. `None` if none is configured, or not so that it could work.
+    /// The credential source that is used. `None` if none is configured, or not so that it could work.
     pub fn source(&self) -> Option<SourceKind> {
         self.source
     }
 
-    fn new(source: Option<SourceKind>, mut findings: Vec<Finding>) -> Self {
+    fn new(source: Option<SourceKind>, findings: Vec<Finding>) -> Self {
+        let mut findings = consequences::below_their_causes(findings);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let severity = findings.first().map_or(Severity::Ok, |worst| worst.severity);
-        Self { severity, source, findings }
+        Self { schema_version: SCHEMA_VERSION, severity, source, findings }
     }
 }
 
@@ -123,23 +141,38 @@ fn source_name<S: serde::Serializer>(source: &Option<SourceKind>, serializer: S)
 
 impl Finding {
     fn new(id: FindingId, observed: impl Into<String>) -> Self {
-        let remedy = Some(id.remedy().to_owned()).filter(|remedy| !remedy.is_empty());
-        let observed = one_line(observed.into());
-        Self { id, severity: id.severity(), observed, expected: None, remedy, snippet: None }
+        Self {
+            id,
+            title: id.title(),
+            severity: id.severity(),
+            observed: one_line(observed.into()),
+            cause: None,
+            expected: None,
+            remedy: None,
+            commands: Vec::new(),
+            policy: None,
+            consequences: Vec::new(),
+        }
+    }
+
+    fn severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
     }
 
     fn expected(self, expected: impl Into<String>) -> Self {
         Self { expected: Some(one_line(expected.into())), ..self }
     }
 
-    /// More to do, where more is known.
-    fn also(self, more: Option<&str>) -> Self {
-        let remedy = self.remedy.map(|remedy| more.map_or(remedy.clone(), |more| format!("{remedy}; {more}")));
-        Self { remedy, ..self }
+    fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(one_line(remedy.into())).filter(|remedy| !remedy.is_empty()), ..self }
     }
 
-    fn snippet(self, snippet: impl Into<String>) -> Self {
-        Self { snippet: Some(snippet.into()), ..self }
+    fn commands(self, commands: impl IntoIterator<Item = String>) -> Self {
+        Self { commands: commands.into_iter().collect(), ..self }
+    }
+
+    fn policy(self, policy: impl Into<String>) -> Self {
+        Self { policy: Some(policy.into()), ..self }
     }
 }
 
@@ -156,23 +189,31 @@ pub(crate) struct Subject {
 /// Looks at everything, from the variables outwards. Each step that waits has its limit: 5 s for the token, the attempt's
 /// for the fetch, 1 s for a look at the agent's other address, 5 s for STS. `invalid` is what the builder's own check says.
 pub(crate) async fn diagnose(subject: &Subject, invalid: Result<(), Error>) -> Diagnosis {
-    let mut findings = environment::check(&subject.env, &subject.settings);
-    let detected = invalid.and_then(|()| detect::detect(&subject.env, &subject.settings));
-    let config = match detected {
-        Ok(detected) => detected.map(|detected| detected.first),
-        Err(error) => {
-            // What no check above has recognized.
-            if !findings.iter().any(|finding| finding.severity == Severity::Error) {
-                findings.push(Finding::new(FindingId::Config, error.to_string()).expected("a setting that can work"));
-            }
-            None
+    let Subject { env, settings, .. } = subject;
+    let survey = detect::survey(env, settings);
+    let mut findings = environment::sources(&survey, settings);
+    let detected = invalid.and_then(|()| survey.choose(settings));
+    let detected = detected.unwrap_or_else(|error| {
+        let finding = Finding::of(&error);
+        // Most problems of a source are in the survey.
+        if !findings.iter().any(|found| found.id == finding.id && found.observed == finding.observed) {
+            findings.push(finding);
         }
-    };
-    let source = config.as_ref().map(SourceConfig::kind);
-    match config {
-        Some(config) => examine(subject, config, &mut findings).await,
+        None
+    });
+    if detected.is_some() {
+        environment::soften(&mut findings);
+    }
+    for finding in environment::check(env, settings, detected.as_ref()) {
+        if !findings.iter().any(|found| found.id == finding.id && found.observed == finding.observed) {
+            findings.push(finding);
+        }
+    }
+    let source = detected.as_ref().map(|detected| detected.first.kind());
+    match detected {
+        Some(detected) => examine(subject, detected, &mut findings).await,
         None => {
-            for (kind, tokens) in environment::tokens(&subject.env, &subject.settings) {
+            for (kind, tokens) in environment::tokens(env, settings) {
                 token::check(subject, kind, &tokens, &mut findings).await;
             }
         }
@@ -180,8 +221,9 @@ pub(crate) async fn diagnose(subject: &Subject, invalid: Result<(), Error>) -> D
     Diagnosis::new(source, findings)
 }
 
-/// The method that serves.
-async fn examine(subject: &Subject, config: SourceConfig, findings: &mut Vec<Finding>) {
+/// The source that is used.
+async fn examine(subject: &Subject, detected: Detected, findings: &mut Vec<Finding>) {
+    let config: SourceConfig = detected.first;
     endpoint::check(&subject.env, &subject.settings, &config, findings);
     let token = match config.tokens() {
         Some(tokens) => match token::check(subject, config.kind(), &tokens, findings).await {
@@ -200,7 +242,7 @@ async fn examine(subject: &Subject, config: SourceConfig, findings: &mut Vec<Fin
     if credentials.is_some() {
         findings.push(Finding::new(
             FindingId::IdentityUnknown,
-            "not asked: this build has no TLS; the feature `irsa` of eks-credentials brings it",
+            "not called: this build has no client for STS; the feature `irsa` of eks-credentials brings it",
         ));
     }
 }

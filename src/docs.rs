@@ -1,6 +1,7 @@
 //! Pages to read.
 
 pub mod choosing;
+pub mod failures;
 #[cfg(feature = "diagnose")]
 pub mod findings;
 pub mod migrating;

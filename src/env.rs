@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::problem::setting::Setting;
 
 pub(crate) use names::*;
 
@@ -53,11 +53,11 @@ impl Env {
     }
 
     /// The value without surrounding blanks. A blank one counts as unset.
-    pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Error> {
+    pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Setting> {
         match self.0.get(name) {
             None | Some(Value::Withheld) => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-            Some(Value::NotUnicode) => Err(Error::invalid(format!("{name} is not valid UTF-8: set it to plain text"))),
+            Some(Value::NotUnicode) => Err(Setting::NotUtf8 { name: name.to_owned() }),
         }
     }
 
@@ -85,17 +85,18 @@ impl Env {
 
     /// `true` or `false` in any case; unset is false.
     #[cfg(any(feature = "irsa", feature = "diagnose"))]
-    pub(crate) fn flag(&self, name: &str) -> Result<bool, Error> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Setting> {
         match self.get(name)? {
             None => Ok(false),
-            Some(value) => parse_flag(value)
-                .ok_or_else(|| Error::invalid(format!("{name}=\"{value}\" is neither \"true\" nor \"false\""))),
+            Some(value) => {
+                parse_flag(value).ok_or_else(|| Setting::Flag { name: name.to_owned(), value: value.to_owned() })
+            }
         }
     }
 
     /// The first of `names` that is set, with its name.
     #[cfg(any(feature = "irsa", feature = "__tls", feature = "sdk-config", feature = "diagnose"))]
-    pub(crate) fn first_of<'a>(&self, names: &[&'a str]) -> Result<Option<(&'a str, &str)>, Error> {
+    pub(crate) fn first_of<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, &str)>, Setting> {
         for name in names {
             if let Some(value) = self.get(name)? {
                 return Ok(Some((name, value)));
@@ -181,7 +182,7 @@ mod tests {
         let env = Env::from([(USE_FIPS, "True"), (USE_DUALSTACK, "1")]);
         assert!(env.flag(USE_FIPS).unwrap());
         assert!(!env.flag(IGNORE_ENDPOINT_URLS).unwrap());
-        let error = env.flag(USE_DUALSTACK).unwrap_err().to_string();
+        let error = env.flag(USE_DUALSTACK).unwrap_err().observed();
         assert_eq!(error, r#"AWS_USE_DUALSTACK_ENDPOINT="1" is neither "true" nor "false""#);
     }
 
@@ -190,6 +191,6 @@ mod tests {
     fn a_value_that_is_not_utf8_is_an_error_not_unset() {
         use std::os::unix::ffi::OsStringExt as _;
         let env = Env::from_os([(ROLE_ARN.into(), OsString::from_vec(vec![0xff]))]);
-        assert!(env.get(ROLE_ARN).unwrap_err().to_string().starts_with("AWS_ROLE_ARN is not valid UTF-8"));
+        assert!(env.get(ROLE_ARN).unwrap_err().observed().starts_with("AWS_ROLE_ARN is not valid UTF-8"));
     }
 }

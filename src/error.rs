@@ -6,54 +6,63 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 
+use crate::problem::Problem;
+use crate::problem::setting::Setting;
+use crate::problem::token::BadToken;
+use crate::verdict::Verdict;
+
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
 
 /// Why there are no credentials.
 ///
-/// `Display` is one line for a person: what failed, where, and what to do about it. The technical causes follow in
-/// [`source()`](std::error::Error::source). Never holds a token or a key. Cloning is cheap: every caller that waited for
-/// the same fetch gets a clone of the same error.
+/// `Display` is one line for a person: what failed, with which value, and what to do about it. The technical causes follow
+/// in [`source()`](std::error::Error::source). It never holds a token or a key. Cloning is cheap: every caller that waited
+/// for the same fetch gets a clone of the same error.
 ///
 /// Converts into [`CredentialsError`]: [`ErrorKind::NotConfigured`] becomes `CredentialsNotLoaded` (a
-/// provider chain goes on to its next provider), [`ErrorKind::InvalidConfiguration`] becomes `InvalidConfiguration`,
+/// provider chain tries its next provider), [`ErrorKind::InvalidConfiguration`] becomes `InvalidConfiguration`,
 /// everything else `ProviderError`, each with this error as its source.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
 struct Inner {
-    kind: ErrorKind,
-    message: String,
-    code: Option<String>,
+    problem: Problem,
     cause: Option<Cause>,
 }
 
 /// The classes of [`Error`], for code that must tell them apart.
+///
+/// How each of them is treated is in [`docs::failures`](crate::docs::failures).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The environment configures neither IRSA nor Pod Identity.
     NotConfigured,
-    /// Something is configured, but half of it is missing or a value is not usable.
+    /// Something is configured, but a part of it is missing or a value cannot be used.
     InvalidConfiguration,
     /// The projected service account token could not be read from its file.
     TokenFile,
-    /// STS or EKS Auth understood the request and refused it. Permanent until somebody changes the trust policy, the
-    /// association or the configuration.
+    /// STS or EKS Auth understood the request and refused it, in its own form and with a code that is known to be permanent
+    /// until somebody changes the trust policy, the association or the configuration.
     Denied,
-    /// The service account token was refused as expired or not valid now: a rotation race or a clock that is off.
+    /// The service account token was refused: it has expired, is not valid yet, or was issued by another cluster.
     TokenRejected,
+    /// STS or the agent refused the request in its own form, with a code that is not known to be permanent, such as
+    /// `ValidationError` or a code that is new.
+    Refused,
     /// STS, EKS Auth or the agent throttled the request.
     Throttled,
     /// STS or the agent could not be reached, or answered with a server error.
     Unavailable,
     /// No complete answer within the attempt's time.
     Timeout,
-    /// An answer that is not what the protocol says: not XML or JSON, a field missing, a date that is none, too large.
+    /// An answer that is not in the form of the server that was asked, or a success that cannot be used: a field is missing,
+    /// a date is not valid, the answer is too large.
     InvalidResponse,
     /// The credentials that came back had already expired.
     ExpiredCredentials,
     /// The credentials are valid, but not for as long as
-    /// [`credentials_valid_for`](crate::EksCredentialsProvider::credentials_valid_for) asked.
+    /// [`credentials_valid_for`](crate::EksCredentialsProvider::credentials_valid_for) requested.
     LifetimeTooShort,
     /// Credentials must be fetched, and the caller is not inside a tokio runtime with time and I/O enabled.
     NoRuntime,
@@ -68,6 +77,7 @@ impl ErrorKind {
             Self::TokenFile => "token-file",
             Self::Denied => "denied",
             Self::TokenRejected => "token-rejected",
+            Self::Refused => "refused",
             Self::Throttled => "throttled",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
@@ -77,56 +87,65 @@ impl ErrorKind {
             Self::NoRuntime => "no-runtime",
         }
     }
-
-    /// Whether the failure is expected to pass by itself: the class that the AWS SDKs call recoverable. Only these are
-    /// retried at a cold start, and only these let expired credentials be served.
-    pub fn is_transient(self) -> bool {
-        matches!(
-            self,
-            Self::TokenRejected
-                | Self::Throttled
-                | Self::Unavailable
-                | Self::Timeout
-                | Self::InvalidResponse
-                | Self::ExpiredCredentials
-        )
-    }
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, message: one_line(message.into()), code: None, cause: None }))
+    pub(crate) fn new(problem: impl Into<Problem>) -> Self {
+        Self(Arc::new(Inner { problem: problem.into(), cause: None }))
     }
 
-    /// What a service refused, with its code for it: of what may have been quoted there, no secret.
-    pub(crate) fn with_code(kind: ErrorKind, code: &str, message: impl Into<String>) -> Self {
-        let code = Some(one_line(code.to_owned())).filter(|code| !code.is_empty());
-        Self(Arc::new(Inner { kind, message: one_line(message.into()), code, cause: None }))
+    pub(crate) fn caused_by(problem: impl Into<Problem>, cause: impl Into<Cause>) -> Self {
+        Self(Arc::new(Inner { problem: problem.into(), cause: Some(cause.into()) }))
     }
 
-    pub(crate) fn caused_by(kind: ErrorKind, message: impl Into<String>, cause: impl Into<Cause>) -> Self {
-        let cause = Some(cause.into());
-        Self(Arc::new(Inner { kind, message: one_line(message.into()), code: None, cause }))
+    /// Of this process itself, or of a test.
+    pub(crate) fn internal(kind: ErrorKind, observed: impl Into<String>) -> Self {
+        Self::new(Problem::Internal { observed: observed.into(), kind })
     }
 
-    pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::InvalidConfiguration, message)
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.0.problem
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.problem().verdict()
     }
 
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
-        self.0.kind
+        self.problem().kind()
     }
 
-    /// The code that STS or EKS Auth gave for it: `AccessDenied`, `ResourceNotFoundException`, … `None` if the answer had
-    /// none, or if there was no answer.
+    /// The code that STS, EKS Auth or a container credentials server gave: `AccessDenied`, `ResourceNotFoundException`, …
+    /// `None` if the answer had none, if it was not in the form of the server that was asked, or if there was no answer.
     pub fn code(&self) -> Option<&str> {
-        self.0.code.as_deref()
+        self.problem().code()
     }
 
-    /// [`ErrorKind::is_transient`] of this error's kind.
+    /// Whether the failure is expected to pass without a change of policies, associations or configuration: the class that
+    /// the AWS SDKs call recoverable. Only after such failures may expired credentials be served. Whether a cold start
+    /// repeats the request, and whether the other source may be used instead, are separate decisions: see
+    /// [`docs::failures`](crate::docs::failures).
     pub fn is_transient(&self) -> bool {
-        self.0.kind.is_transient()
+        self.verdict().serves_expired
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::new(problem)
+    }
+}
+
+impl From<Setting> for Error {
+    fn from(setting: Setting) -> Self {
+        Self::new(setting)
+    }
+}
+
+impl From<BadToken> for Error {
+    fn from(token: BadToken) -> Self {
+        Self::new(token)
     }
 }
 
@@ -138,16 +157,16 @@ pub(crate) fn one_line(message: String) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&one_line(self.0.problem.line()))
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("code", &self.0.code)
-            .field("message", &self.0.message)
+            .field("kind", &self.kind())
+            .field("code", &self.code())
+            .field("message", &self.to_string())
             .field("cause", &self.0.cause)
             .finish()
     }
@@ -175,7 +194,7 @@ mod tests {
 
     #[test]
     fn maps_to_the_sdk_error_that_composes_in_a_chain() {
-        let map = |kind| CredentialsError::from(Error::new(kind, "why"));
+        let map = |kind| CredentialsError::from(Error::internal(kind, "why"));
         assert!(matches!(map(ErrorKind::NotConfigured), CredentialsError::CredentialsNotLoaded(_)));
         assert!(matches!(map(ErrorKind::InvalidConfiguration), CredentialsError::InvalidConfiguration(_)));
         assert!(matches!(map(ErrorKind::Denied), CredentialsError::ProviderError(_)));
@@ -184,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_message_is_one_line_whatever_the_server_said() {
-        assert_eq!(Error::new(ErrorKind::Denied, "a\r\nb\u{1b}[31m").to_string(), "a  b [31m");
-        assert_eq!(Error::new(ErrorKind::Denied, "a\u{2028}b\u{2029}c\u{85}d").to_string(), "a b c d");
+        assert_eq!(Error::internal(ErrorKind::Denied, "a\r\nb\u{1b}[31m").to_string(), "a  b [31m");
+        assert_eq!(Error::internal(ErrorKind::Denied, "a\u{2028}b\u{2029}c\u{85}d").to_string(), "a b c d");
     }
 }

@@ -191,6 +191,7 @@ mod fuzzing;
 #[cfg(feature = "sdk-config")]
 mod identity_cache;
 mod probe;
+mod problem;
 mod provider;
 mod refresh;
 #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
@@ -206,6 +207,7 @@ pub mod testing;
 mod timer;
 mod token_file;
 mod transport;
+mod verdict;
 
 pub use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 pub use builder::Builder;

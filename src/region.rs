@@ -1,27 +1,32 @@
 //! The region in force, for STS and for the SDK's configuration.
 
 use crate::env::{self, Env};
-use crate::error::Error;
+use crate::problem::setting::Setting;
 
 /// The region as it is configured and where it comes from: the builder, `AWS_REGION`, `AWS_DEFAULT_REGION`, in this order.
 /// SDK clients get it in whatever form: S3-compatible stores have regions such as `garage` and `auto`.
-pub(crate) fn configured<'a>(env: &'a Env, builder: Option<&'a str>) -> Result<Option<(&'a str, &'a str)>, Error> {
+pub(crate) fn configured<'a>(
+    env: &'a Env,
+    builder: Option<&'a str>,
+) -> Result<Option<(&'static str, &'a str)>, Setting> {
     const BUILDER: &str = "the region given to the builder";
     match builder {
         None => env.first_of(&[env::REGION, env::DEFAULT_REGION]),
-        Some(region) if region.trim().is_empty() => Err(Error::invalid(format!("{BUILDER} is empty"))),
+        Some(region) if region.trim().is_empty() => {
+            Err(Setting::Region { setting: BUILDER, value: String::new(), meant: None })
+        }
         Some(region) => Ok(Some((BUILDER, region))),
     }
 }
 
 /// The configured region, checked, for a host name of AWS that is derived from it.
 #[cfg(any(feature = "irsa", feature = "diagnose"))]
-pub(crate) fn region(env: &Env, builder: Option<&str>) -> Result<Option<String>, Error> {
-    let Some((name, region)) = configured(env, builder)? else { return Ok(None) };
+pub(crate) fn region(env: &Env, builder: Option<&str>) -> Result<Option<String>, Setting> {
+    let Some((setting, region)) = configured(env, builder)? else { return Ok(None) };
     if is_region(region) {
         Ok(Some(region.to_owned()))
     } else {
-        Err(Error::invalid(format!("{name}: \"{region}\" is not an AWS region such as \"eu-central-1\"")))
+        Err(Setting::Region { setting, value: region.to_owned(), meant: probably_meant(region) })
     }
 }
 
@@ -37,8 +42,8 @@ fn is_region(region: &str) -> bool {
 }
 
 /// The region that was probably meant by one that is not: that of an availability zone, or the name in lower case.
-#[cfg(feature = "diagnose")]
-pub(crate) fn probably_meant(region: &str) -> Option<String> {
+#[cfg(any(feature = "irsa", feature = "diagnose"))]
+fn probably_meant(region: &str) -> Option<String> {
     let lower = region.to_ascii_lowercase();
     let without_zone = lower.strip_suffix(|c: char| c.is_ascii_lowercase());
     let meant = without_zone.filter(|name| is_region(name)).unwrap_or(&lower);
@@ -60,7 +65,7 @@ mod tests {
         assert_eq!(region(&Env::default(), None).unwrap(), None);
     }
 
-    #[cfg(feature = "diagnose")]
+    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     #[test]
     fn region_of_a_zone_or_in_upper_case_is_recognized() {
         for (region, expected) in [
@@ -81,7 +86,7 @@ mod tests {
         let env = Env::from([(env::REGION, "garage")]);
         assert_eq!(configured(&env, None).unwrap(), Some(("AWS_REGION", "garage")));
         assert_eq!(configured(&env, Some("RegionOne")).unwrap().map(|(_, region)| region), Some("RegionOne"));
-        assert_eq!(configured(&env, Some(" ")).unwrap_err().to_string(), "the region given to the builder is empty");
+        assert_eq!(configured(&env, Some(" ")).unwrap_err().observed(), "the region given to the builder is empty");
     }
 
     #[cfg(any(feature = "irsa", feature = "diagnose"))]
@@ -89,7 +94,7 @@ mod tests {
     fn what_is_no_region_is_refused_with_its_value() {
         for name in ["aws-global", "eu-central-1.evil.example", "EU-CENTRAL-1", "a-b-c/d", "us-east-", "eu-central-1a"]
         {
-            let message = region(&Env::from([(env::REGION, name)]), None).unwrap_err().to_string();
+            let message = region(&Env::from([(env::REGION, name)]), None).unwrap_err().observed();
             assert!(message.contains(name) && message.starts_with("AWS_REGION"), "{message}");
         }
     }

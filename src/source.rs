@@ -21,11 +21,14 @@ use aws_credential_types::Credentials;
 use crate::clock;
 use crate::detect::SourceConfig;
 use crate::error::{Error, ErrorKind};
+use crate::problem::Problem;
+use crate::problem::network::{NoAnswer, Phase, What};
+use crate::problem::peer::Peer;
 use crate::refresh::Fetched;
 use crate::token_file::{Token, TokenSource};
 #[cfg(feature = "diagnose")]
 use crate::transport::Reply;
-use crate::transport::{Client, HttpUrl, Peer};
+use crate::transport::{Client, HttpUrl};
 pub(crate) use sources::Sources;
 
 /// The two ways in which a pod on EKS gets AWS access.
@@ -184,15 +187,14 @@ impl Source {
     }
 
     pub(crate) fn timed_out(&self, limit: Duration) -> Error {
-        let peer = self.peer();
-        let message = format!("{} did not answer within {limit:.1?}: {}", peer.name, peer.if_unreachable);
-        Error::new(ErrorKind::Timeout, message)
+        let (peer, phase, what) = (self.peer().clone(), Phase::Exchange, What::TimedOut(Some(limit)));
+        Problem::NoAnswer(Box::new(NoAnswer { peer, phase, what })).into()
     }
 }
 
 #[cfg(all(feature = "diagnose", feature = "irsa"))]
 fn no_token() -> Error {
-    Error::new(ErrorKind::TokenFile, "STS cannot be asked without a token")
+    Error::internal(ErrorKind::TokenFile, "STS cannot be asked without a token")
 }
 
 /// One exchange, and a second one at once if the token was refused and kubelet has rotated it meanwhile.
@@ -252,24 +254,13 @@ impl Keys<'_> {
                 _ => "[not shown]".to_owned(),
             };
             let expiry = clock::parse_rfc3339(expiration)
-                .ok_or_else(|| wrong(&format!("the Expiration \"{}\", which is no RFC 3339 date", shown())))?;
+                .ok_or_else(|| wrong(&format!("the Expiration \"{}\", which is not an RFC 3339 date", shown())))?;
             credentials = credentials.expiry(expiry);
         }
         if let Some(account) = self.account_id.filter(|account| !account.is_empty()) {
             credentials = credentials.account_id(account);
         }
         Ok(credentials.build())
-    }
-}
-
-/// What a status says when the body does not say more.
-pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
-    match status {
-        429 => ErrorKind::Throttled,
-        408 | 425 | 500.. => ErrorKind::Unavailable,
-        400..=499 => ErrorKind::Denied,
-        // Nothing but 200 carries credentials.
-        _ => ErrorKind::InvalidResponse,
     }
 }
 
@@ -280,12 +271,12 @@ mod tests {
     #[test]
     fn a_date_that_cannot_be_read_is_shown_and_what_may_be_a_key_in_its_place_is_not() {
         for (expiration, said) in [
-            ("Tue, 24 Nov 2026 10:00:00 GMT", "the Expiration \"Tue, 24 Nov 2026 10:00:00 GMT\", which is no"),
+            ("Tue, 24 Nov 2026 10:00:00 GMT", "the Expiration \"Tue, 24 Nov 2026 10:00:00 GMT\", which is not"),
             (
                 "0123456789 0123456789 0123456789 0123456789",
                 "the Expiration \"0123456789 0123456789 0123456789 0123456\",",
             ),
-            ("tenletters", "the Expiration \"[not shown]\", which is no"),
+            ("tenletters", "the Expiration \"[not shown]\", which is not"),
         ] {
             let keys = Keys {
                 access_key_id: "id",
@@ -294,7 +285,7 @@ mod tests {
                 expiration: Some(expiration),
                 account_id: None,
             };
-            let wrong = |what: &str| Error::new(ErrorKind::InvalidResponse, what);
+            let wrong = |what: &str| Error::internal(ErrorKind::InvalidResponse, what);
             let error = keys.into_credentials(SourceKind::PodIdentity, wrong).unwrap_err();
             assert!(error.to_string().starts_with(said), "{error}");
         }
@@ -315,7 +306,7 @@ mod tests {
             let refuse_and_rotate = |token: Token| {
                 sent.borrow_mut().push(token);
                 std::fs::write(path, rotated).unwrap();
-                async { Err(Error::new(kind, "no")) }
+                async { Err(Error::internal(kind, "no")) }
             };
             let error = with_token(&TokenSource::File(path.to_owned()), refuse_and_rotate).await.unwrap_err();
             assert_eq!((error.kind(), sent.borrow().len()), (kind, expected), "{rotated}");
@@ -330,7 +321,7 @@ mod tests {
         std::fs::write(&path, "header.payload.signature").unwrap();
         let refuse_and_remove = |_: Token| {
             std::fs::remove_file(&path).unwrap();
-            async { Err(Error::new(ErrorKind::TokenRejected, "expired")) }
+            async { Err(Error::internal(ErrorKind::TokenRejected, "expired")) }
         };
         let error = with_token(&TokenSource::File(path.clone()), refuse_and_remove).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::TokenRejected, "expired"));

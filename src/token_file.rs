@@ -19,7 +19,8 @@ use http::header::HeaderValue;
 use zeroize::Zeroizing;
 
 pub(crate) use self::claims::Claims;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::problem::token::{BadToken, What};
 
 /// A projected token has about 1.1 KB and STS takes 20,000 characters; anything larger is some other file.
 const MAX_SIZE: u64 = 64 * 1024;
@@ -37,14 +38,14 @@ pub(crate) struct Token(Zeroizing<String>);
 
 /// Reads the token on a blocking thread: the file may be on a slow or hung volume.
 pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
+    let bad = |what| BadToken { origin: path.display().to_string(), what };
     let mut missing = 0_u32;
     loop {
         let owned = path.to_owned();
         let read =
             tokio::task::spawn_blocking(move || read_blocking(&owned).map_err(|e| (e.kind(), explain(&owned, e))));
         let Ok(outcome) = tokio::time::timeout(READ_TIMEOUT, read).await else {
-            let message = format!("the token file {} could not be read within 5 s: its volume hangs", path.display());
-            return Err(Error::new(ErrorKind::Timeout, message));
+            return Err(bad(What::Hangs).into());
         };
         match outcome {
             Ok(Err((io::ErrorKind::NotFound, _))) if missing < MISSING_RETRIES => {
@@ -52,11 +53,8 @@ pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
                 tokio::time::sleep(MISSING_PAUSE).await;
             }
             Ok(Err((_, explained))) => return Err(explained),
-            Ok(Ok(bytes)) => return Token::parse(bytes, &path.display().to_string()),
-            Err(join) => {
-                let message = format!("the thread that reads the token file {} ended early", path.display());
-                return Err(Error::caused_by(ErrorKind::Unavailable, message, join));
-            }
+            Ok(Ok(bytes)) => return Ok(Token::parse(bytes, &path.display().to_string())?),
+            Err(_) => return Err(bad(What::ThreadEnded).into()),
         }
     }
 }
@@ -73,29 +71,16 @@ fn read_blocking(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// Looks at the file once more, so only on a blocking thread.
 fn explain(file: &Path, error: io::Error) -> Error {
-    let path = file.display();
-    let mut kind = ErrorKind::TokenFile;
-    let message = match error.kind() {
-        io::ErrorKind::NotFound => format!(
-            "the token file {path} does not exist: check that the pod mounts the projected service account token there"
-        ),
-        io::ErrorKind::PermissionDenied => format!(
-            "the token file {path} may not be read by this process ({}): set fsGroup in the pod's securityContext, \
-             which makes kubelet project the token readable for that group",
-            ownership(file)
-        ),
-        io::ErrorKind::InvalidInput => format!("the token path {path} is not a regular file: point it at the token"),
-        io::ErrorKind::NotADirectory => format!("the token path {path} leads through a file: point it at the token"),
-        _ if is_loop(&error) => {
-            format!("the token path {path} is a symlink that leads to itself: point it at the token")
-        }
-        _ => {
-            // An I/O error of the volume, no descriptor left: nothing that the pod's author could mend, and it may pass.
-            kind = ErrorKind::Unavailable;
-            format!("the token file {path} could not be read just now")
-        }
+    let what = match error.kind() {
+        io::ErrorKind::NotFound => What::Missing,
+        io::ErrorKind::PermissionDenied => What::Denied { ownership: ownership(file) },
+        io::ErrorKind::InvalidInput => What::NotAFile,
+        io::ErrorKind::NotADirectory => What::ThroughAFile,
+        _ if is_loop(&error) => What::Loop,
+        // Nothing that the pod's author could correct, and it may pass.
+        _ => What::Io,
     };
-    Error::caused_by(kind, message, error)
+    Error::caused_by(BadToken { origin: file.display().to_string(), what }, error)
 }
 
 /// `ELOOP`, until `io::ErrorKind::FilesystemLoop` is stable. Linux is what has it in a pod.
@@ -122,20 +107,21 @@ fn ownership(path: &Path) -> String {
 
 impl Token {
     /// Trims what editors and shells add, and refuses what could not be a token. `origin` names the file or variable.
-    pub(crate) fn parse(bytes: Zeroizing<Vec<u8>>, origin: &str) -> Result<Self, Error> {
-        let wrong = |why: &str| Err(Error::new(ErrorKind::TokenFile, format!("the token in {origin} {why}")));
+    pub(crate) fn parse(bytes: Zeroizing<Vec<u8>>, origin: &str) -> Result<Self, BadToken> {
+        let bad = |what| Err(BadToken { origin: origin.to_owned(), what });
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_SIZE {
-            return wrong("is larger than 64 KiB: this is not a service account token");
+            return bad(What::TooLarge);
         }
-        let Ok(text) = std::str::from_utf8(&bytes) else {
-            return wrong("is not UTF-8 text: this is not a service account token");
-        };
+        let Ok(text) = std::str::from_utf8(&bytes) else { return bad(What::NotText) };
         let text = text.trim();
         if text.is_empty() {
-            return wrong("is empty: check the projected volume");
+            return bad(What::Empty);
         }
         if text.chars().any(|c| c.is_control() || !c.is_ascii()) {
-            return wrong("has a line break, a control or a non-ASCII character inside: expected one line");
+            return bad(What::BadCharacter);
+        }
+        if !is_one_token(text) {
+            return bad(What::SeveralWords);
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
@@ -148,8 +134,8 @@ impl Token {
     /// For a header, marked sensitive so that no HTTP crate logs it.
     #[cfg(feature = "pod-identity")]
     pub(crate) fn header(&self) -> Result<HeaderValue, Error> {
-        let mut value = HeaderValue::from_maybe_shared(crate::transport::wiped(self.0.clone()))
-            .map_err(|e| Error::caused_by(ErrorKind::TokenFile, "the token cannot be sent in an http header", e))?;
+        let bad = |_| BadToken { origin: "the header Authorization".to_owned(), what: What::BadCharacter };
+        let mut value = HeaderValue::from_maybe_shared(crate::transport::wiped(self.0.clone())).map_err(bad)?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -162,17 +148,21 @@ impl Token {
     }
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(** redacted **)")
+/// One word, or two if the first one is an authentication scheme, as in `Basic …`: other servers than the EKS agent get their
+/// header from the file or variable as it is.
+fn is_one_token(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let first = words.next().unwrap_or_default();
+    match words.count() {
+        0 => true,
+        1 => first.len() <= 20 && first.bytes().all(|b| b.is_ascii_alphabetic()),
+        _ => false,
     }
 }
 
-/// What an error says of the token that was refused.
-pub(crate) fn describe(token: &Token) -> String {
-    match token.claims() {
-        None => "the token is not a JWT".to_owned(),
-        Some(claims) => format!("the token has {claims}"),
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(** redacted **)")
     }
 }
 
@@ -198,15 +188,23 @@ impl TokenSource {
 mod tests {
     use super::claims::MAX_SHOWN;
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn a_token_is_one_line_of_ascii_and_64_kib_at_most() {
         let parse = |bytes: &[u8]| Token::parse(Zeroizing::new(bytes.to_vec()), "a test");
         assert!(parse(&[b'x'; 64 * 1024]).is_ok());
-        for refused in
-            [&[b'x'; 64 * 1024 + 1][..], "h\u{e9}ader".as_bytes(), b"header\x01payload", b"header\npayload", b" \n"]
-        {
-            assert_eq!(parse(refused).unwrap_err().kind(), ErrorKind::TokenFile);
+        for refused in [
+            &[b'x'; 64 * 1024 + 1][..],
+            "h\u{e9}ader".as_bytes(),
+            b"header\x01payload",
+            b"header\npayload",
+            b" \n",
+            b"h.p.s 12:00 started",
+            b"a b c",
+            b"h.p.s x",
+        ] {
+            assert_eq!(Error::from(parse(refused).unwrap_err()).kind(), ErrorKind::TokenFile);
         }
     }
 
@@ -214,7 +212,8 @@ mod tests {
     fn claims_are_shown_whole_but_for_what_no_token_has() {
         let shown = |payload: &str| {
             let jwt = format!("header.{}.signature", URL_SAFE_NO_PAD.encode(payload));
-            describe(&Token::parse(Zeroizing::new(jwt.into_bytes()), "a test").unwrap())
+            let token = Token::parse(Zeroizing::new(jwt.into_bytes()), "a test").unwrap();
+            token.claims().map(|claims| claims.to_string())
         };
         let long = "x".repeat(MAX_SHOWN);
         for (payload, expected) in [
@@ -229,9 +228,9 @@ mod tests {
                 format!("iss={long} sub=none aud={long} exp=none"),
             ),
         ] {
-            assert_eq!(shown(&payload), format!("the token has {expected}"));
+            assert_eq!(shown(&payload), Some(expected));
         }
-        assert_eq!(shown(r#"{"aud":7}"#), "the token is not a JWT");
+        assert_eq!(shown(r#"{"aud":7}"#), None);
     }
 
     /// Also what root, who may read everything, does not come by. The numbers are Linux's `ELOOP` and `EIO`.

@@ -56,10 +56,7 @@ use http::request::Builder;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
-#[cfg(feature = "diagnose")]
-pub(crate) use failure::io_kind;
-#[cfg(all(feature = "diagnose", feature = "__tls"))]
-pub(crate) use failure::is_tls;
+use crate::problem::peer::Peer;
 #[cfg(feature = "irsa")]
 pub(crate) use http_client::from_http_client;
 pub(crate) use https::HttpsSettings;
@@ -69,9 +66,9 @@ pub(crate) use reply::{MAX_BODY, read};
 pub(crate) use reply::{Reply, quote};
 #[cfg(all(feature = "reqwest_0_13", feature = "irsa"))]
 pub(crate) use reqwest_transport::from_reqwest_0_13;
-#[cfg(feature = "irsa")]
+#[cfg(any(feature = "irsa", feature = "__tls"))]
 pub(crate) use url::Host;
-pub(crate) use url::{HttpUrl, UrlError};
+pub(crate) use url::HttpUrl;
 
 /// A healthy agent accepts a connection in microseconds and STS in tens of milliseconds: 2 s leaves room for one lost
 /// SYN (retransmitted after 1 s), and is short enough to try again within an attempt's budget.
@@ -97,35 +94,11 @@ pub(crate) fn request(method: http::Method, url: &HttpUrl) -> Builder {
 
 /// The request with its body.
 pub(crate) fn finish(request: Builder, body: Zeroizing<String>) -> Result<http::Request<Bytes>, Error> {
-    let unusable = |e| Error::caused_by(ErrorKind::InvalidConfiguration, "the http request could not be built", e);
+    let unusable = |_| Error::internal(ErrorKind::InvalidConfiguration, "the http request could not be built");
     request.body(wiped(body)).map_err(unusable)
 }
 
 /// For handing a secret to an HTTP crate: it is wiped when the last handle to it is dropped.
 pub(crate) fn wiped(secret: Zeroizing<String>) -> Bytes {
     Bytes::from_owner(secret)
-}
-
-/// The server that a request goes to, for messages.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    /// `STS at https://sts.eu-central-1.amazonaws.com`
-    pub(crate) name: String,
-    /// What to check when it does not answer.
-    pub(crate) if_unreachable: &'static str,
-    /// What to check when it keeps answering that it cannot serve the request.
-    pub(crate) if_failing: &'static str,
-}
-
-impl Peer {
-    /// What to do about an answer that says no more than its kind.
-    pub(crate) fn remedy(&self, kind: ErrorKind) -> String {
-        match kind {
-            ErrorKind::Throttled => {
-                "it will be asked again; if this lasts, start fewer pods at once or have the limit raised".to_owned()
-            }
-            ErrorKind::Unavailable => format!("it will be asked again; if this lasts, {}", self.if_failing),
-            _ => failure::IF_NOT_ITSELF.to_owned(),
-        }
-    }
 }

@@ -148,7 +148,7 @@ async fn what_differs_or_fails_is_named_with_what_to_do() {
         (&another, "- the role differs: local-pod now, another by the other method; let both name the same role"),
         (&elsewhere, "- the account differs: 111122223333 now, 444455556666 by the other method; let both name roles"),
         (&denied, "- EKS Pod Identity failed: the container credentials server at"),
-        (&denied, "create the association: aws eks create-pod-identity-association"),
+        (&denied, "create the association (aws eks create-pod-identity-association"),
         (&expired, "- EKS Pod Identity granted credentials that have expired: check the node's clock"),
     ] {
         let comparison = provider(pod.both_env()).compare().await.unwrap();
@@ -194,11 +194,11 @@ async fn without_a_second_method_there_is_nothing_to_compare_and_the_error_says_
         (
             pod.irsa_env(),
             ErrorKind::InvalidConfiguration,
-            "only IRSA is configured in this pod, and nothing of EKS Pod",
+            "only IRSA is configured in this pod, and no part of EKS Pod",
         ),
         (pod.pod_identity_env(), ErrorKind::InvalidConfiguration, "only EKS Pod Identity is configured in this pod"),
-        (half, ErrorKind::InvalidConfiguration, "half of EKS Pod Identity is configured"),
-        (none, ErrorKind::NotConfigured, "no AWS credentials for this pod"),
+        (half, ErrorKind::InvalidConfiguration, "EKS Pod Identity is only half configured"),
+        (none, ErrorKind::NotConfigured, "no AWS credentials are configured for this pod"),
     ] {
         let error = provider(env).compare().await.unwrap_err();
         assert!(error.kind() == kind && error.to_string().contains(said), "{error}");

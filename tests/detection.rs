@@ -48,7 +48,16 @@ fn each_method_by_itself_and_the_order_of_both() {
         (vec![ROLE, FULL, AGENT_TOKEN], Some(PodIdentity)),
         // Empty is unset, blanks are no value.
         (vec![(ROLE.0, ""), (TOKEN.0, "  "), FULL, AGENT_TOKEN], Some(PodIdentity)),
-        (vec![(ROLE.0, " arn:aws-cn:iam::111122223333:role/path/to/app "), TOKEN, REGION], Some(WebIdentity)),
+        (
+            vec![(ROLE.0, " arn:aws-cn:iam::111122223333:role/path/to/app "), TOKEN, ("AWS_REGION", "cn-north-1")],
+            Some(WebIdentity),
+        ),
+        // In any letter case.
+        (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "Pod-Identity")], Some(PodIdentity)),
+        (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "IRSA")], Some(WebIdentity)),
+        (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "AUTO")], Some(WebIdentity)),
+        // Not the agent's address, wherever else that stands: a server that may do without a token.
+        (vec![(FULL.0, "http://127.0.0.1:9/x?for=169.254.170.23")], Some(PodIdentity)),
     ] {
         assert_eq!(detected(&env), Ok(expected), "{env:?}");
     }
@@ -140,9 +149,9 @@ fn the_detection_says_why_the_other_method_could_not_serve() {
     let half = EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL]);
     let remnant = EksCredentialsProvider::builder().env([ROLE, FULL, AGENT_TOKEN]);
     for (builder, said) in [
-        (half, "EKS Pod Identity is not usable: half of EKS Pod Identity is configured: "),
+        (half, "EKS Pod Identity is not usable: EKS Pod Identity is only half configured: "),
         (both.policy("{}"), "EKS Pod Identity is not usable: policy(..) or policy_arn(..) was given"),
-        (remnant, "IRSA is not usable: half of IRSA is configured: AWS_ROLE_ARN="),
+        (remnant, "IRSA is not usable: IRSA is only half configured: AWS_ROLE_ARN="),
     ] {
         let provider = builder.build().unwrap();
         let detection = provider.detection().unwrap();
@@ -163,16 +172,25 @@ fn half_configured_pods_are_told_what_is_missing_and_why() {
         (vec![AGENT_TOKEN], vec![AGENT_TOKEN.0, AGENT_TOKEN.1, "AWS_CONTAINER_CREDENTIALS_FULL_URI is not", webhook]),
         // The first of the order decides, even if the second would do.
         (vec![TOKEN, REGION, FULL, AGENT_TOKEN], vec!["AWS_ROLE_ARN is not"]),
-        (vec![ROLE, TOKEN], vec!["needs a region", "AWS_REGION"]),
+        (vec![ROLE, TOKEN], vec!["there is no region", "AWS_REGION"]),
+        // The agent's address in another form.
+        (
+            vec![(FULL.0, "http://[fd00:ec2:0:0:0:0:0:23]/v1/credentials")],
+            vec!["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not"],
+        ),
+        (
+            vec![(ROLE.0, "arn:aws-cn:iam::111122223333:role/x"), TOKEN, REGION],
+            vec!["arn:aws-cn:iam::111122223333:role/x", "eu-central-1", "different partitions"],
+        ),
         (vec![(ROLE.0, "my-role"), TOKEN, REGION], vec!["AWS_ROLE_ARN", "my-role", "not a role ARN"]),
         (vec![(ROLE.0, "arn:aws:iam::12:role/x"), TOKEN, REGION], vec!["arn:aws:iam::12:role/x", "not a role ARN"]),
         (vec![(ROLE.0, "arn:aws:iam::111122223333:user/x"), TOKEN, REGION], vec!["not a role ARN"]),
         (vec![(FULL.0, "http://8.8.8.8/x"), AGENT_TOKEN], vec!["http://8.8.8.8/x", "not allowed", "loopback"]),
         (vec![(FULL.0, "169.254.170.23"), AGENT_TOKEN], vec!["169.254.170.23", "is not a URL"]),
-        (vec![(RELATIVE.0, "v2/credentials")], vec!["v2/credentials", "must begin with \"/\""]),
+        (vec![(RELATIVE.0, "v2/credentials")], vec!["v2/credentials", "begin it with \"/\""]),
         (vec![ROLE, TOKEN, ("AWS_REGION", "Frankfurt")], vec!["AWS_REGION", "Frankfurt"]),
-        (vec![("EKS_CREDENTIALS_SOURCE", "IRSA")], vec!["EKS_CREDENTIALS_SOURCE", "IRSA", "pod-identity, auto"]),
-        (vec![ROLE, TOKEN, REGION, ("AWS_ROLE_SESSION_NAME", "a b")], vec!["\"a b\"", "2–64"]),
+        (vec![("EKS_CREDENTIALS_SOURCE", "IAM")], vec!["EKS_CREDENTIALS_SOURCE", "IAM", "pod-identity and auto"]),
+        (vec![ROLE, TOKEN, REGION, ("AWS_ROLE_SESSION_NAME", "a b")], vec!["\"a b\"", "2 to 64"]),
         (vec![ROLE, TOKEN, REGION, ("AWS_USE_FIPS_ENDPOINT", "yes")], vec!["AWS_USE_FIPS_ENDPOINT", "yes"]),
     ] {
         let error = EksCredentialsProvider::builder().env(env.clone()).build().expect_err(&format!("{env:?}"));
@@ -203,7 +221,7 @@ fn settings_out_of_range_are_errors_at_build() {
         (builder().role_arn("arn:aws:iam::111122223333:role/team/").build(), "is not a role ARN"),
         (builder().sts_endpoint("https://me@sts.example.com").build(), "must not contain a user name"),
         (builder().sts_endpoint("https://:hunter2@sts.example.com").build(), "must not contain a user name"),
-        (builder().session_name("x").build(), "2–64"),
+        (builder().session_name("x").build(), "2 to 64"),
         (builder().sts_endpoint("localhost:4566").build(), "localhost:4566"),
         (builder().region("Frankfurt").build(), "Frankfurt"),
         (builder().startup_timeout(Duration::ZERO).build(), "startup_timeout"),
@@ -229,7 +247,7 @@ fn a_setting_that_would_silently_not_apply_is_an_error() {
             pod_identity().role_arn(ROLE.1).build(),
             "the builder's role_arn=\"arn:aws:iam::111122223333:role/app\" is set",
         ),
-        (pod_identity().session_name("x").build(), "2–64"),
+        (pod_identity().session_name("x").build(), "2 to 64"),
         (pod_identity().sts_endpoint("localhost:4566").build(), "localhost:4566"),
         (pod_identity().region(" ").build(), "the region given to the builder is empty"),
         (both().role_arn("my-role").build(), "the builder's role_arn=\"my-role\""),
@@ -270,7 +288,7 @@ async fn nothing_configured_says_what_was_looked_for_and_composes_in_a_chain() {
     let error = provider.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConfigured);
     let message = error.to_string();
-    for part in [ROLE.0, TOKEN.0, FULL.0, "annotation", "association", "webhook", "agent add-on", "must be restarted"] {
+    for part in [ROLE.0, TOKEN.0, FULL.0, "annotate", "association", "webhook", "agent add-on", "restart the pod"] {
         assert!(message.contains(part), "{message}\nlacks {part}");
     }
     assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::NotConfigured);

@@ -70,9 +70,8 @@ async fn each_error_of_the_agent_is_permanent_or_passes() {
         "Service account token cannot be parsed: token is malformed: token contains an invalid number of segments";
     for (answer, kind, named) in [
         (Answer::refuse("AccessDeniedException"), ErrorKind::Denied, "sts:TagSession"),
-        (Answer::refuse("InvalidParameterException"), ErrorKind::Denied, "InvalidParameterException"),
-        (Answer::refuse("InvalidRequestException"), ErrorKind::Denied, "InvalidRequestException"),
-        (Answer::refuse("ResourceNotFoundException"), ErrorKind::Denied, "create-pod-identity-association"),
+        (Answer::refuse("InvalidParameterException"), ErrorKind::Refused, "InvalidParameterException"),
+        (Answer::refuse("InvalidRequestException"), ErrorKind::Refused, "InvalidRequestException"),
         (Answer::http(400, malformed), ErrorKind::Denied, "malformed"),
         (Answer::http(400, "Service account token cannot be empty"), ErrorKind::Denied, "cannot be empty"),
         (
@@ -80,25 +79,30 @@ async fn each_error_of_the_agent_is_permanent_or_passes() {
             ErrorKind::InvalidConfiguration,
             "169.254.170.23",
         ),
-        (Answer::http(404, "404 page not found\n"), ErrorKind::InvalidConfiguration, "/v1/credentials"),
+        (Answer::refuse("InvalidTokenException"), ErrorKind::TokenRejected, "the token that this cluster projects"),
         (
             Answer::http_as(400, "application/json", r#"{"code":"AccessDeniedException","message":"no"}"#),
             ErrorKind::Denied,
             "no",
         ),
-        (Answer::http_as(403, "application/json", r#"{"Code":"Nope","Message":"no"}"#), ErrorKind::Denied, "Nope"),
     ] {
         pod.agent().then(answer.clone());
         let error = provider(pod.pod_identity_env()).credentials().await.expect_err(&format!("{answer:?}"));
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(named), "{error}\nlacks {named}");
         let claims = error.to_string().contains("sub=system:serviceaccount:default:local aud=pods.eks.amazonaws.com");
-        assert_eq!(claims, kind == ErrorKind::Denied, "{error}");
+        assert_eq!(claims, kind != ErrorKind::InvalidConfiguration, "{error}");
     }
     let before = pod.agent().requests();
     let transient = [
         Answer::refuse("ExpiredTokenException"),
-        Answer::refuse("InvalidTokenException"),
+        // An association that was created a moment ago.
+        Answer::refuse("ResourceNotFoundException"),
+        Answer::refuse("SomethingNewException"),
+        Answer::http_as(403, "application/json", r#"{"Code":"Nope","Message":"no"}"#),
+        Answer::http_as(403, "text/html", "<html>Forbidden</html>"),
+        Answer::http(404, "404 page not found\n"),
+        Answer::http(404, ""),
         Answer::refuse("ThrottlingException"),
         Answer::refuse("InternalServerException"),
         Answer::refuse("ServiceUnavailableException"),
@@ -131,24 +135,79 @@ async fn each_error_of_the_agent_is_permanent_or_passes() {
     assert_eq!(pod.agent().requests() - before, 2 * n, "each one asked twice");
 }
 
+/// A refusal in the agent's form is quoted, but not if it repeats the token. Of another answer nothing is quoted at all.
 #[tokio::test]
-async fn what_a_server_says_is_quoted_without_the_token_and_cut() {
+async fn errors_quote_refusals_without_the_token_and_cut() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let token = std::fs::read_to_string(pod.agent_token().path()).unwrap();
+    let refused = async |answer| {
+        pod.agent().then(answer);
+        let short = builder(pod.pod_identity_env()).startup_timeout(support::millis(1)).build().unwrap();
+        short.credentials().await.unwrap_err()
+    };
     for said in [
         format!("I do not like {token}"),
         format!("Bearer {}", token.split('.').nth(1).unwrap()),
         format!("signature {}", token.split('.').nth(2).unwrap()),
     ] {
-        pod.agent().then(Answer::http(418, said));
-        let error = provider(pod.pod_identity_env()).credentials().await.unwrap_err();
-        assert!(error.to_string().contains("[redacted]"), "{error}");
-        assert!(token.split('.').all(|part| !format!("{error:?}").contains(part)), "{error:?}");
+        for answer in [Answer::refuse_with("AccessDeniedException", &said), Answer::http(418, &said)] {
+            let error = refused(answer).await;
+            assert!(!error.to_string().contains("do not like"), "{error}");
+            assert!(token.split('.').all(|part| !format!("{error:?}").contains(part)), "{error:?}");
+        }
     }
-    pod.agent().then(Answer::http(418, "é".repeat(10_000)));
-    let error = provider(pod.pod_identity_env()).credentials().await.unwrap_err().to_string();
-    assert!(error.len() < 1500 && error.contains("é…"), "{error}");
+    let long = "é".repeat(10_000);
+    let error = refused(Answer::refuse_with("AccessDeniedException", &long)).await.to_string();
+    assert!(error.len() < 2000 && error.contains("é…"), "{error}");
+    let error = refused(Answer::http(418, long)).await.to_string();
+    assert!(!error.contains('é') && error.contains("answered 418 with text"), "{error}");
+}
+
+/// An opaque token, and what servers make of what they repeat.
+#[tokio::test]
+async fn errors_never_repeat_a_token_that_a_server_has_transformed() {
+    use base64::Engine as _;
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let opaque = "local-secret-opaque<1>&Token+0123456789/abcdef";
+    let html = opaque.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let shorter = &opaque[..opaque.len() - 1];
+    let forms = [
+        html,
+        opaque.to_uppercase(),
+        shorter.to_owned(),
+        base64::engine::general_purpose::STANDARD.encode(format!("token={opaque}")),
+        base64::engine::general_purpose::URL_SAFE.encode(opaque),
+    ];
+    let env = with(
+        without(pod.pod_identity_env(), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        opaque,
+    );
+    for form in forms {
+        let said = format!("no such token: {form}");
+        for answer in [
+            Answer::http(403, &said),
+            Answer::http_as(403, "text/html", format!("<html>{said}</html>")),
+            Answer::http(400, format!("Service account token cannot be parsed: {said}")),
+            Answer::refuse_with("AccessDeniedException", &said),
+            Answer::refuse(&form),
+            Answer::http_as(403, "application/json", format!("{{\"code\":\"Denied\",\"message\":\"{said}\"}}")),
+            Answer::http_as(403, &form, "no"),
+        ] {
+            pod.agent().then(answer.clone());
+            let provider = builder(env.clone()).startup_timeout(support::millis(1)).build().unwrap();
+            let error = provider.credentials().await.unwrap_err();
+            let shown = format!("{error:?} {}", whole(&error));
+            // Twelve characters of it are enough to look for.
+            assert!(
+                !shown.contains(&form[8..20]) && !shown.contains(&form[form.len() - 14..form.len() - 2]),
+                "{answer:?}: {shown}"
+            );
+        }
+    }
+    pod.agent().take_unexpected();
 }
 
 #[tokio::test]

@@ -126,7 +126,8 @@ async fn each_variable_for_https_leads_sts_to_the_proxy_and_those_for_http_do_no
             assert_obtained(&pod, &said);
             assert_eq!(trap.take(), Vec::<String>::new(), "{name}");
         } else {
-            assert!(said.starts_with("failed: ") && said.contains("HTTPS_PROXY/NO_PROXY"), "{name}: {said}");
+            let names_it = format!("failed: the proxy {} of {name}, on the way to STS", trap.url());
+            assert!(said.starts_with(&names_it) && said.contains("NO_PROXY"), "{name}: {said}");
             assert!(!trap.take().is_empty(), "{name}");
         }
     }
@@ -161,7 +162,13 @@ async fn no_proxy_names_hosts_and_networks_that_are_asked_directly() {
     let (env, _bundle) = sts(&pod).await;
     let trap = Proxy::trap().await;
     let env = with(env, "HTTPS_PROXY", &trap.url());
-    for (name, value) in [("NO_PROXY", "example.com, localhost"), ("no_proxy", ".localhost"), ("NO_PROXY", "*")] {
+    for (name, value) in [
+        ("NO_PROXY", "example.com, localhost"),
+        ("no_proxy", ".localhost"),
+        ("NO_PROXY", "*"),
+        ("NO_PROXY", "*.localhost"),
+        ("NO_PROXY", "example.com localhost"),
+    ] {
         assert_obtained(&pod, &in_a_process_with(with(env.clone(), name, value)).await);
         assert_eq!(trap.take(), Vec::<String>::new(), "{name}={value}");
     }

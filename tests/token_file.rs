@@ -180,13 +180,17 @@ async fn contents_that_are_no_token_are_refused_unsent() {
     let bench = Bench::start().await;
     let good = bench.good_token();
     let (head, tail) = good.split_at(good.len() / 2);
-    let cases: [(Vec<u8>, &str); 9] = [
+    let cases: [(Vec<u8>, &str); 12] = [
         (Vec::new(), "is empty"),
         (b" \r\n\n".to_vec(), "is empty"),
         ([head, "\n", tail].concat().into_bytes(), "line break"),
         ([head, "\r", tail].concat().into_bytes(), "line break"),
         ([head, "\0", tail].concat().into_bytes(), "line break, a control"),
-        ([head, "é", tail].concat().into_bytes(), "non-ASCII"),
+        ([head, "é", tail].concat().into_bytes(), "not ASCII"),
+        // A line of a log, behind the token.
+        ([good.as_str(), " 2026-11-24T10:00:00Z rotated"].concat().into_bytes(), "followed by other text"),
+        ([good.as_str(), "\t\tx"].concat().into_bytes(), "control"),
+        ([head, " ", tail].concat().into_bytes(), "followed by other text"),
         (vec![0xff, 0xfe, b'a'], "not UTF-8"),
         (vec![b'a'; 64 * 1024 + 1], "larger than 64 KiB"),
         // It must not be read to its end either; the hole takes no place on the disk.
@@ -217,7 +221,7 @@ async fn line_ends_are_trimmed_and_a_shorter_token_leaves_nothing_of_the_longer_
         fs::write(&bench.path, content).unwrap();
         match (provider(at(&sts, bench.env())).credentials().await, expected) {
             // A byte order mark is no whitespace.
-            (Err(error), "") => assert!(error.to_string().contains("non-ASCII"), "{error}"),
+            (Err(error), "") => assert!(error.to_string().contains("not ASCII"), "{error}"),
             (got, _) => {
                 got.unwrap();
                 assert_eq!(sent(sts.requests().last().unwrap()), expected);

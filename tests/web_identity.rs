@@ -149,7 +149,6 @@ async fn each_code_is_permanent_or_passes() {
         "MalformedPolicyDocument",
         "PackedPolicyTooLarge",
         "RegionDisabledException",
-        "ValidationError",
     ];
     for code in permanent {
         pod.sts().then(Answer::refuse_with(code, "because"));
@@ -260,7 +259,12 @@ async fn nobody_listening_and_nobody_answering_say_what_to_check() {
     let short = builder(env).startup_timeout(support::millis(50)).build().unwrap();
     let error = short.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.to_string().contains("http://127.0.0.1:9 refused the connection: check the pod's egress"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("http://127.0.0.1:9 refused the connection; check AWS_ENDPOINT_URL_STS, the pod's egress"),
+        "{error}"
+    );
 
     pod.sts().always(Answer::hang());
     let short = builder(pod.irsa_env())

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, SystemTime};
 
 use crate::schedule::{self, Failure, Policy, State, Validity};
+use crate::verdict::Verdict;
 
 /// When the outage begins.
 pub(crate) const NOON: Duration = Duration::from_hours(12);
@@ -85,7 +86,7 @@ impl Day {
             let number = rule.random(&mut random);
             if outage.contains(&now) {
                 let was_usable = state.failure.is_none_or(|failure| failure.empty_handed == 0);
-                state.failure = Some(Failure::new(state, now, true, number));
+                state.failure = Some(Failure::new(state, now, Verdict::TRANSIENT, number));
                 ran_out += u32::from(was_usable && !state.is_usable(now));
             } else {
                 let expiry = now + fleet.lifetime;

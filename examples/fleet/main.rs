@@ -21,6 +21,9 @@ mod plot;
 #[path = "../../src/refresh/schedule.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the provider's own, of which a fleet needs only a part")]
 mod schedule;
+#[path = "../../src/verdict.rs"]
+#[allow(dead_code, reason = "the example needs a part of it")]
+mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

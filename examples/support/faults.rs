@@ -27,12 +27,12 @@ pub(crate) struct Fault {
     pub(crate) name: &'static str,
     /// What must be found, among others.
     pub(crate) finds: FindingId,
-    method: Method,
+    source: Source,
     spoil: fn(&LocalPod, &mut Env),
 }
 
 #[derive(Clone, Copy)]
-enum Method {
+enum Source {
     Irsa,
     PodIdentity,
     Both,
@@ -52,11 +52,11 @@ impl Fault {
         if self.name == "agent-refused" {
             pod.agent().stop().await;
         }
-        let mut env = match self.method {
-            Method::Irsa => pod.irsa_env(),
-            Method::PodIdentity => pod.pod_identity_env(),
-            Method::Both => pod.both_env(),
-            Method::Nothing => Env::new(),
+        let mut env = match self.source {
+            Source::Irsa => pod.irsa_env(),
+            Source::PodIdentity => pod.pod_identity_env(),
+            Source::Both => pod.both_env(),
+            Source::Nothing => Env::new(),
         };
         (self.spoil)(&pod, &mut env);
         let diagnosis = self.builder(env).diagnose().await;
@@ -102,31 +102,40 @@ fn regional(env: &mut Env, region: &str) {
     unset(env, "NO_PROXY");
 }
 
-fn fault(name: &'static str, finds: FindingId, method: Method, spoil: fn(&LocalPod, &mut Env)) -> Fault {
-    Fault { name, finds, method, spoil }
+fn fault(name: &'static str, finds: FindingId, source: Source, spoil: fn(&LocalPod, &mut Env)) -> Fault {
+    Fault { name, finds, source, spoil }
 }
 
 /// All faults, in the order in which the findings are listed.
 pub(crate) fn all() -> Vec<Fault> {
     use FindingId as Id;
-    use Method::{Both, Irsa, Nothing, PodIdentity};
+    use Source::{Both, Irsa, Nothing, PodIdentity};
     vec![
         // The environment.
         fault("nothing-configured", Id::EnvNone, Nothing, |_, _| {}),
-        fault("irsa-role-only", Id::EnvIrsaHalf, Irsa, |_, env| unset(env, TOKEN)),
-        fault("irsa-token-only", Id::EnvIrsaHalf, Irsa, |_, env| unset(env, ROLE)),
-        fault("pod-identity-token-only", Id::EnvPodIdentityHalf, PodIdentity, |_, env| unset(env, FULL_URI)),
-        fault("pod-identity-uri-only", Id::EnvPodIdentityHalf, PodIdentity, |_, env| {
+        fault("irsa-role-only", Id::IrsaHalf, Irsa, |_, env| unset(env, TOKEN)),
+        fault("irsa-token-only", Id::IrsaHalf, Irsa, |_, env| unset(env, ROLE)),
+        fault("pod-identity-token-only", Id::PodIdentityHalf, PodIdentity, |_, env| unset(env, FULL_URI)),
+        fault("pod-identity-uri-only", Id::PodIdentityHalf, PodIdentity, |_, env| {
             unset(env, AGENT_TOKEN);
             set(env, FULL_URI, "http://169.254.170.23/v1/credentials");
         }),
-        fault("source-misspelled", Id::EnvSource, Both, |_, env| set(env, "EKS_CREDENTIALS_SOURCE", "podidentity")),
-        fault("switch-neither-true-nor-false", Id::EnvFlag, Irsa, |_, env| set(env, "AWS_USE_FIPS_ENDPOINT", "yes")),
+        fault("ca-bundle-missing", Id::CaBundle, Irsa, |_, env| {
+            regional(env, "eu-central-1");
+            set(env, "AWS_CA_BUNDLE", "/etc/ssl/no-such-bundle.pem");
+        }),
+        fault("ca-bundle-without-certificates", Id::CaBundle, Irsa, |_, env| {
+            regional(env, "eu-central-1");
+            set(env, "AWS_CA_BUNDLE", "/etc/hostname");
+        }),
+        fault("source-misspelled", Id::Source, Both, |_, env| set(env, "EKS_CREDENTIALS_SOURCE", "podidentity")),
+        fault("switch-neither-true-nor-false", Id::Flag, Irsa, |_, env| set(env, "AWS_USE_FIPS_ENDPOINT", "yes")),
         fault("session-name-too-long", Id::Config, Irsa, |_, env| {
             set(env, "AWS_ROLE_SESSION_NAME", &"x".repeat(65));
         }),
         fault("role-name-instead-of-arn", Id::RoleArn, Irsa, |_, env| set(env, ROLE, "local-pod")),
         fault("role-of-another-partition", Id::RolePartition, Irsa, |_, env| {
+            regional(env, "eu-central-1");
             set(env, ROLE, "arn:aws-cn:iam::111122223333:role/local-pod");
         }),
         fault("no-region", Id::RegionNone, Irsa, |_, env| {
@@ -138,7 +147,7 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("fips-with-a-configured-endpoint", Id::StsEndpoint, Irsa, |_, env| {
             set(env, "AWS_USE_FIPS_ENDPOINT", "true");
         }),
-        fault("agent-uri-of-another-host", Id::AgentUri, PodIdentity, |_, env| {
+        fault("agent-uri-of-another-host", Id::ContainerUri, PodIdentity, |_, env| {
             set(env, FULL_URI, "http://10.0.0.7/v1/credentials");
         }),
         // The token.
@@ -172,11 +181,31 @@ pub(crate) fn all() -> Vec<Fault> {
             pod.sts().then(Answer::refuse_with("ExpiredTokenException", "Token expired"));
         }),
         // STS.
-        fault("trust-policy-subject", Id::TrustSub, Irsa, |pod, _| {
+        fault("trust-policy-subject", Id::TrustPolicy, Irsa, |pod, _| {
             pod.irsa_token().impersonate("default", "default").unwrap();
         }),
-        fault("trust-policy-audience", Id::TrustAud, Irsa, |pod, _| {
+        fault("trust-policy-audience", Id::OidcAudience, Irsa, |pod, _| {
             pod.irsa_token().set_audience("my-audience").unwrap()
+        }),
+        fault("trust-policy-subject-or-audience", Id::TrustPolicy, Irsa, |pod, _| {
+            pod.irsa_token().set_audience("amazonaws.com").unwrap();
+            pod.sts()
+                .then(Answer::refuse_with("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
+        }),
+        fault("trust-policy-other-service-account", Id::TrustPolicy, Irsa, |pod, _| {
+            pod.irsa_token().impersonate("payments", "api").unwrap();
+        }),
+        fault("oidc-provider-thumbprint", Id::OidcThumbprint, Irsa, |pod, _| {
+            let said = "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint";
+            pod.sts().then(Answer::refuse_with("InvalidIdentityToken", said));
+        }),
+        fault("token-not-a-jwt-for-sts", Id::TokenInvalid, Irsa, |pod, env| {
+            token_file(env, TOKEN, "not-a-jwt");
+            let said = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)";
+            pod.sts().then(Answer::refuse_with("InvalidIdentityToken", said));
+        }),
+        fault("token-with-a-log-line", Id::TokenInvalid, Irsa, |_, env| {
+            token_file(env, TOKEN, "header.payload.signature 12:00:00 rotated");
         }),
         fault("oidc-provider-missing", Id::OidcProvider, Irsa, |pod, _| {
             pod.irsa_token().set_issuer("https://oidc.eks.eu-central-1.amazonaws.com/id/NEWCLUSTER").unwrap();
@@ -198,6 +227,16 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("sts-is-another-server", Id::StsForeign, Irsa, |pod, _| {
             pod.sts().then(Answer::http_as(200, "text/html", "<html><body>Sign in to the guest network</body></html>"));
         }),
+        fault("sts-forbidden-by-a-proxy", Id::StsForeign, Irsa, |pod, _| {
+            pod.sts().then(Answer::http_as(
+                403,
+                "text/html",
+                "<html><body>Blocked by your administrator</body></html>",
+            ));
+        }),
+        fault("proxy-demands-a-password", Id::Proxy, Irsa, |_, env| refusing_proxy(env, 407)),
+        fault("proxy-forbids-the-host", Id::Proxy, Irsa, |_, env| refusing_proxy(env, 403)),
+        fault("proxy-cannot-reach-sts", Id::Proxy, Irsa, |_, env| refusing_proxy(env, 502)),
         fault("sts-refused", Id::StsUnreachable, Irsa, |_, env| set(env, STS, NOBODY)),
         fault("sts-timeout", Id::StsTimeout, Irsa, |pod, _| {
             pod.sts().then(Answer::hang());
@@ -220,10 +259,21 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("association-role-deleted", Id::AssociationInvalid, PodIdentity, |pod, _| {
             pod.agent().then(Answer::refuse_with("InvalidRequestException", "The role does not exist"));
         }),
+        fault("association-missing-for-default", Id::AssociationNone, PodIdentity, |pod, _| {
+            pod.agent_token().impersonate("payments", "default").unwrap();
+        }),
+        fault("session-tags-too-large", Id::PolicyTooLarge, PodIdentity, |pod, _| {
+            let said = "Packed policy consumes 120% of allotted space, please use smaller policy.";
+            pod.agent().then(Answer::refuse_with("PackedPolicyTooLarge", said));
+        }),
+        fault("token-not-bound-to-a-pod", Id::TokenRejected, PodIdentity, |pod, _| {
+            let said = "Service account token failed claim validations: missing claim: kubernetes.io/pod";
+            pod.agent().then(Answer::http(400, said));
+        }),
         fault("eks-auth-unknown-code", Id::EksAuthRefused, PodIdentity, |pod, _| {
             pod.agent().then(Answer::refuse_with("SomethingNewException", "not in any manual"));
         }),
-        fault("agent-uri-with-a-slash", Id::AgentPath, PodIdentity, |_, env| {
+        fault("agent-uri-with-a-slash", Id::ContainerPath, PodIdentity, |_, env| {
             let url = format!("{}/", get(env, FULL_URI));
             set(env, FULL_URI, &url);
         }),
@@ -239,7 +289,7 @@ pub(crate) fn all() -> Vec<Fault> {
             pod.agent().then(Answer::hang());
         }),
         fault("agent-is-another-server", Id::AgentForeign, PodIdentity, |pod, _| {
-            pod.agent().then(Answer::http(404, "no such page"));
+            pod.agent().then(Answer::http(403, "Forbidden"));
         }),
         fault("agent-cannot-reach-eks-auth", Id::AgentFailing, PodIdentity, |pod, _| {
             pod.agent().then(Answer::http(500, "[]\n"));
@@ -248,6 +298,9 @@ pub(crate) fn all() -> Vec<Fault> {
             pod.agent().then(Answer::refuse_with("ThrottlingException", "Rate exceeded"));
         }),
         // What comes.
+        fault("credentials-with-a-bad-date", Id::FetchInvalid, PodIdentity, |pod, _| {
+            pod.agent().then(Answer::http_as(200, "application/json", BAD_DATE));
+        }),
         fault("expired-credentials", Id::FetchExpired, PodIdentity, |pod, _| {
             pod.agent().then(Answer::expired());
         }),
@@ -262,10 +315,10 @@ pub(crate) fn all() -> Vec<Fault> {
             pod.sts().then(Answer::refuse_with("InvalidClientTokenId", said));
         }),
         // Warnings.
-        fault("half-of-the-other-method", Id::EnvHalf, PodIdentity, |_, env| {
+        fault("half-of-the-other-method", Id::IrsaHalf, PodIdentity, |_, env| {
             set(env, ROLE, "arn:aws:iam::111122223333:role/local-pod");
         }),
-        fault("chosen-method-absent", Id::EnvSourceAbsent, Irsa, |_, env| {
+        fault("chosen-method-absent", Id::SourceAbsent, Irsa, |_, env| {
             set(env, "EKS_CREDENTIALS_SOURCE", "pod-identity");
         }),
         fault("static-keys", Id::StaticKeys, Irsa, |_, env| set(env, "AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")),
@@ -274,7 +327,7 @@ pub(crate) fn all() -> Vec<Fault> {
             set(env, "NO_PROXY", "10.0.0.0/8,.svc");
         }),
         fault("two-regions", Id::RegionMismatch, Irsa, |_, env| set(env, "AWS_DEFAULT_REGION", "us-east-1")),
-        fault("pod-identity-without-region", Id::RegionMissing, PodIdentity, |_, env| {
+        fault("pod-identity-without-region", Id::RegionNone, PodIdentity, |_, env| {
             [REGION, "AWS_DEFAULT_REGION"].into_iter().for_each(|name| unset(env, name));
         }),
         fault("region-of-another-store", Id::RegionOther, PodIdentity, |_, _| {}),
@@ -290,8 +343,7 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("token-not-rotated", Id::TokenRotation, Irsa, |pod, _| pod.irsa_token().backdate(22 * HOUR).unwrap()),
         fault("audience-of-its-own", Id::TokenAudienceOwn, Irsa, |pod, _| {
             pod.irsa_token().set_audience("my-audience").unwrap();
-            pod.sts()
-                .then(Answer::refuse_with("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
+            pod.sts().then(Answer::refuse("ServiceUnavailable"));
         }),
         fault("subject-of-another-form", Id::TokenSubject, Irsa, |pod, _| {
             pod.irsa_token().impersonate("default", "a:b").unwrap();
@@ -299,7 +351,7 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("sts-slow", Id::FetchSlow, Irsa, |pod, _| {
             pod.sts().then(Answer::proper().after(Duration::from_millis(1100)));
         }),
-        fault("clock-a-minute-ahead", Id::ClockDrift, Irsa, |pod, _| {
+        fault("clock-a-minute-ahead", Id::ClockSkew, Irsa, |pod, _| {
             pod.sts().set_clock_offset(-90);
         }),
         // Worth knowing.
@@ -314,7 +366,7 @@ pub(crate) fn all() -> Vec<Fault> {
             set(env, "AWS_SECRET_ACCESS_KEY", "hunter2");
         }),
         fault("sts-endpoint-overridden", Id::StsOverride, Irsa, |_, _| {}),
-        fault("another-container-server", Id::AgentOther, PodIdentity, |_, _| {}),
+        fault("another-container-server", Id::ContainerOther, PodIdentity, |_, _| {}),
         fault("issuer-not-eks", Id::TokenIssuerOwn, Irsa, |pod, _| {
             pod.irsa_token().set_issuer("https://oidc.example.com/cluster").unwrap();
         }),
@@ -327,12 +379,30 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("sts-unreachable-from-a-pod-with-pod-identity", Id::IdentityUnknown, PodIdentity, |_, env| {
             set(env, STS, NOBODY);
         }),
-        fault("sts-behind-a-proxy-that-is-gone", Id::StsEndpointOk, Irsa, |_, env| regional(env, "eu-central-1")),
+        fault("sts-behind-a-proxy-that-is-gone", Id::Proxy, Irsa, |_, env| regional(env, "eu-central-1")),
         // Nothing wrong.
         fault("none", Id::IdentityOk, Irsa, |_, _| {}),
         fault("none-pod-identity", Id::FetchOk, PodIdentity, |_, _| {}),
     ]
 }
+
+/// A proxy that refuses to connect to any host, with this status: once for an attempt, and once when it is asked why.
+fn refusing_proxy(env: &mut Env, status: u16) {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().take(2).flatten() {
+            let _ = client.read(&mut [0; 4096]);
+            let _ = write!(client, "HTTP/1.1 {status} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    regional(env, "eu-central-1");
+    set(env, "HTTPS_PROXY", &format!("http://me:hunter2@{address}"));
+}
+
+const BAD_DATE: &str =
+    r#"{"AccessKeyId":"ASIALOCAL","SecretAccessKey":"local-secret","Token":"local-session","Expiration":"soon"}"#;
 
 /// An STS that gives what nobody asked for.
 const CALLER: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult>\

@@ -30,7 +30,7 @@ struct View<'a> {
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Diagnosis { source, findings, .. } = self.diagnosis;
-        let source = source.map_or_else(|| "no usable method".to_owned(), |source| source.to_string());
+        let source = source.map_or_else(|| "no usable source".to_owned(), |source| source.to_string());
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
         let verdict = match (count(Severity::Error), count(Severity::Warning)) {
             (0, 0) => "nothing is wrong".to_owned(),
@@ -64,23 +64,28 @@ impl View<'_> {
     }
 
     fn whole(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
-        writeln!(f, "\n{}{}: {}", self.label(finding.severity), finding.id, finding.id.title())?;
+        writeln!(f, "\n{}{}: {}", self.label(finding.severity), finding.id, finding.title)?;
         paragraph(f, "observed  ", &finding.observed)?;
-        if let Some(expected) = &finding.expected {
-            paragraph(f, "expected  ", expected)?;
+        let rest = [("cause     ", &finding.cause), ("expected  ", &finding.expected), ("remedy    ", &finding.remedy)];
+        for (label, text) in rest {
+            text.as_ref().map_or(Ok(()), |text| paragraph(f, label, text))?;
         }
-        if let Some(remedy) = &finding.remedy {
-            paragraph(f, "remedy    ", remedy)?;
+        // Not broken, because they are pasted.
+        for command in &finding.commands {
+            writeln!(f, "  {INDENT}  {command}")?;
         }
-        // Not broken, because it is pasted.
-        for line in finding.snippet.iter().flat_map(|snippet| snippet.lines()) {
+        for line in finding.policy.iter().flat_map(|policy| policy.lines()) {
             writeln!(f, "  {INDENT}  {line}")?;
+        }
+        for consequence in &finding.consequences {
+            let text = format!("{}, {}: {}", consequence.id, consequence.title, consequence.observed);
+            paragraph(f, "therefore ", &text)?;
         }
         Ok(())
     }
 
     fn line(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
-        writeln!(f, "{}{}: {}", self.label(finding.severity), finding.id, finding.id.title())?;
+        writeln!(f, "{}{}: {}", self.label(finding.severity), finding.id, finding.title)?;
         paragraph(f, INDENT, &finding.observed)
     }
 }

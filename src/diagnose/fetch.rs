@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use tokio::time::{Instant, timeout};
 
-use super::{Finding, FindingId, Subject, refusal, token};
+use super::{Finding, FindingId, Severity, Subject, other_address, token};
 use crate::clock;
 use crate::detect::SourceConfig;
+use crate::problem::Problem;
 use crate::source::Source;
 use crate::token_file::Token;
 
@@ -29,11 +30,11 @@ pub(super) async fn check(
     let reply = match timeout(limit, source.ask(token)).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => {
-            findings.push(refusal::of_transport(config, &error).await);
+            findings.push(other_address::finding(config, &error).await);
             return None;
         }
         Err(_) => {
-            findings.push(refusal::of_transport(config, &source.timed_out(limit)).await);
+            findings.push(other_address::finding(config, &source.timed_out(limit)).await);
             return None;
         }
     };
@@ -45,7 +46,7 @@ pub(super) async fn check(
             Some(credentials).filter(|credentials| credentials.expiry().is_none_or(|expiry| expiry > now))
         }
         Err(error) => {
-            findings.push(refusal::of_answer(config, &error, token));
+            findings.push(Finding::of(&error));
             None
         }
     }
@@ -55,22 +56,21 @@ fn fetched(source: &Source, credentials: &Credentials, took: Duration, now: Syst
     let account = credentials.account_id().map_or("unknown", |account| account.as_str());
     let took_ms = took.as_millis();
     let expiry = credentials.expiry();
-    if let Some(ago) = expiry.and_then(|expiry| now.duration_since(expiry).ok()) {
-        let observed = format!(
-            "{} answered in {took_ms} ms with credentials that expired {} ago",
-            source.peer().name,
-            token::roughly(ago)
-        );
-        return vec![Finding::new(FindingId::FetchExpired, observed).expected("credentials that are valid for hours")];
+    if let Some(expiry) = expiry.filter(|expiry| *expiry <= now) {
+        return vec![Finding::of_problem(&Problem::Expired { source: source.kind(), expiry, now })];
     }
     let left = expiry.and_then(|expiry| expiry.duration_since(now).ok());
-    let left = left.map_or("for ever".to_owned(), |left| format!("for {}", token::roughly(left)));
+    let left = left.map_or("without an expiry".to_owned(), |left| format!("for {}", token::roughly(left)));
     let until = expiry.map_or(String::new(), |expiry| format!(", until {}", clock::rfc3339(expiry)));
-    let observed = format!("{} answered in {took_ms} ms: account {account}, valid {left}{until}", source.peer().name);
+    let observed = format!("{} answered in {took_ms} ms: account {account}, valid {left}{until}", source.peer().name());
     let mut findings = vec![Finding::new(FindingId::FetchOk, observed)];
     if took > SLOW {
-        let observed = format!("{} took {took_ms} ms", source.peer().name);
-        findings.push(Finding::new(FindingId::FetchSlow, observed).expected("an answer within a second"));
+        let observed = format!("{} took {took_ms} ms", source.peer().name());
+        findings.push(
+            Finding::new(FindingId::FetchSlow, observed)
+                .expected("an answer within a second")
+                .remedy("check the network path to STS, or the agent's log: every start of the pod waits for this"),
+        );
     }
     findings
 }
@@ -81,9 +81,15 @@ fn skew(now: SystemTime, date: SystemTime) -> Finding {
         Err(behind) => (behind.duration(), "behind"),
     };
     let observed = format!("this machine's clock is {} {direction} the server's", token::roughly(apart));
+    let wrong = |severity, expected| {
+        Finding::new(FindingId::ClockSkew, observed.clone())
+            .severity(severity)
+            .expected(expected)
+            .remedy("set the node's clock right: chronyc tracking on the node, and let it reach 169.254.169.123")
+    };
     match apart {
-        _ if apart >= SKEW => Finding::new(FindingId::ClockSkew, observed).expected("less than 5 minutes"),
-        _ if apart >= DRIFT => Finding::new(FindingId::ClockDrift, observed).expected("less than 30 seconds"),
+        _ if apart >= SKEW => wrong(Severity::Error, "less than 5 minutes"),
+        _ if apart >= DRIFT => wrong(Severity::Warning, "less than 30 seconds"),
         _ => Finding::new(FindingId::ClockOk, format!("{} apart", token::roughly(apart))),
     }
 }

@@ -10,16 +10,16 @@ use crate::error::{Error, ErrorKind};
 pub(super) async fn check(subject: &Subject, config: &SourceConfig, credentials: &Credentials) -> Finding {
     let caller = match subject.caller_identity(credentials).await {
         Ok(caller) => caller,
-        Err(error) if error.kind() == ErrorKind::Denied && error.code().is_some() => {
-            return Finding::new(FindingId::IdentityRefused, error.to_string()).expected("an assumed role's ARN");
-        }
-        Err(error) => return Finding::new(FindingId::IdentityUnknown, error.to_string()),
+        Err(error) if error.kind() == ErrorKind::Denied => return Finding::of(&error),
+        Err(error) => return Finding::new(FindingId::IdentityUnknown, error.problem().observed()),
     };
     let CallerIdentity { arn, account, .. } = caller;
     match config {
         SourceConfig::WebIdentity(config) if !is_session_of(&arn, config.role_arn.as_str()) => {
             let observed = format!("{arn}, in account {account}");
-            Finding::new(FindingId::IdentityOther, observed).expected(format!("a session of {}", config.role_arn))
+            Finding::new(FindingId::IdentityOther, observed)
+                .expected(format!("a session of {}", config.role_arn))
+                .remedy("check AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL: the answer was not that of AWS STS")
         }
         _ => Finding::new(FindingId::IdentityOk, arn),
     }

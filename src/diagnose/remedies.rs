@@ -4,7 +4,6 @@ use super::token;
 use crate::token_file::Claims;
 
 /// As it stands in a policy: with quotes, and escaped.
-#[cfg(feature = "irsa")]
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -16,11 +15,14 @@ fn word(text: &str, otherwise: &str) -> String {
     if plain { text.to_owned() } else { otherwise.to_owned() }
 }
 
+/// The last part of the role's path.
+pub(super) fn role_name(role_arn: &str) -> String {
+    word(role_arn.rsplit('/').next().unwrap_or_default(), "<name>")
+}
+
 /// The statement of a trust policy that would match this token.
-#[cfg(feature = "irsa")]
 pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
-    let issuer = issuer(claims);
-    let host = issuer.strip_prefix("https://").unwrap_or(&issuer).trim_end_matches('/');
+    let host = issuer_host(claims);
     let audience = claims.aud.split(',').next().map(token::cut).unwrap_or_default();
     let sub = claims.sub.as_deref().map_or_else(|| "<sub>".to_owned(), token::cut);
     format!(
@@ -35,7 +37,7 @@ pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
     }}
   }}
 }}"#,
-        quoted(&provider_arn(role_arn, host)),
+        quoted(&provider_arn(role_arn, &host)),
         quoted(&format!("{host}:aud")),
         quoted(&audience),
         quoted(&format!("{host}:sub")),
@@ -43,59 +45,82 @@ pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
     )
 }
 
-#[cfg(feature = "irsa")]
 fn issuer(claims: &Claims) -> String {
     word(claims.iss.as_deref().unwrap_or_default(), "https://<issuer>")
 }
 
-#[cfg(feature = "irsa")]
+fn issuer_host(claims: &Claims) -> String {
+    let issuer = issuer(claims);
+    issuer.strip_prefix("https://").unwrap_or(&issuer).trim_end_matches('/').to_owned()
+}
+
 fn provider_arn(role_arn: &str, host: &str) -> String {
     let part = |n| role_arn.split(':').nth(n).unwrap_or_default();
     format!("arn:{}:iam::{}:oidc-provider/{host}", part(1), part(4))
 }
 
-/// Makes the OIDC provider take this audience, and the statement that does.
-#[cfg(feature = "irsa")]
-pub(super) fn audience(role_arn: &str, claims: &Claims) -> String {
-    let issuer = issuer(claims);
-    let host = issuer.strip_prefix("https://").unwrap_or(&issuer);
+/// As [`provider_arn`], for a shell.
+fn provider(role_arn: &str, claims: &Claims) -> String {
+    word(&provider_arn(role_arn, &issuer_host(claims)), "<provider ARN>")
+}
+
+/// Makes the IAM OIDC provider accept this audience.
+pub(super) fn add_audience(role_arn: &str, claims: &Claims) -> String {
     let audience = word(claims.aud.split(',').next().unwrap_or_default(), "<audience>");
+    let provider = provider(role_arn, claims);
     format!(
-        "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {audience}\n{}",
-        provider_arn(role_arn, host),
-        web_identity_trust(role_arn, claims)
+        "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {provider} --client-id {audience}"
     )
 }
 
-#[cfg(feature = "irsa")]
-pub(super) fn oidc_provider(claims: &Claims) -> String {
-    let audience = word(claims.aud.split(',').next().unwrap_or_default(), "sts.amazonaws.com");
+pub(super) fn update_thumbprint(role_arn: &str, claims: &Claims) -> String {
+    let provider = provider(role_arn, claims);
     format!(
-        "eksctl utils associate-iam-oidc-provider --cluster <cluster> --approve\n# or\naws iam \
-         create-open-id-connect-provider --url {} --client-id-list {audience}",
-        issuer(claims)
+        "aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {provider} --thumbprint-list \
+         <thumbprint>"
     )
+}
+
+/// Two ways to create the provider.
+pub(super) fn oidc_provider(claims: &Claims) -> [String; 3] {
+    let audience = word(claims.aud.split(',').next().unwrap_or_default(), "sts.amazonaws.com");
+    [
+        "eksctl utils associate-iam-oidc-provider --cluster <cluster> --approve".to_owned(),
+        "# or".to_owned(),
+        format!("aws iam create-open-id-connect-provider --url {} --client-id-list {audience}", issuer(claims)),
+    ]
+}
+
+fn service_account(claims: &Claims) -> (String, String) {
+    let (namespace, name) = token::service_account(claims).unwrap_or_default();
+    (word(namespace, "<namespace>"), word(name, "<service account>"))
 }
 
 /// The association that this service account would need.
-#[cfg(feature = "pod-identity")]
-pub(super) fn association(claims: &Claims) -> String {
-    let (namespace, name) = token::service_account(claims).unwrap_or_default();
+pub(super) fn create_association(claims: &Claims) -> String {
+    let (namespace, name) = service_account(claims);
     format!(
-        "aws eks create-pod-identity-association --cluster-name <cluster> --namespace {} --service-account {} \
-         --role-arn <role ARN>",
-        word(namespace, "<namespace>"),
-        word(name, "<service account>")
+        "aws eks create-pod-identity-association --cluster-name <cluster> --namespace {namespace} --service-account {name} \
+         --role-arn <role ARN>"
     )
 }
 
-/// What the association's role must trust, and the association.
-#[cfg(feature = "pod-identity")]
-pub(super) fn pod_identity_trust(claims: &Claims) -> String {
-    let statement = r#"{
+/// Finds the association that there is, and changes it.
+pub(super) fn update_association(claims: &Claims, change: &str) -> [String; 2] {
+    let (namespace, name) = service_account(claims);
+    [
+        format!(
+            "aws eks list-pod-identity-associations --cluster-name <cluster> --namespace {namespace} --service-account {name}"
+        ),
+        format!(
+            "aws eks update-pod-identity-association --cluster-name <cluster> --association-id <association id> {change}"
+        ),
+    ]
+}
+
+/// What the association's role must trust.
+pub(super) const POD_IDENTITY_TRUST: &str = r#"{
   "Effect": "Allow",
   "Principal": { "Service": "pods.eks.amazonaws.com" },
   "Action": ["sts:AssumeRole", "sts:TagSession"]
 }"#;
-    format!("{statement}\n{}", association(claims))
-}

@@ -4,16 +4,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Finding, FindingId, Subject};
 use crate::clock;
-use crate::error::{Error, ErrorKind};
 use crate::region;
 use crate::source::SourceKind;
 use crate::token_file::{Claims, Token, TokenSource};
-use crate::transport;
 
 /// kubelet rotates a token at this age, or at 80 % of its life.
 const ROTATED_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// kubelet looks at its volumes every minute or two.
 const ROTATION_SLACK: Duration = Duration::from_secs(10 * 60);
+
+const IF_NOT_ROTATED: &str = "mount the projected volume itself (no copy, no subPath); if it is mounted, see the node's kubelet: \
+                              kubectl describe node <node>, journalctl -u kubelet";
 
 /// The token, if there is one that can be sent.
 pub(super) async fn check(
@@ -25,13 +26,17 @@ pub(super) async fn check(
     let token = match tokens.token().await {
         Ok(token) => token,
         Err(error) => {
-            findings.push(unreadable(&error));
+            findings.push(Finding::of(&error));
             return None;
         }
     };
     let Some(claims) = token.claims() else {
-        let observed = format!("{} holds {} characters that are no JWT", origin(tokens), token.expose().len());
-        findings.push(Finding::new(FindingId::TokenInvalid, observed).expected("a JWT: three parts with dots between"));
+        let observed = format!("{} holds {} characters that are not a JWT", origin(tokens), token.expose().len());
+        findings.push(
+            Finding::new(FindingId::TokenInvalid, observed).expected("a JWT: three parts with dots between").remedy(
+                "point the variable at the projected token, which the webhook does when the container does not set it",
+            ),
+        );
         // What it is sent to says more.
         return Some(token);
     };
@@ -46,15 +51,6 @@ pub(super) async fn check(
         findings.push(Finding::new(FindingId::TokenOk, describe(tokens, &token, &claims, subject.time.now())));
     }
     Some(token)
-}
-
-fn unreadable(error: &Error) -> Finding {
-    let (id, expected) = match transport::io_kind(error) {
-        Some(std::io::ErrorKind::NotFound) => (FindingId::TokenMissing, "the projected token at this path"),
-        None if error.kind() == ErrorKind::TokenFile => (FindingId::TokenInvalid, "one line with a JWT"),
-        _ => (FindingId::TokenUnreadable, "a file that this process may read"),
-    };
-    Finding::new(id, error.to_string()).expected(expected)
 }
 
 fn origin(tokens: &TokenSource) -> String {
@@ -102,12 +98,16 @@ fn times(claims: &Claims, now: SystemTime) -> Option<Finding> {
     let since = |then: SystemTime| now.duration_since(then).ok();
     if let Some(ago) = exp.and_then(since) {
         let observed = format!("it expired {} ago, at {}; issued at {}", roughly(ago), shown(exp), shown(iat));
-        return Some(Finding::new(FindingId::TokenExpired, observed).expected("a token that kubelet rotates in time"));
+        let finding = Finding::new(FindingId::TokenExpired, observed).expected("a token that kubelet rotates in time");
+        return Some(finding.remedy(IF_NOT_ROTATED));
     }
     if let Some(ahead) = nbf.and_then(|nbf| nbf.duration_since(now).ok()).filter(|ahead| !ahead.is_zero()) {
         let observed = format!("it becomes valid in {}, at {}", roughly(ahead), shown(nbf));
+        let finding = Finding::new(FindingId::TokenNotYet, observed);
         return Some(
-            Finding::new(FindingId::TokenNotYet, observed).expected(format!("by now, {}", clock::rfc3339(now))),
+            finding
+                .expected(format!("by now, {}", clock::rfc3339(now)))
+                .remedy("set the node's clock right: chronyc tracking on the node"),
         );
     }
     let (age, life) = (since(iat?)?, exp?.duration_since(iat?).ok()?);
@@ -115,7 +115,7 @@ fn times(claims: &Claims, now: SystemTime) -> Option<Finding> {
     let observed = format!("it is {} old, valid for {} in all, until {}", roughly(age), roughly(life), shown(exp));
     let expected = format!("a new one after {}", roughly(due));
     (age > due.saturating_add(ROTATION_SLACK))
-        .then(|| Finding::new(FindingId::TokenRotation, observed).expected(expected))
+        .then(|| Finding::new(FindingId::TokenRotation, observed).expected(expected).remedy(IF_NOT_ROTATED))
 }
 
 /// The audience of a method's tokens.
@@ -139,7 +139,11 @@ fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
         SourceKind::WebIdentity if !foreign => FindingId::TokenAudienceOwn,
         _ => FindingId::TokenAudience,
     };
-    Some(Finding::new(id, format!("aud={}", cut(&claims.aud))).expected(format!("aud={expected}")))
+    let finding = Finding::new(id, format!("aud={}", cut(&claims.aud))).expected(format!("aud={expected}"));
+    Some(finding.remedy(
+        "let the webhook set the variable, or give the projected volume's serviceAccountToken.audience the value that is \
+         expected",
+    ))
 }
 
 /// `https://oidc.eks.<region>.<domain>/id/<ID>`: the region.
@@ -152,7 +156,10 @@ fn issuer(claims: &Claims, kind: SourceKind) -> Option<Finding> {
     let issuer = claims.iss.as_deref().unwrap_or_default();
     if kind == SourceKind::WebIdentity && !issuer.starts_with("https://") {
         let expected = "https://oidc.eks.<region>.amazonaws.com/id/<ID>, or another https URL";
-        return Some(Finding::new(FindingId::TokenIssuer, format!("iss={}", cut(issuer))).expected(expected));
+        let finding = Finding::new(FindingId::TokenIssuer, format!("iss={}", cut(issuer))).expected(expected);
+        return Some(finding.remedy(
+            "use a cluster whose issuer is an https URL that AWS can reach, as EKS's is, or use EKS Pod Identity",
+        ));
     }
     let own = || Finding::new(FindingId::TokenIssuerOwn, format!("iss={}", cut(issuer)));
     eks_region(issuer).is_none().then(own)
@@ -174,5 +181,7 @@ pub(super) fn service_account(claims: &Claims) -> Option<(&str, &str)> {
 fn subject_form(claims: &Claims) -> Option<Finding> {
     let observed = || format!("sub={}", claims.sub.as_deref().map_or("none".to_owned(), cut));
     let expected = "sub=system:serviceaccount:<namespace>:<service account>";
-    service_account(claims).is_none().then(|| Finding::new(FindingId::TokenSubject, observed()).expected(expected))
+    let remedy = "check which file the variable names: the projected service account token is meant";
+    let finding = || Finding::new(FindingId::TokenSubject, observed()).expected(expected).remedy(remedy);
+    service_account(claims).is_none().then(finding)
 }

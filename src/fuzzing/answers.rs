@@ -15,12 +15,14 @@ use zeroize::Zeroizing;
 use super::{SMALL, assert_explains, fill};
 use crate::clock;
 use crate::error::{Error, ErrorKind};
+use crate::problem::peer::Peer;
 use crate::source::container_endpoint::ContainerEndpoint;
 use crate::source::pod_identity::{PodIdentity, PodIdentityConfig};
 use crate::source::role_arn::RoleArn;
+use crate::source::sts_endpoint::StsEndpoint;
 use crate::source::web_identity::{WebIdentity, WebIdentityConfig};
 use crate::token_file::Token;
-use crate::transport::{self, HttpUrl, HttpsSettings, Peer, Reply};
+use crate::transport::{self, HttpUrl, HttpsSettings, Reply};
 
 /// What stands for a key in an answer; no message of ours has anything like it.
 const SECRET: &str = "fake-secret-1";
@@ -83,7 +85,11 @@ pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
     let config = WebIdentityConfig {
         role_arn: RoleArn::of_aws("arn:aws:iam::111122223333:role/app").unwrap(),
         token_file: "/token".into(),
-        endpoint: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com/").unwrap(),
+        endpoint: StsEndpoint {
+            url: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com/").unwrap(),
+            setting: None,
+            region: None,
+        },
         session_name,
         host_name: None,
         duration: None,

@@ -7,24 +7,34 @@ use zeroize::Zeroizing;
 
 use super::{SMALL, answers, assert_explains};
 use crate::error::{Error, ErrorKind};
+use crate::problem::Problem;
+use crate::problem::sts::{Request, StsRefusal};
 use crate::source::web_identity::{check_session_name, clean_session_name};
-use crate::token_file::{self, Token};
+use crate::token_file::Token;
 
 /// The input as a token file, as the payload of a JWT, and as a session name.
 pub fn claims(input: &[u8]) {
     let parsed = Token::parse(Zeroizing::new(input.to_vec()), "the input");
-    match &parsed {
-        Ok(token) => assert_sendable(token),
-        Err(error) => {
+    match parsed {
+        Ok(ref token) => assert_sendable(token),
+        Err(bad) => {
+            let error = Error::from(bad);
             assert_eq!(error.kind(), ErrorKind::TokenFile);
-            assert_explains(error, 0);
-            assert!(error.to_string().len() < 120, "none of the token is shown: {error}");
+            assert_explains(&error, 0);
+            assert!(error.to_string().len() < 180, "none of the token is shown: {error}");
         }
     }
-    // The same rule from the other side: printable ASCII, not blank, at most 64 KiB.
+    // The same rule from the other side: printable ASCII, one word or a scheme and one word, at most 64 KiB.
     let text = std::str::from_utf8(input).map(str::trim).unwrap_or_default();
-    let is_token = !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b)) && input.len() <= 65_536;
-    assert_eq!(parsed.as_ref().ok().map(Token::expose), is_token.then_some(text));
+    let words: Vec<_> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    let is_one = match words.as_slice() {
+        [_] => true,
+        [scheme, _] => scheme.len() <= 20 && scheme.chars().all(|c| c.is_ascii_alphabetic()),
+        _ => false,
+    };
+    let is_token = is_one && text.bytes().all(|b| (b' '..=b'~').contains(&b)) && input.len() <= 65_536;
+    let parsed = Token::parse(Zeroizing::new(input.to_vec()), "the input").ok();
+    assert_eq!(parsed.as_ref().map(Token::expose), is_token.then_some(text));
 
     let jwt = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(input));
     if let Ok(jwt) = Token::parse(Zeroizing::new(jwt.into_bytes()), "a JWT") {
@@ -44,13 +54,20 @@ fn assert_sendable(token: &Token) {
     assert_eq!(field(&form, "WebIdentityToken"), token.expose());
     let name = field(&form, "RoleSessionName");
     assert_session_name_is_legal(&name);
-    assert_eq!(check_session_name("x", &name).map_err(|e| e.to_string()), Ok(()));
-    assert_explains(&Error::new(ErrorKind::Denied, format!("denied: {}", token_file::describe(token))), 900);
+    assert_eq!(check_session_name("x", &name).map_err(|e| e.observed()), Ok(()));
+    assert_explains(&denial(token), 900);
+}
+
+/// What is said when STS refuses this token.
+fn denial(token: &Token) -> Error {
+    let request = Request::Assume { role_arn: "arn".to_owned(), claims: token.claims() };
+    let refusal = Box::new(StsRefusal::new(403, "AccessDenied", "no", request, str::to_owned));
+    Problem::Sts { peer: answers::web_identity(None).peer().clone(), refusal }.into()
 }
 
 /// What is said of the claims is what a generic parser finds in them.
 fn assert_claims(payload: &[u8], token: &Token) {
-    let said = token_file::describe(token);
+    let said = denial(token).problem().observed();
     if payload.len() > SMALL {
         return;
     }
@@ -81,8 +98,8 @@ fn assert_session_name(name: &str) {
     assert_session_name_is_legal(&clean);
     assert_eq!(clean_session_name(&clean), clean);
     let chosen = check_session_name("the setting", name);
-    if let Err(error) = &chosen {
-        assert_explains(error, name.chars().count());
+    if let Err(problem) = chosen {
+        assert_explains(&problem.into(), name.chars().count());
         return;
     }
     let token = Token::parse(b"e30.e30.x".to_vec().into(), "a JWT").unwrap();

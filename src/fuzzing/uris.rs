@@ -15,7 +15,7 @@ pub fn uris(input: &[u8]) {
     addresses(input);
     let Ok(text) = String::from_utf8(fill(input, &[("{password}", PASSWORD)])) else { return };
     match ContainerEndpoint::full(&text) {
-        Err(error) => assert_refused(&text, &error, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        Err(error) => assert_refused(&text, &error.into(), "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
         Ok(endpoint) => {
             assert_read_alike(&text, endpoint.url());
             let literal = endpoint.url().host().address();
@@ -25,7 +25,7 @@ pub fn uris(input: &[u8]) {
         }
     }
     match ContainerEndpoint::relative(&text) {
-        Err(error) => assert_refused(&text, &error, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+        Err(error) => assert_refused(&text, &error.into(), "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
         Ok(endpoint) => {
             assert_read_alike(&format!("http://169.254.170.2{text}"), endpoint.url());
             assert_eq!(endpoint.url().origin(), "http://169.254.170.2", "{text} is {}", endpoint.url());
@@ -33,7 +33,7 @@ pub fn uris(input: &[u8]) {
         }
     }
     match sts_endpoint::configured(&text) {
-        Err(error) => assert_refused(&text, &error, "sts_endpoint"),
+        Err(error) => assert_refused(&text, &error.into(), "sts_endpoint"),
         Ok(url) => assert_read_alike(&text, &url),
     }
 }

@@ -17,11 +17,13 @@ use tracing::{Instrument as _, field};
 
 use crate::clock;
 use crate::error::{Error, ErrorKind};
+use crate::problem::{Problem, Runtime};
 use crate::refresh::cache::{Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Failure, Flight, Validity};
 use crate::refresh::shared::Shared;
 use crate::refresh::sync::{Instant, sleep, timeout};
 use crate::refresh::{Fetch, Fetched, metrics};
+use crate::verdict::Delay;
 
 /// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no
 /// sleep is longer than this before the wall clock is read again. With it the last 30 s before expiry are enough to
@@ -43,9 +45,7 @@ pub(crate) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
         if !panicked.await {
             return;
         }
-        let message = "the task that fetches credentials panicked (its message is on stderr): does the tokio runtime \
-                       have I/O and time enabled (enable_all())?";
-        driver.fail(Error::new(ErrorKind::NoRuntime, message));
+        driver.fail(Problem::NoRuntime(Runtime::Panicked).into());
         sleep(schedule::MIN_GAP).await;
     }
 }
@@ -104,7 +104,8 @@ impl Driver {
         }
         // Only the first flight is patient: later ones have an error to answer with, and a schedule.
         let started = Instant::now();
-        let cold = before.held.is_none() && before.state.failure.is_none_or(|failure| !failure.transient);
+        let is_first = before.state.failure.is_none_or(|failure| failure.verdict.delay == Delay::Hold);
+        let cold = before.held.is_none() && is_first;
         let outcome = if cold {
             self.fetch_patiently().await
         } else {
@@ -127,7 +128,7 @@ impl Driver {
         loop {
             let limit = budget.saturating_sub(started.elapsed()).min(self.source.attempt_timeout());
             let error = match self.fetch(retry.saturating_add(1), limit).await {
-                Err(error) if error.is_transient() => error,
+                Err(error) if error.verdict().retries_cold_start => error,
                 outcome => return outcome,
             };
             // That the budget cut the last attempt short explains less than why those before it failed.
@@ -169,16 +170,7 @@ impl Driver {
     fn not_expired(&self, fetched: Fetched) -> Result<Fetched, Error> {
         let now = self.shared.now();
         match fetched.credentials.expiry() {
-            Some(expiry) if expiry <= now => Err(Error::new(
-                ErrorKind::ExpiredCredentials,
-                format!(
-                    "{} answered with credentials that had expired at {} (it is {} here): check the node's clock; if it is \
-                     right, the source is serving old ones in an outage, and will be asked again",
-                    fetched.source,
-                    clock::rfc3339(expiry),
-                    clock::rfc3339(now)
-                ),
-            )),
+            Some(expiry) if expiry <= now => Err(Problem::Expired { source: fetched.source, expiry, now }.into()),
             _ => Ok(fetched),
         }
     }
@@ -204,7 +196,7 @@ impl Driver {
         let now = self.shared.now();
         let random = fastrand::f64();
         let landed = self.land(now, |entry| {
-            entry.state.failure = Some(Failure::new(&entry.state, now, error.is_transient(), random));
+            entry.state.failure = Some(Failure::new(&entry.state, now, error.verdict(), random));
             entry.error = Some(error.clone());
         });
         self.complain(&error);
@@ -262,16 +254,20 @@ impl Driver {
         let usable = entry.state.is_usable(self.shared.now());
         let serving = match (&entry.held, usable) {
             (Some(held), true) => format!("the credentials at hand are valid until {}", expiry_text(&held.credentials)),
-            (Some(held), false) if self.shared.policy.serve_expired && error.is_transient() => {
+            (Some(held), false) if self.serves_expired(error) => {
                 format!("serving credentials that expired at {}", expiry_text(&held.credentials))
             }
             _ => "there are no credentials to serve".to_owned(),
         };
-        if error.is_transient() && entry.held.is_some() && (usable || self.shared.policy.serve_expired) {
+        if error.is_transient() && entry.held.is_some() && (usable || self.serves_expired(error)) {
             tracing::warn!(source, %error, serving, "refreshing credentials failed");
         } else {
             tracing::error!(source, %error, serving, "fetching credentials failed");
         }
+    }
+
+    fn serves_expired(&self, error: &Error) -> bool {
+        self.shared.policy.serve_expired && error.verdict().serves_expired
     }
 
     /// ERROR (WARN if a service has refused them) and a new `Status`, once for each set of credentials that ran out.

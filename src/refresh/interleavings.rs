@@ -132,7 +132,7 @@ impl Fetch for Upstream {
             // Also an answer that takes no time lets others run before it.
             shuttle::future::yield_now().await;
             if timeout(limit, sleep(latency)).await.is_err() {
-                return Err(Error::new(ErrorKind::Timeout, "no answer"));
+                return Err(Error::internal(ErrorKind::Timeout, "no answer"));
             }
             let expiry = Some(Wall.now() + HOUR);
             let credentials = Credentials::new(format!("key-{n}"), "secret", None, expiry, "test");

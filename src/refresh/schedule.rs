@@ -16,6 +16,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::verdict::{Delay, Verdict};
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The AWS SDKs' mandatory window. A shorter one for short-lived credentials: half of their advisory window.
@@ -58,7 +60,9 @@ pub(crate) struct Policy {
 impl Policy {
     /// Whether the last failure lets expired credentials be served.
     fn may_serve_expired(&self, state: &State) -> bool {
-        self.serve_expired && state.validity.is_some() && state.failure.is_some_and(|failure| failure.transient)
+        self.serve_expired
+            && state.validity.is_some()
+            && state.failure.is_some_and(|failure| failure.verdict.serves_expired)
     }
 }
 
@@ -92,7 +96,8 @@ pub(crate) struct Failure {
     pub(crate) at: SystemTime,
     /// Before it no attempt is made on a caller's behalf.
     pub(crate) retry_at: SystemTime,
-    pub(crate) transient: bool,
+    /// How it is treated.
+    pub(crate) verdict: Verdict,
     /// Failures since the last success.
     pub(crate) consecutive: u32,
     /// Failures since there was nothing usable left.
@@ -182,7 +187,7 @@ pub(crate) fn next_fetch(state: &State, now: SystemTime) -> Option<SystemTime> {
         // A clock that was set back must not leave the driver resting for hours, nor come upon the same rest again.
         (Some(failure), _) if now < failure.at => Some(now),
         // Nobody may be asking any more, and a permanent error does not pass by itself: only a caller's ask retries it.
-        (Some(failure), _) if !failure.transient && !state.is_usable(now) => None,
+        (Some(failure), _) if failure.verdict.delay == Delay::Hold && !state.is_usable(now) => None,
         (Some(failure), _) => Some(failure.retry_at),
         (None, Some(validity)) => validity.refresh_at,
         (None, None) => Some(now),
@@ -297,17 +302,17 @@ fn half(duration: Duration) -> Duration {
 
 impl Failure {
     /// The failure of an attempt that ended now, and for how long the source is left alone after it.
-    pub(crate) fn new(state: &State, now: SystemTime, transient: bool, random: f64) -> Self {
+    pub(crate) fn new(state: &State, now: SystemTime, verdict: Verdict, random: f64) -> Self {
         let (consecutive, empty_handed) = state.failure.map_or((0, 0), |f| (f.consecutive, f.empty_handed));
         let consecutive = consecutive.saturating_add(1);
         let usable = state.is_usable(now);
         let empty_handed = if usable { 0 } else { empty_handed.saturating_add(1) };
         let retry_at = match state.validity {
             Some(validity) if usable => retry_while_usable(&validity, now, random),
-            _ if transient => after(now, backoff(empty_handed, random)),
+            _ if verdict.delay == Delay::Backoff => after(now, backoff(empty_handed, random)),
             _ => after(now, SECOND.mul_f64(1.0 + HOLD_SPREAD * random)),
         };
-        Self { at: now, retry_at, transient, consecutive, empty_handed }
+        Self { at: now, retry_at, verdict, consecutive, empty_handed }
     }
 
     /// Whether the source is left alone. Not before the failure either: then the clock was set back.

@@ -8,7 +8,8 @@ use arc_swap::Guard;
 use aws_smithy_async::time::SharedTimeSource;
 
 use crate::clock;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::problem::{Problem, Runtime};
 use crate::refresh::cache::{Cache, Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Policy};
 use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Notify, sleep, timeout, watch};
@@ -138,7 +139,7 @@ impl Shared {
         }
         let error = landed.error.as_ref()?;
         match held {
-            Some(held) if self.policy.serve_expired && error.is_transient() => Some(Ok(held)),
+            Some(held) if self.policy.serve_expired && error.verdict().serves_expired => Some(Ok(held)),
             _ => Some(Err(error.clone())),
         }
     }
@@ -172,19 +173,11 @@ impl Shared {
 
     fn too_short(&self, entry: &Entry, ttl: Duration) -> Error {
         let expiry = entry.state.validity.and_then(|validity| validity.expiry);
-        let expiry = expiry.map_or_else(|| "never".to_owned(), clock::rfc3339);
-        let asked = format!("credentials valid for {ttl:?} were asked for, and those at hand expire at {expiry}");
-        match &entry.error {
-            // An outage may pass: it is not for the caller to ask for less.
-            Some(cause) => {
-                let message = format!("{asked}; fetching newer ones failed: {cause}");
-                Error::caused_by(cause.kind(), message, cause.clone())
-            }
-            None => {
-                let remedy =
-                    "ask for less, or raise the session duration (IRSA: .duration(..), up to the role's maximum)";
-                Error::new(ErrorKind::LifetimeTooShort, format!("{asked}; the source has no newer ones: {remedy}"))
-            }
+        let cause = entry.error.clone();
+        let problem = Problem::LifetimeTooShort { requested: ttl, expiry, cause: cause.clone() };
+        match cause {
+            Some(cause) => Error::caused_by(problem, cause),
+            None => problem.into(),
         }
     }
 
@@ -303,19 +296,11 @@ fn status(source: &Result<Arc<dyn Fetch>, Error>, entry: &Entry, now: SystemTime
 
 /// The caller's runtime, if it can wait there. Only to try tells whether time is enabled, and tokio panics if it is not.
 pub(crate) fn runtime() -> Result<Handle, Error> {
-    let runtime = Handle::try_current().map_err(|e| {
-        let message = "credentials must be fetched, and this is not inside a tokio runtime: call it from async code run \
-                       by tokio (#[tokio::main], Runtime::block_on)";
-        Error::caused_by(ErrorKind::NoRuntime, message, e)
-    })?;
-    catch_unwind(|| drop(sleep(Duration::ZERO))).map_err(|_| {
-        let message =
-            "credentials must be fetched, and the tokio runtime has no time enabled: build it with enable_all()";
-        Error::new(ErrorKind::NoRuntime, message)
-    })?;
+    let runtime = Handle::try_current().map_err(|e| Error::caused_by(Problem::NoRuntime(Runtime::None), e))?;
+    catch_unwind(|| drop(sleep(Duration::ZERO))).map_err(|_| Error::from(Problem::NoRuntime(Runtime::NoTime)))?;
     Ok(runtime)
 }
 
 fn no_outcome() -> Error {
-    Error::new(ErrorKind::Unavailable, "no credentials have been fetched yet: ask again")
+    Problem::NoOutcomeYet.into()
 }

@@ -115,10 +115,10 @@ impl Fetch for Upstream {
                 sleep(if matches!(mode, Mode::Hang) { 1000 * HOUR } else { latency }).await;
             };
             if timeout(limit, answer).await.is_err() {
-                return Err(Error::new(ErrorKind::Timeout, "no answer"));
+                return Err(Error::internal(ErrorKind::Timeout, "no answer"));
             }
             match mode {
-                Mode::Fail(kind) => Err(Error::new(kind, "scripted")),
+                Mode::Fail(kind) => Err(Error::internal(kind, "scripted")),
                 Mode::Issue(lifetime) => Ok(self.issue(lifetime)),
                 Mode::Hang => unreachable!(),
                 Mode::Panic => panic!("scripted: as of a runtime without I/O"),

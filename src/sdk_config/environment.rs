@@ -21,7 +21,7 @@ use aws_types::sdk_config::Builder;
 
 use super::service::EnvServiceConfig;
 use crate::env::{self, Env};
-use crate::error::Error;
+use crate::problem::setting::Setting;
 use crate::region;
 
 /// `SDK_DEFAULT_CONNECT_TIMEOUT` in `default_provider/timeout_config.rs` of aws-config 1.13.
@@ -170,19 +170,19 @@ fn setting<T>(env: &Env, name: &str, expected: &str, parse: impl Fn(&str) -> Opt
     })
 }
 
-fn parsed<T>(name: &str, value: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+fn parsed<T>(name: &str, value: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Setting> {
     parse(value).ok_or_else(|| {
-        Error::invalid(format!(
-            "{name}=\"{}\" is not {expected}: correct it, or remove it",
-            env::without_password(value)
-        ))
+        let observed = format!("{name}=\"{}\" is not {expected}", env::without_password(value));
+        Setting::Other { observed, remedy: "correct it, or remove it".to_owned() }
     })
 }
 
-fn blank(name: &str, expected: &str) -> Error {
-    Error::invalid(format!("{name} has a blank value: set it to {expected}, or remove it"))
+fn blank(name: &str, expected: &str) -> Setting {
+    let remedy = format!("set it to {expected}, or remove it");
+    Setting::Other { observed: format!("{name} has a blank value"), remedy }
 }
 
-fn warn(error: &Error) {
-    tracing::warn!(%error, "ignored in the SDK configuration");
+fn warn(problem: &Setting) {
+    let error = format!("{}: {}", problem.observed(), problem.remedy());
+    tracing::warn!(error, "ignored in the SDK configuration");
 }

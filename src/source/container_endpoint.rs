@@ -7,8 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::env;
-use crate::error::Error;
-use crate::transport::{HttpUrl, UrlError};
+use crate::problem::peer::{Peer, Server};
+use crate::problem::setting::Setting;
+use crate::transport::{HttpUrl, HttpsSettings};
 
 /// The ECS agent: where relative URIs point.
 const ECS_AGENT_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
@@ -19,49 +20,66 @@ const EKS_AGENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)
 
 /// A vetted place to get container credentials from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ContainerEndpoint(HttpUrl);
+pub(crate) struct ContainerEndpoint {
+    url: HttpUrl,
+    /// The variable that names it.
+    setting: &'static str,
+}
 
 impl ContainerEndpoint {
     /// A path below the ECS agent's fixed address.
-    pub(crate) fn relative(path: &str) -> Result<Self, Error> {
+    pub(crate) fn relative(path: &str) -> Result<Self, Setting> {
         if !path.starts_with('/') {
-            let name = env::CONTAINER_RELATIVE_URI;
-            let shown = env::without_password(path);
-            return Err(Error::invalid(format!("{name}=\"{shown}\" is not a path: it must begin with \"/\"")));
+            return Err(Setting::ContainerUri {
+                setting: env::CONTAINER_RELATIVE_URI,
+                shown: env::without_password(path).to_owned(),
+                why: "is not a path".to_owned(),
+                remedy: "begin it with \"/\", or set the whole URL in AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(),
+            });
         }
         Self::parse(env::CONTAINER_RELATIVE_URI, &format!("http://{ECS_AGENT_V4}{path}"))
     }
 
     /// A whole URL: `https` to anywhere, `http` only to this machine and the known link-local agents.
-    pub(crate) fn full(url: &str) -> Result<Self, Error> {
+    pub(crate) fn full(url: &str) -> Result<Self, Setting> {
         Self::parse(env::CONTAINER_FULL_URI, url)
     }
 
-    fn parse(name: &str, value: &str) -> Result<Self, Error> {
-        let shown = env::without_password(value);
-        let wrong = |why: String| Error::invalid(format!("{name}=\"{shown}\" {why}"));
-        let url = HttpUrl::parse(value).map_err(|why| match why {
-            UrlError::UserInfo => Error::invalid(format!("{name} {why}")),
-            UrlError::Syntax => wrong(format!("{why}; EKS Pod Identity injects http://{EKS_AGENT_V4}/v1/credentials")),
-            _ => wrong(why.to_string()),
-        })?;
+    fn parse(setting: &'static str, value: &str) -> Result<Self, Setting> {
+        let wrong = |why: String| {
+            let shown = env::without_password(value).to_owned();
+            let remedy = format!("EKS Pod Identity injects http://{EKS_AGENT_V4}/v1/credentials: correct or remove it");
+            Setting::ContainerUri { setting, shown, why, remedy }
+        };
+        let url = HttpUrl::parse(value).map_err(|why| wrong(why.to_string()))?;
         // The addresses of a name are judged when it is resolved.
         match url.host().address() {
             Some(ip) if !url.is_https() && !is_allowed(ip) => Err(wrong(format!(
-                "would send the pod's token in clear text to an address that is not allowed: \
-                 plain http is for {ALLOWED}; use https for any other host"
+                "would send the pod's token in clear text to an address that is not allowed: plain http is only for {ALLOWED}, \
+                 and any other host needs https"
             ))),
-            _ => Ok(Self(url)),
+            _ => Ok(Self { url, setting }),
         }
     }
 
     pub(crate) fn url(&self) -> &HttpUrl {
-        &self.0
+        &self.url
+    }
+
+    /// The variable that names it.
+    pub(crate) fn setting(&self) -> &'static str {
+        self.setting
+    }
+
+    /// For messages, and with the way there.
+    pub(crate) fn peer(&self, https: &HttpsSettings) -> Peer {
+        let server = if self.is_eks_agent() { Server::EksAgent } else { Server::Container };
+        https.route_to(Peer::new(server, self.url.origin(), Some(self.setting)), &self.url)
     }
 
     /// Whether this is the EKS Pod Identity agent itself, which never answers without a token.
     pub(crate) fn is_eks_agent(&self) -> bool {
-        [IpAddr::V4(EKS_AGENT_V4), IpAddr::V6(EKS_AGENT_V6)].map(Some).contains(&self.0.host().address())
+        [IpAddr::V4(EKS_AGENT_V4), IpAddr::V6(EKS_AGENT_V6)].map(Some).contains(&self.url.host().address())
     }
 }
 
@@ -86,6 +104,7 @@ fn is_allowed(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn allowed_and_refused_uris() {
@@ -115,7 +134,7 @@ mod tests {
             "http://",
             "https://a\"b.example/x",
         ] {
-            let message = ContainerEndpoint::full(url).expect_err(url).to_string();
+            let message = ContainerEndpoint::full(url).expect_err(url).observed();
             assert!(message.starts_with("AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{message}");
         }
     }
@@ -157,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_password_in_the_uri_is_refused_and_not_shown() {
-        let message = ContainerEndpoint::full("https://me:hunter2@h/x").unwrap_err().to_string();
+        let message = Error::from(ContainerEndpoint::full("https://me:hunter2@h/x").unwrap_err()).to_string();
         assert!(!message.contains("hunter2"), "{message}");
     }
 }

@@ -5,26 +5,23 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::problem::Problem;
+use crate::problem::agent::{AgentRefusal, Said, Sent, is_code};
+use crate::problem::peer::{Peer, Server};
+use crate::problem::setting::Setting;
 use crate::source::container_endpoint::{self, ContainerEndpoint};
-use crate::source::{Keys, SourceKind, kind_of_status, with_token};
-use crate::token_file::{self, Token, TokenSource};
-use crate::transport::{self, Client, HttpsSettings, Peer, Reply};
+use crate::source::{Keys, SourceKind, with_token};
+use crate::token_file::{Token, TokenSource};
+use crate::transport::{self, Client, HttpsSettings, Reply};
 
 /// The agent's own budget for EKS Auth is 9–11 s (measured), and a client that gives up sooner cancels the upstream
 /// call for everybody: so a little more than that.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
-
-const IF_EKS_AGENT_UNREACHABLE: &str = "check that the eks-pod-identity-agent add-on runs on this node (on a new node it may not have started yet) and \
-     that no NetworkPolicy blocks it: kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent -o wide";
-const IF_EKS_AGENT_FAILING: &str = "see its log (kubectl -n kube-system logs -l app.kubernetes.io/name=eks-pod-identity-agent) and the node's way to EKS \
-     Auth (NAT or a VPC endpoint)";
-const IF_OTHER_UNREACHABLE: &str = "check that the server behind AWS_CONTAINER_CREDENTIALS_FULL_URI runs";
-const IF_OTHER_FAILING: &str = "see its log";
 
 /// Where to ask and what to show, checked.
 #[derive(Clone, Debug)]
@@ -46,13 +43,8 @@ pub(crate) struct PodIdentity {
 
 impl PodIdentity {
     pub(crate) fn new(config: PodIdentityConfig, attempt_timeout: Option<Duration>) -> Self {
-        let origin = config.endpoint.url().origin();
-        let (server, if_unreachable, if_failing) = match config.endpoint.is_eks_agent() {
-            true => ("EKS Pod Identity agent", IF_EKS_AGENT_UNREACHABLE, IF_EKS_AGENT_FAILING),
-            false => ("container credentials server", IF_OTHER_UNREACHABLE, IF_OTHER_FAILING),
-        };
         Self {
-            peer: Peer { name: format!("the {server} at {origin}"), if_unreachable, if_failing },
+            peer: config.endpoint.peer(&config.https),
             attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
             client: OnceCell::new(),
             config,
@@ -80,8 +72,9 @@ impl PodIdentity {
     }
 
     async fn build_client(&self) -> Result<Client, Error> {
-        match self.config.endpoint.url().is_https() {
-            true => self.config.https.client().await,
+        let url = self.config.endpoint.url();
+        match url.is_https() {
+            true => self.config.https.client(self.peer.server, url).await,
             false => Ok(transport::plain(container_endpoint::vet)),
         }
     }
@@ -100,116 +93,103 @@ impl PodIdentity {
 
     /// What a complete answer means.
     pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Credentials, Error> {
-        match reply.status {
-            200 => self.read_success(reply, token),
-            _ => Err(self.read_error(reply, token)),
+        let json: Option<Answer> = serde_json::from_slice(&reply.body).ok();
+        if let Some(said) = json.as_ref().and_then(Answer::refusal) {
+            return Err(self.refused(reply.status, &said, token));
+        }
+        if reply.status == 200 {
+            return self.read_success(reply, json);
+        }
+        let text = reply.text();
+        match Said::text(reply.status, &text) {
+            Some(said) => Err(self.refused(reply.status, &said, token)),
+            None if self.is_wrong_path(reply.status, &text) => Err(self.wrong_path()),
+            None => Err(reply.foreign(&self.peer)),
         }
     }
 
-    fn read_success(&self, reply: &Reply, token: Option<&Token>) -> Result<Credentials, Error> {
-        let wrong = |what: &str| reply.invalid(&self.peer, what, token.map(Token::expose).unwrap_or_default());
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|_| wrong("something that is not its JSON"))?;
-        let field = |name: &str, value: &Option<Zeroizing<String>>| {
-            value.clone().ok_or_else(|| wrong(&format!("JSON without {name}")))
+    fn refused(&self, status: u16, said: &Said<'_>, token: Option<&Token>) -> Error {
+        let secret = token.map(Token::expose).unwrap_or_default();
+        let sent = token.map_or(Sent::None, |token| token.claims().map_or(Sent::NotAJwt, Sent::Jwt));
+        let refusal = AgentRefusal::new(status, said, sent, |text| transport::quote(text, secret));
+        Problem::Agent { peer: self.peer.clone(), refusal: Box::new(refusal) }.into()
+    }
+
+    /// The answer of Go's HTTP server to a path that it does not serve, at the address of the agent, which is written in Go.
+    fn is_wrong_path(&self, status: u16, text: &str) -> bool {
+        let asked_elsewhere = self.config.endpoint.url().path() != AGENT_PATH;
+        status == 404 && text.trim() == "404 page not found" && asked_elsewhere && self.peer.server == Server::EksAgent
+    }
+
+    fn wrong_path(&self) -> Error {
+        let endpoint = &self.config.endpoint;
+        Setting::ContainerPath { setting: endpoint.setting(), url: endpoint.url().to_string() }.into()
+    }
+
+    fn read_success(&self, reply: &Reply, answer: Option<Answer>) -> Result<Credentials, Error> {
+        let wrong = |what: &str| reply.invalid(&self.peer, what);
+        let answer = answer.ok_or_else(|| wrong("something that is not its JSON"))?;
+        let field = |name: &str, value: &Field| match value {
+            Field::Text(text) => Ok(text.clone()),
+            Field::Absent => Err(wrong(&format!("JSON without {name}"))),
+            Field::Other => Err(wrong(&format!("JSON in which {name} is not a string"))),
+        };
+        let expiration = match &answer.expiration {
+            Field::Absent => None,
+            given => Some(field("Expiration", given)?),
         };
         Keys {
             access_key_id: &field("AccessKeyId", &answer.access_key_id)?,
             secret_access_key: &field("SecretAccessKey", &answer.secret_access_key)?,
             session_token: &field("Token", &answer.token)?,
-            expiration: answer.expiration.as_deref().map(String::as_str),
-            account_id: answer.account_id.as_deref().map(String::as_str),
+            expiration: expiration.as_deref().map(String::as_str),
+            account_id: answer.account_id.text(),
         }
         .into_credentials(SourceKind::PodIdentity, wrong)
     }
-
-    fn read_error(&self, reply: &Reply, token: Option<&Token>) -> Error {
-        let json: Option<Answer> = serde_json::from_slice(&reply.body).ok();
-        let text = reply.text();
-        let code = json.as_ref().and_then(|answer| answer.code.as_deref()).map(String::as_str);
-        let code = code.or_else(|| exception_in(&text)).unwrap_or_default();
-        let (kind, remedy) = explain(reply.status, code, &text);
-        let secret = token.map(Token::expose).unwrap_or_default();
-        let said = reply.quote(secret);
-        let claims = match token {
-            Some(token) if matches!(kind, ErrorKind::Denied | ErrorKind::TokenRejected) => {
-                format!("; {}", token_file::describe(token))
-            }
-            _ => String::new(),
-        };
-        let remedy = remedy.map_or_else(|| self.peer.remedy(kind), str::to_owned);
-        let message = format!("{} answered {}: {said}{claims}; {remedy}", self.peer.name, reply.status);
-        let code = if code.is_empty() { String::new() } else { transport::quote(code, secret) };
-        Error::with_code(kind, &code, message)
-    }
 }
 
-/// `AccessDeniedException` in `[request-id]: (AccessDeniedException): …`: all that separates a denial from a race.
-fn exception_in(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once('(')?;
-    let (name, _) = rest.split_once(')')?;
-    name.ends_with("Exception").then_some(name)
-}
-
-/// The table of PROTOCOLS §1: the kind of failure, and what to do, if more can be said than the kind does.
-fn explain(status: u16, code: &str, text: &str) -> (ErrorKind, Option<&'static str>) {
-    let (kind, remedy) = match (status, code) {
-        (_, "AccessDeniedException") => (
-            ErrorKind::Denied,
-            "check that the association's role trusts pods.eks.amazonaws.com for sts:AssumeRole and sts:TagSession, \
-             and that the node's role may call eks-auth:AssumeRoleForPodIdentity",
-        ),
-        (_, "ResourceNotFoundException") => (
-            ErrorKind::Denied,
-            "create the association: aws eks create-pod-identity-association --cluster-name … --namespace … \
-             --service-account … --role-arn … (a new one takes some seconds to be seen)",
-        ),
-        (_, "ExpiredTokenException" | "InvalidTokenException") => (ErrorKind::TokenRejected, TOKEN_RACE),
-        (400, "InvalidParameterException" | "InvalidRequestException") => (
-            ErrorKind::Denied,
-            "check the association (aws eks list-pod-identity-associations --cluster-name …) and that its role exists",
-        ),
-        (_, "ThrottlingException") => return (ErrorKind::Throttled, None),
-        (400, _) if text.contains("token is expired") || text.contains("token is not valid yet") => {
-            (ErrorKind::TokenRejected, TOKEN_RACE)
-        }
-        (400, _) if text.contains("token cannot be empty") => (
-            ErrorKind::Denied,
-            "set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, which the EKS webhook sets when the container does not",
-        ),
-        (400, _) if text.contains("token is malformed") => (
-            ErrorKind::Denied,
-            "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the projected token, and no other file",
-        ),
-        (403, _) if text.contains("invalid address") => (
-            ErrorKind::InvalidConfiguration,
-            "the URI must name the agent by its address, 169.254.170.23 or fd00:ec2::23",
-        ),
-        (404, "") => (
-            ErrorKind::InvalidConfiguration,
-            "check the path in the URI; the agent's is /v1/credentials, without a slash at the end",
-        ),
-        (_, code) => match kind_of_status(status) {
-            ErrorKind::Denied if !code.is_empty() => {
-                (ErrorKind::Denied, "see the EKS Auth API reference (AssumeRoleForPodIdentity) for this code")
-            }
-            kind => return (kind, None),
-        },
-    };
-    (kind, Some(remedy))
-}
-
-const TOKEN_RACE: &str = "check that kubelet still rotates the token file and that the node's clock is right";
+/// Where the EKS agent serves credentials.
+const AGENT_PATH: &str = "/v1/credentials";
 
 /// A success or an error document. Keys in any case; unknown ones are ignored.
 #[derive(Default)]
 struct Answer {
-    access_key_id: Option<Zeroizing<String>>,
-    secret_access_key: Option<Zeroizing<String>>,
-    token: Option<Zeroizing<String>>,
-    expiration: Option<Zeroizing<String>>,
-    account_id: Option<Zeroizing<String>>,
-    code: Option<Zeroizing<String>>,
+    access_key_id: Field,
+    secret_access_key: Field,
+    token: Field,
+    expiration: Field,
+    account_id: Field,
+    code: Field,
+    message: Field,
+}
+
+/// A value. What is not needed may have any type.
+#[derive(Default)]
+enum Field {
+    #[default]
+    Absent,
+    Text(Zeroizing<String>),
+    /// A number, a list, an object.
+    Other,
+}
+
+impl Field {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Absent | Self::Other => None,
+        }
+    }
+}
+
+impl Answer {
+    /// A code without credentials, whatever the status. Other servers give a code with credentials too: `Success`.
+    fn refusal(&self) -> Option<Said<'_>> {
+        let has_keys = self.access_key_id.text().is_some() || self.secret_access_key.text().is_some();
+        let code = self.code.text().filter(|code| !has_keys && is_code(code))?;
+        Some(Said::json(code, self.message.text().unwrap_or_default()))
+    }
 }
 
 impl<'de> Deserialize<'de> for Answer {
@@ -237,6 +217,7 @@ impl<'de> Visitor<'de> for AnswerVisitor {
                 "expiration" | "expiresat" => &mut answer.expiration,
                 "accountid" => &mut answer.account_id,
                 "code" => &mut answer.code,
+                "message" => &mut answer.message,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                     continue;
@@ -245,5 +226,59 @@ impl<'de> Visitor<'de> for AnswerVisitor {
             *field = map.next_value()?;
         }
         Ok(answer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor)
+    }
+}
+
+struct FieldVisitor;
+
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Field, E> {
+        Ok(Field::Text(Zeroizing::new(text.to_owned())))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Field, E> {
+        Ok(Field::Text(Zeroizing::new(text)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Field, E> {
+        Ok(Field::Absent)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Field, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Field, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Field::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Field::Other)
     }
 }

@@ -28,6 +28,11 @@ impl RoleArn {
         (arn.starts_with("arn:") && !arn.contains(char::is_control)).then(|| Self(arn.to_owned()))
     }
 
+    /// `aws`, `aws-cn`, …
+    pub(crate) fn partition(&self) -> &str {
+        self.0.split(':').nth(1).unwrap_or_default()
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::Source;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::probe::Probe;
+use crate::problem::Problem;
 use crate::refresh::{BoxFuture, Fetch, Fetched};
 use crate::source::SourceKind;
 
@@ -23,14 +24,9 @@ pub(crate) struct Sources {
 impl Sources {
     /// The other one, to ask it on the side.
     pub(crate) fn other(&self) -> Result<&Source, Error> {
-        let first = self.first.kind();
         match &self.second {
             Some(other) => other.as_ref().map_err(Clone::clone),
-            None => Err(Error::invalid(format!(
-                "only {first} is configured in this pod, and nothing of {}: set that up for its service account too, and \
-                 restart the pod, so that the EKS webhook injects both",
-                first.other()
-            ))),
+            None => Err(Problem::OtherNotConfigured { configured: self.first.kind() }.into()),
         }
     }
 
@@ -55,7 +51,7 @@ impl Fetch for Sources {
         Box::pin(async move {
             let started = tokio::time::Instant::now();
             let denied = match self.first.fetch(limit.min(self.first.attempt_timeout())).await {
-                Err(error) if error.kind() == ErrorKind::Denied => error,
+                Err(error) if error.verdict().falls_back => error,
                 outcome => return outcome,
             };
             let Some(fallback) = self.fallback() else { return Err(denied) };
@@ -66,10 +62,8 @@ impl Fetch for Sources {
                 "the preferred source was denied, falling back to the other one"
             );
             fallback.fetch(limit.saturating_sub(started.elapsed())).await.map_err(|second| {
-                let message = format!("{denied}; and the fallback failed too: {second}");
-                // An outage of the fallback may pass, so the whole may.
-                let kind = if second.is_transient() { second.kind() } else { ErrorKind::Denied };
-                Error::caused_by(kind, message, second)
+                let cause = second.clone();
+                Error::caused_by(Problem::FallbackFailed { denied, second }, cause)
             })
         })
     }

@@ -4,15 +4,15 @@
 //! the rule set in `aws-sdk-sts` itself.
 
 use crate::env::{self, Env};
-use crate::error::Error;
+use crate::problem::peer::{Peer, Server, Trust};
+use crate::problem::setting::Setting;
 use crate::region;
-use crate::transport::{Host, HttpUrl, UrlError};
+use crate::transport::{Host, HttpUrl, HttpsSettings};
 
 const BUILDER: &str = "the sts_endpoint given to the builder";
 
 /// One AWS partition: which regions it has and under which domains.
 struct Partition {
-    #[cfg_attr(not(feature = "diagnose"), expect(dead_code, reason = "only a diagnosis compares it"))]
     id: &'static str,
     region_prefix: &'static str,
     suffix: &'static str,
@@ -43,7 +43,6 @@ const PARTITIONS: [Partition; 8] = [
 ];
 
 /// `aws`, `aws-cn`, …: where a region's roles are.
-#[cfg(feature = "diagnose")]
 pub(crate) fn partition_of(region: &str) -> &'static str {
     PARTITIONS.iter().find(|partition| region.starts_with(partition.region_prefix)).map_or("aws", |found| found.id)
 }
@@ -54,37 +53,50 @@ pub(crate) fn partition_of(region: &str) -> &'static str {
 ///
 /// If a configured endpoint meets `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT`, which choose among AWS's own
 /// endpoints. The SDKs' endpoint rules have the same error. A FIPS switch without effect would go unnoticed.
-pub(crate) fn resolve(env: &Env, builder: Option<&str>, region: Option<&str>) -> Result<HttpUrl, Error> {
-    if let Some((name, url)) = configured_url(env, builder)? {
-        let url = parse_override(name, url)?;
-        let switches = [(env::USE_FIPS, "a FIPS endpoint"), (env::USE_DUALSTACK, "a dual-stack endpoint")];
-        for (switch, what) in switches {
+pub(crate) fn resolve(env: &Env, builder: Option<&str>, region: Option<&str>) -> Result<StsEndpoint, Setting> {
+    if let Some((setting, url)) = configured_url(env, builder)? {
+        let url = parse_override(setting, url)?;
+        for switch in [env::USE_FIPS, env::USE_DUALSTACK] {
             // An invalid value chooses nothing.
             if matches!(env.flag(switch), Ok(true)) {
-                return Err(Error::invalid(format!(
-                    "{switch}=true asks for {what} of STS, and {name} sets the endpoint {url}: remove one of the two"
-                )));
+                return Err(Setting::StsUrlAndSwitch { setting, url: url.to_string(), switch });
             }
         }
-        return Ok(url);
+        return Ok(StsEndpoint { url, setting: Some(setting), region: None });
     }
-    let region = region::region(env, region)?.ok_or_else(|| {
-        Error::invalid(format!(
-            "IRSA needs a region for its STS endpoint: set {} (the EKS webhook sets it when the container does not), \
-             or give region(..) to the builder",
-            env::REGION
-        ))
-    })?;
-    regional(&region, env.flag(env::USE_FIPS)?, env.flag(env::USE_DUALSTACK)?)
+    let region = region::region(env, region)?.ok_or(Setting::NoRegion { needed_for: "the STS endpoint of IRSA" })?;
+    let url = regional(&region, env.flag(env::USE_FIPS)?, env.flag(env::USE_DUALSTACK)?)?;
+    Ok(StsEndpoint { url, setting: None, region: Some(region) })
+}
+
+/// Where STS is asked, and why there.
+#[derive(Clone, Debug)]
+pub(crate) struct StsEndpoint {
+    pub(crate) url: HttpUrl,
+    /// What configures the URL.
+    pub(crate) setting: Option<&'static str>,
+    /// The region that it is derived from otherwise.
+    pub(crate) region: Option<String>,
+}
+
+impl StsEndpoint {
+    /// For messages, and with the way there. `https` is `None` for a client of the program's own, whose way is not known.
+    pub(crate) fn peer(&self, https: Option<&HttpsSettings>) -> Peer {
+        let peer = Peer::new(Server::Sts, self.url.origin(), self.setting);
+        match https {
+            Some(https) => https.route_to(peer, &self.url),
+            None => Peer { trust: Trust::GivenClient, ..peer },
+        }
+    }
 }
 
 /// Whether the endpoint is not one that is derived from the region, whatever its value.
-pub(crate) fn is_configured(env: &Env, builder: Option<&str>) -> Result<bool, Error> {
+pub(crate) fn is_configured(env: &Env, builder: Option<&str>) -> Result<bool, Setting> {
     configured_url(env, builder).map(|found| found.is_some())
 }
 
 /// The configured URL and where it comes from.
-fn configured_url<'a>(env: &'a Env, builder: Option<&'a str>) -> Result<Option<(&'a str, &'a str)>, Error> {
+fn configured_url<'a>(env: &'a Env, builder: Option<&'a str>) -> Result<Option<(&'static str, &'a str)>, Setting> {
     match builder {
         Some(url) => Ok(Some((BUILDER, url))),
         None if env.flag(env::IGNORE_ENDPOINT_URLS)? => Ok(None),
@@ -102,30 +114,26 @@ pub(crate) fn is_clear_text(url: &HttpUrl) -> bool {
 }
 
 /// The host of `region`, as the SDKs' endpoint rules have it.
-pub(crate) fn regional(region: &str, fips: bool, dual_stack: bool) -> Result<HttpUrl, Error> {
+pub(crate) fn regional(region: &str, fips: bool, dual_stack: bool) -> Result<HttpUrl, Setting> {
     let partition = PARTITIONS.iter().find(|p| region.starts_with(p.region_prefix));
-    let Some(partition) = partition else {
-        return Err(Error::invalid(format!("no AWS partition has the region \"{region}\"")));
-    };
+    let wrong = || Setting::Region { setting: env::REGION, value: region.to_owned(), meant: None };
+    let partition = partition.ok_or_else(wrong)?;
     // GovCloud's plain endpoints are the FIPS ones.
     let plain_is_fips = region.starts_with("us-gov-") && !dual_stack;
     let service = if fips && !plain_is_fips { "sts-fips" } else { "sts" };
     let suffix = if dual_stack { partition.dual_stack_suffix } else { partition.suffix };
     let url = format!("https://{service}.{region}.{suffix}/");
-    HttpUrl::parse(&url).map_err(|why| Error::invalid(format!("{url} {why}")))
+    HttpUrl::parse(&url).map_err(|_| wrong())
 }
 
 /// The URL given to the builder.
-pub(crate) fn configured(url: &str) -> Result<HttpUrl, Error> {
+pub(crate) fn configured(url: &str) -> Result<HttpUrl, Setting> {
     parse_override(BUILDER, url)
 }
 
-fn parse_override(name: &str, value: &str) -> Result<HttpUrl, Error> {
-    let shown = env::without_password(value);
-    HttpUrl::parse(value).map_err(|why| match why {
-        UrlError::UserInfo => Error::invalid(format!("{name} {why}")),
-        _ => Error::invalid(format!("{name}: \"{shown}\" {why}; expected e.g. https://sts.example.com")),
-    })
+fn parse_override(setting: &'static str, value: &str) -> Result<HttpUrl, Setting> {
+    let shown = env::without_password(value).to_owned();
+    HttpUrl::parse(value).map_err(|why| Setting::StsUrl { setting, shown, why: why.to_string() })
 }
 
 #[cfg(test)]
@@ -134,7 +142,7 @@ mod tests {
 
     fn resolved(vars: &[(&str, &str)]) -> Result<String, String> {
         let env = Env::from_os(vars.iter().map(|(name, value)| (name.into(), value.into())));
-        resolve(&env, None, None).map(|url| url.to_string()).map_err(|e| e.to_string())
+        resolve(&env, None, None).map(|endpoint| endpoint.url.to_string()).map_err(|e| e.observed())
     }
 
     /// Every region of every partition, against the rule set in the SDK's own STS client.
@@ -171,7 +179,7 @@ mod tests {
         assert_eq!(resolved(&[region, all, sts]).unwrap(), "http://localhost:1/");
         assert_eq!(resolved(&[region, all, sts, ignore]).unwrap(), "https://sts.eu-central-1.amazonaws.com/");
         let env = Env::from([sts]);
-        assert_eq!(resolve(&env, Some("http://b"), None).unwrap().to_string(), "http://b/");
+        assert_eq!(resolve(&env, Some("http://b"), None).unwrap().url.to_string(), "http://b/");
     }
 
     #[test]
@@ -211,7 +219,7 @@ mod tests {
 
     #[test]
     fn no_region_is_an_error_that_says_so() {
-        assert!(resolved(&[]).unwrap_err().starts_with("IRSA needs a region"));
+        assert!(resolved(&[]).unwrap_err().starts_with("there is no region"));
     }
 
     #[test]

@@ -13,12 +13,16 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::answer::{Document, Refusal};
 use crate::detect::IrsaSettings;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::problem::Problem;
+use crate::problem::peer::{Peer, Server};
+use crate::problem::setting::Setting;
+use crate::problem::sts::{Request, StsRefusal};
 use crate::source::role_arn::{RoleArn, account_of};
-use crate::source::sts_endpoint;
-use crate::source::{Keys, SourceKind, kind_of_status, with_token};
-use crate::token_file::{self, Token, TokenSource};
-use crate::transport::{self, Client, HttpUrl, HttpsSettings, Peer, Reply};
+use crate::source::sts_endpoint::{self, StsEndpoint};
+use crate::source::{Keys, SourceKind, with_token};
+use crate::token_file::{Token, TokenSource};
+use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply};
 
 /// STS answers in well under a second; 10 s is ten times its slowest percentile and leaves a second attempt inside the
 /// 20 s budget of a cold start.
@@ -26,28 +30,18 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// STS allows 2–64 characters.
 const SESSION_NAME_MAX: usize = 64;
 
-const IF_UNREACHABLE: &str = "check the pod's egress (NAT or an STS VPC endpoint), DNS, NetworkPolicies, the region \
-                              and HTTPS_PROXY/NO_PROXY";
-const IF_FAILING: &str = "see the AWS Health Dashboard for STS in this region";
-
-/// What to do when STS could not reach the token's issuer.
-const IF_ISSUER_UNREACHABLE: &str = "STS could not fetch the keys of the token's issuer and will be asked again; if this lasts, check that the issuer's URL \
-     can be reached from the internet, and the AWS Health Dashboard for STS in this region";
-
 /// The answer to `AssumeRoleWithWebIdentity`.
 const ROOT: &str = "AssumeRoleWithWebIdentityResponse";
 
 /// How STS wants its parameters.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// STS at `endpoint`, for messages.
-pub(crate) fn sts_peer(endpoint: &HttpUrl) -> Peer {
-    Peer { name: format!("STS at {}", endpoint.origin()), if_unreachable: IF_UNREACHABLE, if_failing: IF_FAILING }
-}
-
 /// The client for STS at `endpoint`: plain http is for stand-ins.
 pub(crate) async fn sts_client(endpoint: &HttpUrl, https: &HttpsSettings) -> Result<Client, Error> {
-    if endpoint.is_https() { https.client().await } else { Ok(transport::plain(|_| Ok(()))) }
+    match endpoint.is_https() {
+        true => https.client(Server::Sts, endpoint).await,
+        false => Ok(transport::plain(|_| Ok(()))),
+    }
 }
 
 /// Everything that `AssumeRoleWithWebIdentity` needs, checked.
@@ -55,7 +49,7 @@ pub(crate) async fn sts_client(endpoint: &HttpUrl, https: &HttpsSettings) -> Res
 pub(crate) struct WebIdentityConfig {
     pub(crate) role_arn: RoleArn,
     pub(crate) token_file: PathBuf,
-    pub(crate) endpoint: HttpUrl,
+    pub(crate) endpoint: StsEndpoint,
     pub(crate) session_name: Option<String>,
     /// The pod's name, for a session name when the token is not bound to a pod.
     pub(crate) host_name: Option<String>,
@@ -80,9 +74,10 @@ pub(crate) struct WebIdentity {
 
 impl WebIdentity {
     pub(crate) fn new(config: WebIdentityConfig, client: Option<Client>, attempt_timeout: Option<Duration>) -> Self {
+        let peer = config.endpoint.peer(client.is_none().then_some(&config.https));
         Self {
             tokens: TokenSource::File(config.token_file.clone()),
-            peer: sts_peer(&config.endpoint),
+            peer,
             attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
             client: OnceCell::new_with(client),
             session_name: OnceLock::new(),
@@ -104,7 +99,7 @@ impl WebIdentity {
 
     /// The endpoint, if the token is readable on the network on its way there.
     pub(crate) fn clear_text_endpoint(&self) -> Option<&HttpUrl> {
-        Some(&self.config.endpoint).filter(|url| sts_endpoint::is_clear_text(url))
+        Some(&self.config.endpoint.url).filter(|url| sts_endpoint::is_clear_text(url))
     }
 
     pub(crate) async fn fetch(&self) -> Result<Credentials, Error> {
@@ -118,18 +113,26 @@ impl WebIdentity {
 
     /// One exchange of this token, whatever the answer.
     pub(crate) async fn ask(&self, token: &Token) -> Result<Reply, Error> {
-        let client = self.client.get_or_try_init(|| sts_client(&self.config.endpoint, &self.config.https)).await?;
-        let request = transport::request(http::Method::POST, &self.config.endpoint)
+        let client = self.client.get_or_try_init(|| sts_client(&self.config.endpoint.url, &self.config.https)).await?;
+        let request = transport::request(http::Method::POST, &self.config.endpoint.url)
             .header(CONTENT_TYPE, HeaderValue::from_static(FORM));
         client.send(transport::finish(request, self.form(token))?, &self.peer).await
     }
 
-    /// What a complete answer means.
+    /// What a complete answer means. Some servers refuse with status 200.
     pub(crate) fn read(&self, reply: &Reply, token: &Token) -> Result<Credentials, Error> {
-        match reply.status {
-            200 => self.read_success(reply, token),
-            _ => Err(self.read_error(reply, token)),
+        match Refusal::parse(&reply.body) {
+            Some(refusal) => Err(self.refused(reply.status, &refusal, token)),
+            None if reply.status == 200 => self.read_success(reply),
+            None => Err(reply.foreign(&self.peer)),
         }
+    }
+
+    fn refused(&self, status: u16, Refusal { code, message }: &Refusal, token: &Token) -> Error {
+        let request = Request::Assume { role_arn: self.config.role_arn.to_string(), claims: token.claims() };
+        let shown = |text: &str| transport::quote(text, token.expose());
+        let refusal = Box::new(StsRefusal::new(status, code, message, request, shown));
+        Problem::Sts { peer: self.peer.clone(), refusal }.into()
     }
 
     pub(crate) fn form(&self, token: &Token) -> Zeroizing<String> {
@@ -176,8 +179,8 @@ impl WebIdentity {
         })
     }
 
-    fn read_success(&self, reply: &Reply, token: &Token) -> Result<Credentials, Error> {
-        let wrong = |what: &str| reply.invalid(&self.peer, what, token.expose());
+    fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
+        let wrong = |what: &str| reply.invalid(&self.peer, what);
         let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("bytes that are not UTF-8"))?;
         let document = Document::parse(text).filter(|document| document.root == ROOT);
         let document = document.ok_or_else(|| wrong("something that is not its XML"))?;
@@ -196,89 +199,38 @@ impl WebIdentity {
         }
         .into_credentials(SourceKind::WebIdentity, wrong)
     }
-
-    fn read_error(&self, reply: &Reply, token: &Token) -> Error {
-        let Reply { status, body, .. } = reply;
-        let Self { peer: peer @ Peer { name, .. }, config, .. } = self;
-        let Some(Refusal { code, message }) = Refusal::parse(body) else {
-            let kind = kind_of_status(*status);
-            let said = reply.quote(token.expose());
-            return Error::new(kind, format!("{name} answered {status}: {said}; {}", peer.remedy(kind)));
-        };
-        let kind = kind_of(&code, &message, *status);
-        let (code, said) = (transport::quote(&code, token.expose()), transport::quote(&message, token.expose()));
-        let message = match kind {
-            ErrorKind::Denied | ErrorKind::TokenRejected => {
-                let (role, claims) = (&config.role_arn, token_file::describe(token));
-                format!("{name} refused role {role} ({code}: {said}); {claims}; {}", remedy(&code))
-            }
-            ErrorKind::Unavailable if ["InvalidIdentityToken", "IDPCommunicationError"].contains(&code.as_str()) => {
-                format!("{name} answered {status} {code}: {said}; {IF_ISSUER_UNREACHABLE}")
-            }
-            _ => format!("{name} answered {status} {code}: {said}; {}", peer.remedy(kind)),
-        };
-        Error::with_code(kind, &code, message)
-    }
 }
 
 /// A configured name is not cleaned, because somebody will look for it. `setting` is where it was configured.
-pub(crate) fn check_session_name(setting: &str, name: &str) -> Result<(), Error> {
+pub(crate) fn check_session_name(setting: &'static str, name: &str) -> Result<(), Setting> {
     if (2..=SESSION_NAME_MAX).contains(&name.len()) && name.chars().all(is_session_name_char) {
         return Ok(());
     }
-    Err(Error::invalid(format!("{setting}=\"{name}\" is not 2–64 characters of [A-Za-z0-9_+=,.@-]")))
+    Err(Setting::SessionName { setting, value: name.to_owned() })
 }
 
 /// The limits of the STS API, for settings that do not come from the environment.
-pub(crate) fn check_parameters(settings: &IrsaSettings) -> Result<(), Error> {
+pub(crate) fn check_parameters(settings: &IrsaSettings) -> Result<(), Setting> {
     let IrsaSettings { duration, policy, policy_arns, session_name, sts_endpoint, .. } = settings;
+    let other = |observed: String, remedy: &str| Err(Setting::Other { observed, remedy: remedy.to_owned() });
     session_name.as_deref().map_or(Ok(()), |name| check_session_name("the builder's session_name", name))?;
     if let Some(url) = sts_endpoint {
         sts_endpoint::configured(url)?;
     }
     if let Some(duration) = duration.filter(|d| !(900..=43_200).contains(&d.as_secs()) || d.subsec_nanos() > 0) {
-        let message = format!("duration is {duration:?}, but STS takes whole seconds from 15 minutes to 12 hours");
-        return Err(Error::invalid(message));
+        let observed = format!("the builder's duration is {duration:?}");
+        return other(observed, "STS takes whole seconds from 15 minutes to 12 hours");
     }
     if let Some(length) = policy.as_ref().map(|policy| policy.chars().count()).filter(|&n| n == 0 || n > 2048) {
-        return Err(Error::invalid(format!("policy has {length} characters, but STS takes 1 to 2,048")));
+        return other(format!("the builder's policy has {length} characters"), "STS takes 1 to 2,048");
     }
     if policy_arns.len() > 10 {
-        return Err(Error::invalid(format!("{} policy ARNs are given, but STS takes 10", policy_arns.len())));
+        let observed = format!("{} policy ARNs were given to the builder", policy_arns.len());
+        return other(observed, "STS takes at most 10");
     }
     match policy_arns.iter().find(|arn| !arn.starts_with("arn:")) {
-        Some(arn) => Err(Error::invalid(format!("the policy ARN \"{arn}\" is not an ARN"))),
+        Some(arn) => other(format!("the policy ARN \"{arn}\" is not an ARN"), "expected arn:aws:iam::…:policy/<name>"),
         None => Ok(()),
-    }
-}
-
-/// The table of PROTOCOLS §2. The message decides once: STS says `InvalidIdentityToken` also when it failed to fetch
-/// the issuer's keys itself.
-pub(crate) fn kind_of(code: &str, message: &str, status: u16) -> ErrorKind {
-    match code {
-        "InvalidIdentityToken" if message.to_ascii_lowercase().contains("verification key") => ErrorKind::Unavailable,
-        "IDPCommunicationError" => ErrorKind::Unavailable,
-        "ExpiredTokenException" => ErrorKind::TokenRejected,
-        "RequestLimitExceeded" => ErrorKind::Throttled,
-        _ if code.starts_with("Throttling") => ErrorKind::Throttled,
-        _ => kind_of_status(status),
-    }
-}
-
-fn remedy(code: &str) -> &'static str {
-    match code {
-        "AccessDenied" => {
-            "compare them with the conditions of the role's trust policy, and that the role exists in that account"
-        }
-        "InvalidIdentityToken" | "IDPRejectedClaim" => {
-            "check that the role's account has an IAM OIDC provider for this issuer with this audience as a client id"
-        }
-        "ExpiredTokenException" => "check that kubelet still rotates the token file and that the node's clock is right",
-        "RegionDisabledException" => "activate STS for this region in the account, or use another region",
-        "ValidationError" | "MalformedPolicyDocument" | "PackedPolicyTooLarge" => {
-            "correct the role ARN, duration, session name or session policy"
-        }
-        _ => "see the STS API reference for this code",
     }
 }
 
@@ -303,7 +255,11 @@ mod tests {
         let config = |policy: Option<String>, policy_arns| WebIdentityConfig {
             role_arn: RoleArn::of_aws("arn:aws:iam::111122223333:role/role").unwrap(),
             token_file: PathBuf::new(),
-            endpoint: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com").unwrap(),
+            endpoint: StsEndpoint {
+                url: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com").unwrap(),
+                setting: None,
+                region: None,
+            },
             session_name: Some("=".repeat(SESSION_NAME_MAX)),
             host_name: None,
             duration: Some(Duration::from_secs(43_200)),

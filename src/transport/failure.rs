@@ -1,40 +1,23 @@
-//! Why there is no complete answer: errors of the network and of TLS, in words.
+//! Why there is no complete answer: what an HTTP client failed with, as a [`NoAnswer`].
 
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use super::BoxError;
 use super::resolver::BadName;
-use super::{BoxError, Peer};
-use crate::error::{Error, ErrorKind};
-
-/// When the answer is not of the expected protocol.
-pub(super) const IF_NOT_ITSELF: &str =
-    "check what answers at that address: a proxy or another server may be in its place";
-
-/// How far an attempt came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Name, connection, proxy and TLS.
-    Connect,
-    /// The request has begun to be sent.
-    Exchange,
-}
+use crate::error::Error;
+use crate::problem::Problem;
+use crate::problem::network::{NoAnswer, Phase, What};
+use crate::problem::peer::Peer;
 
 /// What an HTTP client failed with.
 #[derive(Debug)]
 pub(super) struct Failure {
     phase: Phase,
-    timeout: Option<Reached>,
+    /// The client's own limit of time was reached; the limit, if it is known.
+    timeout: Option<Option<Duration>>,
     error: BoxError,
-}
-
-/// A limit of time of the client itself.
-#[derive(Debug)]
-enum Reached {
-    Connect(Duration),
-    /// One that was set elsewhere.
-    Other,
 }
 
 impl Failure {
@@ -44,99 +27,75 @@ impl Failure {
 
     /// The client's own limit of time was reached. `connect_timeout` is the one for connecting, if it is known.
     pub(super) fn timeout(phase: Phase, connect_timeout: Option<Duration>, error: impl Into<BoxError>) -> Self {
-        let reached = match (phase, connect_timeout) {
-            (Phase::Connect, Some(limit)) => Reached::Connect(limit),
-            _ => Reached::Other,
-        };
-        Self { phase, timeout: Some(reached), error: error.into() }
+        let limit = connect_timeout.filter(|_| phase == Phase::Connect);
+        Self { phase, timeout: Some(limit), error: error.into() }
     }
 
     pub(super) fn explain(self, peer: &Peer) -> Error {
-        let Self { phase, timeout, error } = self;
-        let cause: &(dyn StdError + 'static) = &*error;
+        let what = self.what();
+        let problem = NoAnswer { peer: peer.clone(), phase: self.phase, what };
+        Error::caused_by(Problem::NoAnswer(Box::new(problem)), self.error)
+    }
+
+    fn what(&self) -> What {
+        use io::ErrorKind as Io;
+        let cause: &(dyn StdError + 'static) = &*self.error;
         if let Some(bad) = find::<BadName>(cause) {
-            let (kind, message) = (bad.kind(), format!("{} could not be asked: {bad}", peer.name));
-            return Error::caused_by(kind, message, error);
+            return bad.what();
         }
         if let Some(why) = tls::explain(cause) {
-            let message = format!("{} {why}", peer.name);
-            return Error::caused_by(ErrorKind::Unavailable, message, error);
+            return What::Tls(why);
         }
         if find::<hyper::Error>(cause).is_some_and(hyper::Error::is_parse) {
-            let message = format!("{} answered something that is not HTTP: {IF_NOT_ITSELF}", peer.name);
-            return Error::caused_by(ErrorKind::InvalidResponse, message, error);
+            return What::NotHttp;
         }
-        let (kind, what) = match (phase, io_kind(cause)) {
-            (_, io_kind) if timeout.is_some() || io_kind == Some(io::ErrorKind::TimedOut) => {
-                let what = match timeout {
-                    Some(Reached::Connect(limit)) => format!("did not accept a connection within {limit:?}"),
-                    _ => "did not answer in time".to_owned(),
-                };
-                (ErrorKind::Timeout, what)
-            }
-            (_, Some(io::ErrorKind::ConnectionRefused)) => {
-                (ErrorKind::Unavailable, "refused the connection".to_owned())
-            }
+        match (io_kind(cause), self.timeout) {
+            (_, Some(limit)) => What::TimedOut(limit),
+            (Some(Io::TimedOut), None) => What::TimedOut(None),
+            (Some(Io::ConnectionRefused), _) => What::Refused,
             // The second and third are how a reset shows while the request is still being sent.
-            (
-                _,
-                Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe),
-            ) => (ErrorKind::Unavailable, "reset the connection".to_owned()),
-            (Phase::Connect, _) => (ErrorKind::Unavailable, "could not be reached".to_owned()),
-            (Phase::Exchange, _) => {
-                (ErrorKind::Unavailable, "closed the connection before its answer was complete".to_owned())
+            (Some(Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe), _) => What::Reset,
+            (Some(Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable), _) => {
+                What::NoRoute { cause: innermost(cause) }
             }
-        };
-        Error::caused_by(kind, format!("{} {what}: {}", peer.name, peer.if_unreachable), error)
+            _ if self.phase == Phase::Connect => What::NotConnected { cause: innermost(cause) },
+            _ => What::Closed,
+        }
     }
 }
-
-#[cfg(all(feature = "diagnose", feature = "__tls"))]
-pub(crate) use tls::is_tls;
 
 #[cfg(feature = "__tls")]
 mod tls {
     use rustls::CertificateError as Bad;
 
     use super::{StdError, find};
+    use crate::problem::network::{Objection, Tls};
 
-    /// Whether it was TLS that failed.
-    #[cfg(feature = "diagnose")]
-    pub(crate) fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-        find::<rustls::Error>(error).is_some()
-    }
-
-    pub(super) fn explain(error: &(dyn StdError + 'static)) -> Option<String> {
+    /// Why TLS failed, if it did.
+    pub(super) fn explain(error: &(dyn StdError + 'static)) -> Option<Tls> {
         let error = find::<rustls::Error>(error)?;
         let rustls::Error::InvalidCertificate(bad) = error else {
-            return Some(format!(
-                "and this client found no way to speak TLS ({error}): check what answers at that address"
-            ));
+            return Some(Tls { objection: Objection::Protocol, cause: error.to_string() });
         };
-        let (what, remedy) = match bad {
-            Bad::Expired | Bad::ExpiredContext { .. } => {
-                ("has a certificate that has expired", "have it renewed, or set this node's clock right")
-            }
-            Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-                ("has a certificate that is not valid yet", "set this node's clock right")
-            }
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
-                "has a certificate for another name",
-                "check the endpoint's URL, and with a private DNS zone or VPC endpoint what its name leads to",
-            ),
-            _ => {
-                ("was not trusted", "if a proxy inspects TLS here, or the endpoint has a private CA, set AWS_CA_BUNDLE")
-            }
+        let objection = match bad {
+            Bad::Expired | Bad::ExpiredContext { .. } => Objection::Expired,
+            Bad::NotValidYet | Bad::NotValidYetContext { .. } => Objection::NotValidYet,
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Objection::WrongName,
+            Bad::UnknownIssuer => Objection::UnknownIssuer,
+            // webpki's own error is inside, and rustls shows it in its `Debug` only.
+            other if format!("{other:?}").contains("CaUsedAsEndEntity") => Objection::CaUsedAsEndEntity,
+            _ => Objection::Certificate,
         };
-        Some(format!("{what} ({bad}): {remedy}"))
+        Some(Tls { objection, cause: bad.to_string() })
     }
 }
 
 #[cfg(not(feature = "__tls"))]
 mod tls {
     use super::StdError;
+    use crate::problem::network::Tls;
 
-    pub(super) fn explain(_: &(dyn StdError + 'static)) -> Option<String> {
+    pub(super) fn explain(_: &(dyn StdError + 'static)) -> Option<Tls> {
         None
     }
 }
@@ -147,9 +106,14 @@ pub(super) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static
 }
 
 /// The first kind of I/O error that says anything: TLS wraps those of TCP in others.
-pub(crate) fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     let mut kinds = causes(error).filter_map(|cause| cause.downcast_ref()).map(io::Error::kind);
     kinds.find(|kind| *kind != io::ErrorKind::Other)
+}
+
+/// The text of the last cause, which is the one that the system or the library gave.
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// An error and its causes. hyper hides an `io::Error` in another one's inside, so those are opened.

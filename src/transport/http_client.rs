@@ -14,13 +14,15 @@ use bytes::Bytes;
 #[cfg(feature = "irsa")]
 use tokio::sync::OnceCell;
 
-use super::failure::{Failure, Phase, find};
+use super::failure::{Failure, find};
 #[cfg(feature = "irsa")]
 use super::runtime_components;
-use super::{BoxFuture, CONNECT_TIMEOUT, Client, Peer, Reply, Transport, reply};
+use super::{BoxFuture, CONNECT_TIMEOUT, Client, Reply, Transport, reply};
 use crate::error::Error;
 #[cfg(feature = "irsa")]
 use crate::error::ErrorKind;
+use crate::problem::network::Phase;
+use crate::problem::peer::Peer;
 
 /// Sends through `connector`, whose connect timeout is known.
 #[cfg(feature = "__sdk-http-client")]
@@ -77,9 +79,9 @@ impl Given {
             let client = self.client.clone();
             // The SDK's own client reads root certificates here.
             let connector = tokio::task::spawn_blocking(move || connector_of(&client));
-            let connector = connector.await.unwrap_or_else(|join| {
-                let message = "the HTTP client given to the builder could not make a connector";
-                Err(Error::caused_by(ErrorKind::InvalidConfiguration, message, join))
+            let connector = connector.await.unwrap_or_else(|_| {
+                let message = "the HTTP client given to the builder panicked when it was asked for a connector";
+                Err(Error::internal(ErrorKind::InvalidConfiguration, message))
             })?;
             Ok(Connected { connector, connect_timeout: None })
         };

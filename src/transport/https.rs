@@ -1,18 +1,20 @@
 //! What the environment says about reaching https hosts, and the client built from it.
 //!
 //! The client is built on first need and off the async threads: reading a root store takes file I/O and milliseconds of
-//! CPU.
+//! CPU. It is for one server, so whether a proxy is used is decided before, in [`HttpsSettings::proxy_for`].
 
 use std::path::PathBuf;
 
-use super::Client;
-use super::proxy::ProxySettings;
+use super::proxy::{ProxySettings, ThroughProxy};
 #[cfg(not(feature = "__sdk-http-client"))]
 use super::reqwest_client as https_client;
 #[cfg(feature = "__sdk-http-client")]
 use super::sdk_client as https_client;
+use super::{Client, Host, HttpUrl};
 use crate::env::{self, Env};
 use crate::error::{Error, ErrorKind};
+use crate::problem::peer::{Peer, Server, Trust};
+use crate::problem::setting::Setting;
 
 /// `AWS_CA_BUNDLE` and the proxy variables.
 #[derive(Clone, Debug, Default)]
@@ -22,17 +24,49 @@ pub(crate) struct HttpsSettings {
 }
 
 impl HttpsSettings {
-    pub(crate) fn from_env(env: &Env) -> Result<Self, Error> {
+    pub(crate) fn from_env(env: &Env) -> Result<Self, Setting> {
         let ca_bundle = env.get(env::CA_BUNDLE)?.map(PathBuf::from);
         Ok(Self { ca_bundle, proxy: ProxySettings::from_env(env)? })
     }
 
-    /// A client for https, built on a blocking thread.
-    pub(crate) async fn client(&self) -> Result<Client, Error> {
-        let settings = self.clone();
-        match tokio::task::spawn_blocking(move || https_client::build(&settings)).await {
-            Ok(client) => client,
-            Err(join) => Err(Error::caused_by(ErrorKind::Unavailable, "the thread that sets up TLS ended early", join)),
+    /// A client for the server at `url`, built on a blocking thread.
+    pub(crate) async fn client(&self, server: Server, url: &HttpUrl) -> Result<Client, Error> {
+        let proxy = self.proxy_for(server, url).cloned();
+        let settings = Self { ca_bundle: self.ca_bundle.clone(), proxy: proxy.clone() };
+        let client = match tokio::task::spawn_blocking(move || https_client::build(&settings)).await {
+            Ok(client) => client?,
+            Err(_) => return Err(Error::internal(ErrorKind::Unavailable, "the thread that sets up TLS ended early")),
+        };
+        Ok(match proxy {
+            Some(proxy) => ThroughProxy::around(client, proxy, url),
+            None => client,
+        })
+    }
+
+    /// `peer` with the way to it.
+    pub(crate) fn route_to(&self, peer: Peer, url: &HttpUrl) -> Peer {
+        let trust = self.ca_bundle.clone().map_or(Trust::Default, Trust::Bundle);
+        let proxy = self.proxy_for(peer.server, url).map(ProxySettings::used);
+        Peer { proxy, trust, ..peer }
+    }
+
+    /// The proxy for a server, if there is one to be used. Servers for container credentials on this machine or at a
+    /// link-local address are always reached directly: a proxy has other addresses there.
+    fn proxy_for(&self, server: Server, url: &HttpUrl) -> Option<&ProxySettings> {
+        let proxy = self.proxy.as_ref().filter(|_| url.is_https())?;
+        let direct = server != Server::Sts && is_near(url.host());
+        (!direct && !proxy.is_bypassed_for(url)).then_some(proxy)
+    }
+}
+
+/// Loopback and link-local.
+fn is_near(host: &Host) -> bool {
+    match host {
+        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Address(std::net::IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
+        Host::Address(std::net::IpAddr::V6(ip)) => {
+            // fd00:ec2::/32 is where AWS has its link-local services for IPv6.
+            ip.is_loopback() || ip.is_unicast_link_local() || ip.segments().starts_with(&[0xfd00, 0x0ec2])
         }
     }
 }
@@ -58,12 +92,13 @@ mod tests {
         assert!(missing.starts_with("AWS_CA_BUNDLE=") && missing.contains(path), "{missing}");
         std::fs::write(path, "not a certificate").unwrap();
         let empty = error(&[(env::CA_BUNDLE, path)]).to_string();
-        assert!(empty.ends_with("holds no certificate"), "{empty}");
+        assert!(empty.contains("holds no certificate"), "{empty}");
         for broken in ["AAAA", "not base64!", ""] {
             let pem = format!("-----BEGIN CERTIFICATE-----\n{broken}\n-----END CERTIFICATE-----\n");
             std::fs::write(path, pem).unwrap();
             let broken = error(&[(env::CA_BUNDLE, path)]).to_string();
             assert!(broken.starts_with("AWS_CA_BUNDLE=") && broken.contains("certificate"), "{broken}");
+            assert!(!broken.contains("set AWS_CA_BUNDLE"), "{broken}");
         }
     }
 
@@ -73,6 +108,27 @@ mod tests {
             let error = error(&[(env::HTTPS_PROXY, value)]);
             assert!(error.to_string().starts_with("HTTPS_PROXY is not a proxy URL"), "{error}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    /// A proxy has other addresses at loopback and link-local than this pod.
+    #[test]
+    fn https_container_credentials_on_this_node_never_use_a_proxy() {
+        let settings = settings(&[(env::HTTPS_PROXY, "http://proxy:3128")]);
+        for (url, container, sts) in [
+            ("https://localhost:1/x", false, true),
+            ("https://127.0.0.1/x", false, true),
+            ("https://[::1]/x", false, true),
+            ("https://169.254.170.2/x", false, true),
+            ("https://[fd00:ec2::23]/x", false, true),
+            ("https://[fe80::1]/x", false, true),
+            ("https://credentials.example.com/x", true, true),
+            ("https://10.0.0.1/x", true, true),
+            ("http://credentials.example.com/x", false, false),
+        ] {
+            let url = HttpUrl::parse(url).unwrap();
+            let uses = |server| settings.proxy_for(server, &url).is_some();
+            assert_eq!((uses(Server::Container), uses(Server::Sts)), (container, sts), "{url}");
         }
     }
 }

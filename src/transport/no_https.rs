@@ -1,8 +1,10 @@
 //! This build has no client for https: what the environment says about it is not read.
 
-use super::Client;
+use super::{Client, HttpUrl};
 use crate::env::Env;
 use crate::error::Error;
+use crate::problem::peer::{Peer, Server};
+use crate::problem::setting::Setting;
 
 /// Nothing.
 #[derive(Clone, Debug, Default)]
@@ -10,16 +12,18 @@ pub(crate) struct HttpsSettings;
 
 impl HttpsSettings {
     #[expect(clippy::unnecessary_wraps, reason = "the interface of a build with https")]
-    pub(crate) fn from_env(_: &Env) -> Result<Self, Error> {
+    pub(crate) fn from_env(_: &Env) -> Result<Self, Setting> {
         Ok(Self)
     }
 
     #[expect(clippy::unused_async, reason = "the interface of a build with https")]
-    pub(crate) async fn client(&self) -> Result<Client, Error> {
-        Err(Error::invalid(
-            "https needs an HTTP client, and this build of eks-credentials has none: enable one of the features \
-             `reqwest-http-client`, `sdk-http-client` and `rustls-ring`, or give an HTTP client to the builder",
-        ))
+    pub(crate) async fn client(&self, _: Server, _: &HttpUrl) -> Result<Client, Error> {
+        Err(Setting::NoHttpsClient.into())
+    }
+
+    #[expect(clippy::unused_self, reason = "the interface of a build with https")]
+    pub(crate) fn route_to(&self, peer: Peer, _: &HttpUrl) -> Peer {
+        peer
     }
 }
 
@@ -29,7 +33,9 @@ mod tests {
 
     #[tokio::test]
     async fn https_without_a_client_names_the_features() {
-        let error = HttpsSettings::from_env(&Env::default()).unwrap().client().await.unwrap_err().to_string();
+        let url = HttpUrl::parse("https://sts.example").unwrap();
+        let settings = HttpsSettings::from_env(&Env::default()).unwrap();
+        let error = settings.client(Server::Sts, &url).await.unwrap_err().to_string();
         assert!(error.contains("`reqwest-http-client`") && error.contains("`sdk-http-client`"), "{error}");
     }
 }

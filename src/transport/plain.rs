@@ -17,10 +17,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::failure::{Failure, Phase, io_kind};
+use super::failure::Failure;
 use super::resolver::{self, Vet};
-use super::{BoxError, BoxFuture, CONNECT_TIMEOUT, Client, Peer, Reply, Transport, reply};
+use super::{BoxError, BoxFuture, CONNECT_TIMEOUT, Client, Reply, Transport, reply};
 use crate::error::Error;
+use crate::problem::network::Phase;
+use crate::problem::peer::Peer;
 
 /// A client for plain http. `vet` judges every address before it is connected to.
 pub(crate) fn plain(vet: Vet) -> Client {
@@ -36,7 +38,7 @@ impl Transport for PlainHttp {
     fn send<'a>(&'a self, request: http::Request<Bytes>, peer: &'a Peer) -> BoxFuture<'a, Result<Reply, Error>> {
         Box::pin(async move {
             let stream = self.connect(request.uri()).await;
-            let stream = stream.map_err(|error| match io_kind(&*error) {
+            let stream = stream.map_err(|error| match error.downcast_ref().map(io::Error::kind) {
                 Some(io::ErrorKind::TimedOut) => Failure::timeout(Phase::Connect, Some(CONNECT_TIMEOUT), error),
                 _ => Failure::new(Phase::Connect, error),
             });
@@ -113,6 +115,7 @@ fn in_origin_form(request: &mut http::Request<Bytes>) -> Result<(), BoxError> {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
+    use crate::problem::peer::Server;
 
     /// A sidecar that accepts and closes, or an agent that is being restarted.
     #[tokio::test]
@@ -122,7 +125,7 @@ mod tests {
         let stream = TcpStream::connect(address).await.unwrap();
         drop(listener.accept().await.unwrap());
         stream.readable().await.unwrap();
-        let peer = Peer { name: "the agent".into(), if_unreachable: "look at it", if_failing: "" };
+        let peer = Peer::new(Server::EksAgent, format!("http://{address}"), None);
         let request = http::Request::builder().uri(format!("http://{address}/v1/credentials"));
         let Err(error) = exchange(stream, request.body(Bytes::new()).unwrap(), &peer).await else {
             panic!("an answer")

@@ -1,5 +1,8 @@
 //! The proxy for https, from the environment's snapshot.
 
+mod no_proxy;
+mod tunnel;
+
 use std::fmt;
 
 use http::Uri;
@@ -8,7 +11,9 @@ use zeroize::Zeroizing;
 
 use super::url::HttpUrl;
 use crate::env::{self, Env};
-use crate::error::Error;
+use crate::problem::peer::ProxyUsed;
+use crate::problem::setting::Setting;
+pub(super) use tunnel::ThroughProxy;
 
 /// What must be encoded in a user name or password (RFC 3986, userinfo). A percent sign begins what is encoded already.
 const NOT_IN_USERINFO: &AsciiSet = &NON_ALPHANUMERIC
@@ -40,15 +45,8 @@ pub(crate) struct ProxySettings {
     no_proxy: Option<String>,
 }
 
-/// A proxy that can be used.
-pub(super) struct Proxy<'a> {
-    pub(super) uri: Uri,
-    /// The hosts that are reached without it, separated by commas.
-    pub(super) no_proxy: Option<&'a str>,
-}
-
 impl ProxySettings {
-    pub(super) fn from_env(env: &Env) -> Result<Option<Self>, Error> {
+    pub(super) fn from_env(env: &Env) -> Result<Option<Self>, Setting> {
         let no_proxy = env.first_of(&[env::NO_PROXY, "no_proxy"])?.map(|(_, hosts)| hosts.to_owned());
         let proxy = env.first_of(&[env::HTTPS_PROXY, "https_proxy", env::ALL_PROXY, "all_proxy"])?;
         Ok(proxy.map(|(variable, url)| Self {
@@ -58,10 +56,36 @@ impl ProxySettings {
         }))
     }
 
+    /// Whether `NO_PROXY` names the host of `url`.
+    pub(super) fn is_bypassed_for(&self, url: &HttpUrl) -> bool {
+        self.no_proxy.as_deref().is_some_and(|list| no_proxy::names(list, url.host(), url.port()))
+    }
+
+    /// For messages.
+    pub(super) fn used(&self) -> ProxyUsed {
+        let address =
+            self.split().ok().and_then(|(scheme, _, host)| HttpUrl::parse(&format!("{scheme}://{host}")).ok());
+        let address = address.map_or_else(|| "[not shown: it is not a proxy URL]".to_owned(), |url| url.origin());
+        ProxyUsed { variable: self.variable.clone(), address }
+    }
+
+    /// The URL to use, with the user name and password in it.
+    ///
     /// # Errors
     ///
     /// If the URL cannot be used, or names a kind of proxy that is not supported. The value is not shown.
-    pub(super) fn parse(&self) -> Result<Proxy<'_>, Error> {
+    pub(super) fn uri(&self) -> Result<Uri, Setting> {
+        let (scheme, login, host) = self.split()?;
+        let address = HttpUrl::parse(&format!("{scheme}://{host}")).map_err(|_| self.error(A_URL))?;
+        let login = login.map(|login| Zeroizing::new(format!("{}@", utf8_percent_encode(login, NOT_IN_USERINFO))));
+        let login = login.as_deref().map_or("", String::as_str);
+        // With its port in any case: clients differ in what they take for the default.
+        let uri = Zeroizing::new(format!("{scheme}://{login}{}:{}/", address.host(), address.port()));
+        uri.parse().map_err(|_| self.error(A_URL))
+    }
+
+    /// Scheme, user name and password, host and port.
+    fn split(&self) -> Result<(&str, Option<&str>, &str), Setting> {
         let is_http = |scheme: &str| ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
         if self.url.split_once("://").is_some_and(|(scheme, _)| !is_http(scheme)) {
             return Err(self.error("an http proxy, the only kind that is supported"));
@@ -71,17 +95,11 @@ impl ProxySettings {
         let authority = rest.get(..end).unwrap_or_default();
         // A password may contain an "@" too.
         let (login, host) = authority.rsplit_once('@').map_or((None, authority), |(login, host)| (Some(login), host));
-        let address = HttpUrl::parse(&format!("{scheme}://{host}")).map_err(|_| self.error(A_URL))?;
-        let login = login.map(|login| Zeroizing::new(format!("{}@", utf8_percent_encode(login, NOT_IN_USERINFO))));
-        let login = login.as_deref().map_or("", String::as_str);
-        // With its port in any case: clients differ in what they take for the default.
-        let uri = Zeroizing::new(format!("{scheme}://{login}{}:{}/", address.host(), address.port()));
-        let uri: Uri = uri.parse().map_err(|_| self.error(A_URL))?;
-        Ok(Proxy { uri, no_proxy: self.no_proxy.as_deref() })
+        Ok((scheme, login, host))
     }
 
-    pub(super) fn error(&self, expected: &str) -> Error {
-        Error::invalid(format!("{} is not {expected}; expected e.g. http://proxy.example.com:3128", self.variable))
+    pub(super) fn error(&self, expected: &'static str) -> Setting {
+        Setting::Proxy { variable: self.variable.clone(), expected }
     }
 }
 
@@ -99,7 +117,7 @@ mod tests {
     fn parsed(url: &str) -> Result<String, String> {
         let settings =
             ProxySettings { variable: "HTTPS_PROXY".to_owned(), url: Zeroizing::new(url.to_owned()), no_proxy: None };
-        settings.parse().map(|proxy| proxy.uri.to_string()).map_err(|error| error.to_string())
+        settings.uri().map(|uri| uri.to_string()).map_err(|error| error.observed())
     }
 
     #[test]

@@ -1,19 +1,24 @@
 //! A complete answer, and what of it may be shown.
 
+mod echo;
+
 #[cfg(feature = "diagnose")]
 use std::time::SystemTime;
 
-use http::header::CONTENT_TYPE;
 #[cfg(feature = "diagnose")]
 use http::header::DATE;
 use http_body_util::BodyExt;
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, IF_NOT_ITSELF, Phase};
-use super::{BoxError, Peer};
+use super::BoxError;
+use super::failure::Failure;
 #[cfg(feature = "diagnose")]
 use crate::clock;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::problem::Problem;
+use crate::problem::answer::{BadAnswer, Body, What};
+use crate::problem::network::Phase;
+use crate::problem::peer::Peer;
 
 /// Real answers have 1–3 KB.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
@@ -23,7 +28,6 @@ const MAX_QUOTE: usize = 300;
 /// A complete answer.
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    pub(crate) content_type: String,
     /// The server's time, to the second.
     #[cfg(feature = "diagnose")]
     pub(crate) date: Option<SystemTime>,
@@ -37,11 +41,8 @@ where
 {
     let status = answer.status().as_u16();
     if answer.status().is_redirection() {
-        let what = format!("answered {status}, a redirect, which is not followed because the token would go along");
-        return Err(Error::new(ErrorKind::InvalidResponse, format!("{} {what}: {IF_NOT_ITSELF}", peer.name)));
+        return Err(bad(peer, status, Body::NotRead, What::Redirect));
     }
-    let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.unwrap_or("no content type").to_owned();
     #[cfg(feature = "diagnose")]
     let date = answer.headers().get(DATE).and_then(|value| clock::parse_http_date(value.to_str().ok()?));
     let mut stream = answer.into_body();
@@ -52,56 +53,55 @@ where
         // Trailers carry nothing that is needed here.
         let Some(chunk) = frame.data_ref().map(AsRef::as_ref) else { continue };
         if body.len().saturating_add(chunk.len()) > MAX_BODY {
-            let message = format!("{} answered with more than 64 KiB: {IF_NOT_ITSELF}", peer.name);
-            return Err(Error::new(ErrorKind::InvalidResponse, message));
+            return Err(bad(peer, status, Body::NotRead, What::TooLarge));
         }
         body.extend_from_slice(chunk);
     }
     Ok(Reply {
         status,
-        content_type,
         #[cfg(feature = "diagnose")]
         date,
         body,
     })
 }
 
+fn bad(peer: &Peer, status: u16, body: Body, what: What) -> Error {
+    Problem::BadAnswer(Box::new(BadAnswer { peer: peer.clone(), status, body, what })).into()
+}
+
 impl Reply {
-    /// A success in which `what` is wrong. The `secret` that was sent may come back in any place.
-    pub(crate) fn invalid(&self, peer: &Peer, what: &str, secret: &str) -> Error {
-        let what = if self.body.trim_ascii().is_empty() { "an empty body" } else { what };
-        let content_type = quote(&self.content_type, secret);
-        let message = format!("{} answered 200 ({content_type}) with {what}: {IF_NOT_ITSELF}", peer.name);
-        Error::new(ErrorKind::InvalidResponse, message)
+    /// A success in which `wrong` is wrong.
+    pub(crate) fn invalid(&self, peer: &Peer, wrong: &str) -> Error {
+        bad(peer, self.status, Body::of(&self.body), What::Invalid(wrong.to_owned()))
+    }
+
+    /// An answer that is not in the form of the server that was asked.
+    pub(crate) fn foreign(&self, peer: &Peer) -> Error {
+        bad(peer, self.status, Body::of(&self.body), What::Foreign)
     }
 
     /// The body, whatever it is. It may quote the token.
+    #[cfg(feature = "pod-identity")]
     pub(crate) fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(String::from_utf8_lossy(&self.body).into_owned())
     }
-
-    /// The beginning of the body, for messages.
-    pub(crate) fn quote(&self, secret: &str) -> String {
-        quote(&self.text(), secret)
-    }
 }
 
-/// The beginning of what a server said, without the `secret` that was sent to it and might come back.
+/// The beginning of what a server said in its own form. If it repeats a part of `secret`, which was sent to it, nothing of it
+/// is shown: the part may have any form.
 pub(crate) fn quote(said: &str, secret: &str) -> String {
-    let mut text = Zeroizing::new(said.trim().to_owned());
-    // Keys in an answer that was not to have any: a success under another status.
-    let lower = Zeroizing::new(text.to_ascii_lowercase());
+    let said = said.trim();
+    let lower = Zeroizing::new(said.to_ascii_lowercase());
     if ["secretaccesskey", "sessiontoken"].iter().any(|name| lower.contains(name)) {
-        return "[a body with credentials]".to_owned();
+        return "[not shown: a body with credentials]".to_owned();
     }
-    // The whole first: what is replaced is not even copied.
-    for part in [secret].into_iter().chain(secret.split('.')).filter(|part| part.len() >= 8) {
-        text = Zeroizing::new(text.replace(part, "[redacted]"));
+    if echo::is_in(said, secret) {
+        return "[not shown: it repeats a part of the token]".to_owned();
     }
-    match text.char_indices().nth(MAX_QUOTE) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None if text.is_empty() => "an empty body".to_owned(),
-        None => text.to_string(),
+    match said.char_indices().nth(MAX_QUOTE) {
+        Some((end, _)) => format!("{}…", said.get(..end).unwrap_or_default()),
+        None if said.is_empty() => "no message".to_owned(),
+        None => said.to_owned(),
     }
 }
 
@@ -111,10 +111,11 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
+    use crate::problem::peer::Server;
 
     #[tokio::test]
     async fn reply_buffer_never_grows() {
-        let peer = Peer { name: String::new(), if_unreachable: "", if_failing: "" };
+        let peer = Peer::new(Server::Sts, String::new(), None);
         for length in [0, 100, MAX_BODY] {
             let answer = http::Response::new(Full::new(Bytes::from(vec![b'x'; length])));
             let Ok(reply) = read(answer, &peer).await else { panic!("{length} bytes are refused") };

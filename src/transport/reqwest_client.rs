@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use reqwest::NoProxy;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 use super::https::HttpsSettings;
 use super::roots::Roots;
-use super::{CONNECT_TIMEOUT, Client, proxy, reqwest_transport};
+use super::{CONNECT_TIMEOUT, Client, proxy, reqwest_transport, resolver};
 use crate::error::{Error, ErrorKind};
 
 /// Reads root certificates: it belongs on a blocking thread.
@@ -17,13 +17,12 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
         .tls_backend_preconfigured(tls_config(settings)?)
         .connect_timeout(CONNECT_TIMEOUT)
         .http1_only()
+        .dns_resolver(Names)
         // The environment of the process is not read instead of the snapshot.
         .no_proxy();
     if let Some(settings) = &settings.proxy {
-        let parsed = settings.parse()?;
-        let uri = zeroize::Zeroizing::new(parsed.uri.to_string());
-        let proxy = reqwest::Proxy::https(uri.as_str()).map_err(|_| settings.error(proxy::A_URL))?;
-        builder = builder.proxy(proxy.no_proxy(parsed.no_proxy.and_then(NoProxy::from_string)));
+        let uri = zeroize::Zeroizing::new(settings.uri()?.to_string());
+        builder = builder.proxy(reqwest::Proxy::https(uri.as_str()).map_err(|_| settings.error(proxy::A_URL))?);
     }
     reqwest_transport::from_builder(builder, Some(CONNECT_TIMEOUT))
 }
@@ -33,7 +32,7 @@ fn tls_config(settings: &HttpsSettings) -> Result<ClientConfig, Error> {
     let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "TLS 1.2 and 1.3 are not available", e))?;
+        .map_err(|_| Error::internal(ErrorKind::InvalidConfiguration, "TLS 1.2 and 1.3 are not available"))?;
     let builder = match &settings.ca_bundle {
         Some(path) => builder.with_root_certificates(Roots::bundle(path)?.store),
         None => default_roots(builder)?,
@@ -54,4 +53,17 @@ fn default_roots(builder: NeedsVerifier) -> Result<NeedsNothing, Error> {
 fn default_roots(builder: NeedsVerifier) -> Result<NeedsNothing, Error> {
     use rustls_platform_verifier::BuilderVerifierExt as _;
     builder.with_platform_verifier().map_err(super::roots::no_roots)
+}
+
+/// The resolver, whose errors name the host.
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses = resolver::resolve_any(name.as_str()).await?;
+            let addresses: Addrs = Box::new(addresses.into_iter().map(|ip| (ip, 0).into()));
+            Ok(addresses)
+        })
+    }
 }

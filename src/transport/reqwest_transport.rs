@@ -6,9 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::redirect;
 
-use super::failure::{Failure, Phase};
-use super::{BoxFuture, Client, Peer, Reply, Transport, reply};
-use crate::error::{Error, ErrorKind};
+use super::failure::{Failure, innermost};
+use super::{BoxFuture, Client, Reply, Transport, reply};
+use crate::error::Error;
+use crate::problem::network::Phase;
+use crate::problem::peer::Peer;
+use crate::problem::setting::Setting;
 
 /// A client with these settings that follows no redirects and keeps no idle connections. `connect_timeout` is the one that
 /// was set, if it is known.
@@ -24,7 +27,10 @@ pub(super) fn from_builder(
     match builder.build() {
         Ok(client) => Ok(Arc::new(Reqwest { client, connect_timeout })),
         Err(error) => {
-            Err(Error::caused_by(ErrorKind::InvalidConfiguration, "the reqwest client could not be built", error))
+            let observed = format!("the reqwest client could not be built ({})", innermost(&error));
+            let remedy = "if no root certificates could be loaded, install ca-certificates in the image or set AWS_CA_BUNDLE; \
+                          otherwise correct the settings given to reqwest_0_13(..)";
+            Err(Error::caused_by(Setting::Other { observed, remedy: remedy.to_owned() }, error))
         }
     }
 }

@@ -7,8 +7,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::env;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::problem::setting::Setting;
 
 /// Root certificates that have been parsed, at least one.
 pub(super) struct Roots {
@@ -25,10 +25,7 @@ pub(super) struct Roots {
 impl Roots {
     /// Those of the PEM file at `path`. One that cannot be used makes the whole file an error.
     pub(super) fn bundle(path: &Path) -> Result<Self, Error> {
-        let wrong = |why: &str, cause: String| {
-            let message = format!("{}={} {why}", env::CA_BUNDLE, path.display());
-            Error::caused_by(ErrorKind::InvalidConfiguration, message, cause)
-        };
+        let wrong = |why, cause: String| Error::caused_by(Setting::CaBundle { path: path.to_owned(), why }, cause);
         let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect)
             .map_err(|e| wrong("cannot be read as PEM certificates", e.to_string()))?;
@@ -75,9 +72,7 @@ impl Roots {
 
 /// `cause` is why there are none.
 pub(super) fn no_roots(cause: impl Into<super::BoxError>) -> Error {
-    let message = "no usable root certificates on this system: install ca-certificates in the image, set AWS_CA_BUNDLE, or \
-                   enable the feature `webpki-roots` of eks-credentials (for `scratch` images)";
-    Error::caused_by(ErrorKind::InvalidConfiguration, message, cause)
+    Error::caused_by(Setting::NoRootCertificates, cause)
 }
 
 #[cfg(all(test, feature = "webpki-roots", feature = "__sdk-http-client"))]

@@ -40,7 +40,7 @@ pub(super) fn minimal() -> Result<RuntimeComponents, Error> {
         .with_identity_resolver(SCHEME, Unused)
         .with_retry_strategy(Some(Unused))
         .build()
-        .map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "the HTTP client could not be set up", e))
+        .map_err(|_| Error::internal(ErrorKind::InvalidConfiguration, "the HTTP client could not be set up"))
 }
 
 /// Fails whenever it is used.

@@ -4,6 +4,7 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,9 +12,8 @@ use rustls::pki_types::CertificateDer;
 
 use super::http_client::from_connector;
 use super::https::HttpsSettings;
-use super::proxy;
 use super::roots::Roots;
-use super::{CONNECT_TIMEOUT, Client};
+use super::{CONNECT_TIMEOUT, Client, proxy, resolver};
 use crate::error::{Error, ErrorKind};
 use crate::timer::TokioSleep;
 
@@ -29,17 +29,16 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
         None => default_roots()?,
     };
     let tls = TlsContext::builder().with_trust_store(trust_store(&roots)).build();
-    let tls = tls.map_err(|e| Error::caused_by(ErrorKind::InvalidConfiguration, "TLS could not be set up", e))?;
+    let tls = tls.map_err(|_| Error::internal(ErrorKind::InvalidConfiguration, "TLS could not be set up"))?;
     let mut builder = Connector::builder()
         .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
         .sleep_impl(TokioSleep)
         .pool_max_idle_per_host(0);
     if let Some(settings) = &settings.proxy {
-        let parsed = settings.parse()?;
-        let proxy = ProxyConfig::https(parsed.uri).map_err(|_| settings.error(proxy::A_URL))?;
-        builder = builder.proxy_config(proxy.no_proxy(parsed.no_proxy.unwrap_or_default()));
+        let proxy = ProxyConfig::https(settings.uri()?).map_err(|_| settings.error(proxy::A_URL))?;
+        builder = builder.proxy_config(proxy);
     }
-    let connector = builder.tls_provider(Provider::Rustls(CRYPTO)).tls_context(tls).build();
+    let connector = builder.tls_provider(Provider::Rustls(CRYPTO)).tls_context(tls).build_with_resolver(Names);
     Ok(from_connector(SharedHttpConnector::new(connector)))
 }
 
@@ -66,5 +65,15 @@ fn default_roots() -> Result<Roots, Error> {
     match Roots::parsable(found.certs) {
         Ok(roots) => Ok(roots),
         Err(none) => Err(found.errors.into_iter().next().map_or(none, super::roots::no_roots)),
+    }
+}
+
+/// The resolver, whose errors name the host.
+#[derive(Clone, Copy, Debug)]
+struct Names;
+
+impl ResolveDns for Names {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move { resolver::resolve_any(name).await.map_err(ResolveDnsError::new) })
     }
 }

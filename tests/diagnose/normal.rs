@@ -25,6 +25,11 @@ pub(crate) fn normalised(text: &str) -> String {
     result
 }
 
+/// Without the paragraphs that begin with `cause`.
+pub(crate) fn without_causes(text: &str) -> Vec<String> {
+    paragraphs(text).into_iter().filter(|paragraph| !paragraph.starts_with("  cause ")).collect()
+}
+
 /// Lines, but for what was broken between words.
 fn paragraphs(text: &str) -> Vec<String> {
     let mut paragraphs: Vec<String> = Vec::new();

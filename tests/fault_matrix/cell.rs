@@ -14,7 +14,7 @@ use eks_credentials::{EksCredentialsProvider, Error, Health, SourceKind};
 use tempfile::NamedTempFile;
 use tokio_rustls::TlsAcceptor;
 
-use crate::rows::{self, Expect, Row};
+use crate::rows::{self, Expect, Row, Verdict};
 use crate::server::Server;
 use crate::support;
 use crate::support::ca::{Ca, named};
@@ -34,6 +34,8 @@ pub(crate) enum State {
     /// Credentials that are still valid, and due to be refreshed.
     Usable,
     Expired,
+    /// Nothing has been fetched yet, and the program asked for a fallback to the other source, which works.
+    Fallback,
 }
 
 /// What all cells share.
@@ -80,10 +82,15 @@ pub(crate) async fn run(row: &Row, state: State, world: &World) -> Outcome {
     }
     let attempts = cell.attempts(row, state);
     let message = match row.expect {
-        Expect::Fails { kind, transient, cause, remedy } => {
+        Expect::Fails { verdict, .. } if state == State::Fallback && verdict.falls_back => {
+            assert_eq!(got, Got::Other);
+            None
+        }
+        Expect::Fails { kind, verdict, code, cause, remedy } => {
             let error = error.expect("an error");
-            assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{error}");
-            assert_eq!(got, expected(&cell, state, transient, &error));
+            let found = (error.kind(), error.is_transient(), error.code());
+            assert_eq!(found, (kind, verdict.serves_expired, code), "{error}");
+            assert_eq!(got, expected(&cell, state, verdict, &error));
             let message = error.to_string();
             for (part, what) in [(cause, "cause"), (remedy, "remedy")] {
                 assert!(message.contains(part), "the message lacks the {what} {part:?}: {message}");
@@ -97,12 +104,16 @@ pub(crate) async fn run(row: &Row, state: State, world: &World) -> Outcome {
             None
         }
     };
-    let health = expected_health(row.expect, state);
+    let health = match got {
+        Got::Other => Health::Ready,
+        _ => expected_health(row.expect, state),
+    };
     assert_eq!(status.health, health);
     let got = match got {
         Got::Held if state == State::Usable => "the credentials at hand, at once",
         Got::Held => "the expired credentials",
         Got::Fresh => "fresh credentials",
+        Got::Other => "credentials of the other source",
         Got::Error(_) => "the error",
     };
     Outcome { line: format!("{got}; {attempts}; {health:?}"), message }
@@ -113,6 +124,8 @@ pub(crate) async fn run(row: &Row, state: State, world: &World) -> Outcome {
 enum Got {
     Held,
     Fresh,
+    /// From the other source.
+    Other,
     Error(String),
 }
 
@@ -121,8 +134,16 @@ impl Cell {
     async fn before_the_fault(row: &Row, state: State, world: &World) -> (Self, String) {
         let mut server = Server::start(row.source, row.tls.then(|| world.tls.clone()), rows::first(row.source)).await;
         let clock = ManualTimeSource::new(SystemTime::UNIX_EPOCH + NEW_YEAR);
-        let mut builder = support::builder(env(row, &server, world)).time_source(clock.clone());
-        if state == State::Cold {
+        let mut builder = support::builder(env(row, &server, world, state));
+        if state == State::Fallback {
+            builder = builder.prefer(row.source).fallback(true);
+        }
+        // The pod's own stand-in of the other source has the system's clock.
+        let other_serves = matches!(row.expect, Expect::Fails { verdict, .. } if verdict.falls_back);
+        if state != State::Fallback || !other_serves {
+            builder = builder.time_source(clock.clone());
+        }
+        if matches!(state, State::Cold | State::Fallback) {
             builder = builder.startup_timeout(row.startup_timeout);
         }
         if let Some(limit) = row.attempt_timeout {
@@ -131,7 +152,7 @@ impl Cell {
         let mut printed = format!("{builder:?} {builder:#?}");
         let provider = builder.build().unwrap();
         let mut held = None;
-        if state != State::Cold {
+        if !matches!(state, State::Cold | State::Fallback) {
             held = Some(provider.credentials().await.unwrap());
             printed += &format!("{held:?} {held:#?} {provider:?}");
             clock.advance(if state == State::Usable { DUE } else { EXPIRED });
@@ -153,13 +174,14 @@ impl Cell {
         let refreshes = u64::from(self.held.is_some());
         let landed = changes.wait_for(|s| s.consecutive_failures > 0 || s.refreshes > refreshes).await.unwrap().clone();
         let error = landed.last_error;
-        if state == State::Cold
+        if matches!(state, State::Cold | State::Fallback)
             && let Err(got) = &got
         {
             assert_eq!(Some(got.to_string()), error.as_ref().map(Error::to_string), "Status and caller disagree");
         }
         let got = match got {
             Ok(credentials) if Some(&credentials) == self.held.as_ref() => Got::Held,
+            Ok(_) if state == State::Fallback && landed.source != Some(row.source) => Got::Other,
             Ok(credentials) => {
                 assert_eq!(credentials.access_key_id(), "ASIALOCALFRESH", "{}", row.name);
                 Got::Fresh
@@ -169,9 +191,13 @@ impl Cell {
         (got, error)
     }
 
-    /// Exactly one attempt, but for the transient failures of a cold start.
+    /// Exactly one attempt, but for the failures of a cold start that are worth another one.
     fn attempts(&self, row: &Row, state: State) -> &'static str {
-        let retried = state == State::Cold && matches!(row.expect, Expect::Fails { transient: true, .. });
+        let retried = match (row.expect, state) {
+            (Expect::Fails { verdict, .. }, State::Cold) => verdict.retries_cold_start,
+            (Expect::Fails { verdict, .. }, State::Fallback) => verdict.retries_cold_start && !verdict.falls_back,
+            _ => false,
+        };
         match (self.server.requests(), retried) {
             (None, _) => "nobody there to count attempts",
             (Some(requests), true) => {
@@ -187,26 +213,32 @@ impl Cell {
 }
 
 /// The environment of the pod, with the server in the place of STS or of the agent.
-fn env(row: &Row, server: &Server, World { pod, ca_bundle, .. }: &World) -> Vec<(String, String)> {
+fn env(row: &Row, server: &Server, World { pod, ca_bundle, .. }: &World, state: State) -> Vec<(String, String)> {
+    let both = (state == State::Fallback).then(|| pod.both_env());
     let url = format!("{}://{}", if row.tls { "https" } else { "http" }, server.address);
     match row.source {
         SourceKind::WebIdentity => {
-            let env = support::with(pod.irsa_env(), "AWS_CA_BUNDLE", ca_bundle.path().to_str().unwrap());
+            let env = support::with(
+                both.unwrap_or_else(|| pod.irsa_env()),
+                "AWS_CA_BUNDLE",
+                ca_bundle.path().to_str().unwrap(),
+            );
             support::with(env, "AWS_ENDPOINT_URL_STS", &url)
         }
         _ => {
             let url = format!("{url}/v1/credentials");
-            support::with(pod.pod_identity_env(), "AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
+            let env = both.unwrap_or_else(|| pod.pod_identity_env());
+            support::with(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)
         }
     }
 }
 
 /// Usable credentials outlive everything, expired ones only what may pass.
-fn expected(cell: &Cell, state: State, transient: bool, error: &Error) -> Got {
+fn expected(cell: &Cell, state: State, verdict: Verdict, error: &Error) -> Got {
     match state {
         State::Usable => Got::Held,
-        State::Expired if transient => Got::Held,
-        State::Expired | State::Cold => {
+        State::Expired if verdict.serves_expired => Got::Held,
+        State::Expired | State::Cold | State::Fallback => {
             assert_eq!(cell.provider.cached(), None);
             Got::Error(error.to_string())
         }
@@ -216,7 +248,7 @@ fn expected(cell: &Cell, state: State, transient: bool, error: &Error) -> Got {
 fn expected_health(expect: Expect, state: State) -> Health {
     match (expect, state) {
         (Expect::Fresh | Expect::Everlasting, _) => Health::Ready,
-        (_, State::Cold) => Health::Failed,
+        (_, State::Cold | State::Fallback) => Health::Failed,
         (_, State::Usable) => Health::Degraded,
         (_, State::Expired) => Health::Expired,
     }

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 /// Each cell has some sockets open, and a process may have a thousand.
 const AT_ONCE: usize = 100;
-const STATES: [State; 3] = [State::Cold, State::Usable, State::Expired];
+const STATES: [State; 4] = [State::Cold, State::Usable, State::Expired, State::Fallback];
 
 type Outcomes = HashMap<(usize, State), Outcome>;
 
@@ -33,11 +33,62 @@ async fn every_fault_is_met_as_it_must_be_and_explained() {
     let world = Arc::new(World::new().await);
     let rows: Arc<[Row]> = rows::rows().into();
     let (outcomes, failures) = run(&rows, &world).await;
-    assert!(failures.is_empty(), "{} of {} cells:\n\n{}", failures.len(), rows.len() * 3, failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} cells:\n\n{}",
+        failures.len(),
+        rows.len() * STATES.len(),
+        failures.join("\n\n")
+    );
     if cfg!(all(feature = "irsa", feature = "pod-identity", feature = "__tls")) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault_matrix/messages.txt");
         support::bless_or_compare(&path, &report(&rows, &outcomes));
     }
+}
+
+/// Each row of the documented tables that is about an answer of a service has a row here, with the same consequences. The
+/// tables are written from the code, and the rows here by hand.
+#[cfg(all(feature = "irsa", feature = "pod-identity"))]
+#[test]
+fn matrix_has_every_row_of_the_documented_tables() {
+    use eks_credentials::SourceKind::{PodIdentity, WebIdentity};
+    let (rows, mut compared) = (rows::rows(), 0);
+    let mut source = None;
+    for line in include_str!("../../src/docs/failures.md").lines() {
+        match line {
+            line if line.starts_with("## Refusals in the form of STS") => source = Some(WebIdentity),
+            line if line.starts_with("## Everything else") => source = None,
+            line if line.starts_with("## ") => source = Some(PodIdentity),
+            _ => {}
+        }
+        let columns: Vec<_> = line.split(" | ").map(|column| column.trim_matches(['|', ' '])).collect();
+        let ([answer, kind, cold_start, expired, fallback, _], Some(source)) = (columns.as_slice(), source) else {
+            continue;
+        };
+        if *kind == "kind" || answer.starts_with("anything else") {
+            continue;
+        }
+        let says = answer.split('"').nth(1).map(|says| says.trim_matches(['…', ' ']).to_owned()).unwrap_or_default();
+        let codes: Vec<_> = answer.split('`').skip(1).step_by(2).collect();
+        let codes = if codes.is_empty() { vec![""] } else { codes };
+        for code in codes {
+            let is_shown = rows.iter().filter(|row| row.source == source && !row.tls).any(|row| {
+                let Expect::Fails { kind: of_row, verdict, code: code_of_row, .. } = row.expect else { return false };
+                let cells = (
+                    if verdict.retries_cold_start { "tries again" } else { "fails at once" },
+                    if verdict.serves_expired { "served" } else { "not served" },
+                    if verdict.falls_back { "yes" } else { "no" },
+                );
+                code_of_row.unwrap_or_default() == code
+                    && row.name.to_lowercase().contains(&says)
+                    && format!("`{of_row:?}`") == *kind
+                    && cells == (*cold_start, *expired, *fallback)
+            });
+            assert!(is_shown, "no row of the matrix for {code} {says:?} of {source}: {line}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 70, "{compared}");
 }
 
 /// All cells, and why those failed that did.
@@ -77,8 +128,8 @@ fn report(rows: &[Row], outcomes: &Outcomes) -> String {
     let mut text = String::new();
     for (at, row) in rows.iter().enumerate() {
         let _ = writeln!(text, "## {}", row.title());
-        if let Expect::Fails { kind, transient, .. } = row.expect {
-            let _ = writeln!(text, "{kind:?}, {}", if transient { "transient" } else { "permanent" });
+        if let Expect::Fails { kind, verdict, .. } = row.expect {
+            let _ = writeln!(text, "{kind:?}, {}", verdict.name);
         }
         let cells = STATES.map(|state| (state, &outcomes[&(at, state)]));
         for (state, Outcome { line, .. }) in &cells {

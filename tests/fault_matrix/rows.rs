@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use eks_credentials::ErrorKind::{
-    self, Denied, ExpiredCredentials, InvalidConfiguration, InvalidResponse, Throttled, Timeout, TokenRejected,
-    Unavailable,
+    self, Denied, ExpiredCredentials, InvalidConfiguration, InvalidResponse, Refused, Throttled, Timeout,
+    TokenRejected, Unavailable,
 };
 use eks_credentials::SourceKind;
 
@@ -46,7 +46,9 @@ pub(crate) enum Expect {
     Everlasting,
     Fails {
         kind: ErrorKind,
-        transient: bool,
+        verdict: Verdict,
+        /// The service's own code.
+        code: Option<&'static str>,
         /// A part of the message that says what happened.
         cause: &'static str,
         /// A part of the message that says what to do.
@@ -54,12 +56,50 @@ pub(crate) enum Expect {
     },
 }
 
+/// How a failure is treated, by hand from the documentation (`docs::failures`) and not from the code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) name: &'static str,
+    pub(crate) retries_cold_start: bool,
+    pub(crate) serves_expired: bool,
+    pub(crate) falls_back: bool,
+}
+
+const TRANSIENT: Verdict =
+    Verdict { name: "transient", retries_cold_start: true, serves_expired: true, falls_back: false };
+const MISTAKE: Verdict =
+    Verdict { name: "a mistake", retries_cold_start: false, serves_expired: true, falls_back: false };
+const PERMANENT: Verdict =
+    Verdict { name: "permanent", retries_cold_start: false, serves_expired: false, falls_back: true };
+const NOT_VISIBLE_YET: Verdict =
+    Verdict { name: "perhaps not visible yet", retries_cold_start: true, serves_expired: false, falls_back: true };
+
+const fn fails(verdict: Verdict, kind: ErrorKind, cause: &'static str, remedy: &'static str) -> Expect {
+    Expect::Fails { kind, verdict, code: None, cause, remedy }
+}
+
 const fn passes(kind: ErrorKind, cause: &'static str, remedy: &'static str) -> Expect {
-    Expect::Fails { kind, transient: true, cause, remedy }
+    fails(TRANSIENT, kind, cause, remedy)
 }
 
 const fn stays(kind: ErrorKind, cause: &'static str, remedy: &'static str) -> Expect {
-    Expect::Fails { kind, transient: false, cause, remedy }
+    fails(PERMANENT, kind, cause, remedy)
+}
+
+const fn mistake(kind: ErrorKind, cause: &'static str, remedy: &'static str) -> Expect {
+    fails(MISTAKE, kind, cause, remedy)
+}
+
+impl Expect {
+    /// With the service's own code.
+    fn with_code(self, expected: &'static str) -> Self {
+        match self {
+            Self::Fails { kind, verdict, cause, remedy, .. } => {
+                Self::Fails { kind, verdict, code: Some(expected), cause, remedy }
+            }
+            other => other,
+        }
+    }
 }
 
 impl Row {
@@ -102,39 +142,95 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// PROTOCOLS §2: the codes of STS.
+/// Codes that mean "later" whatever the status: those that the AWS SDKs retry, and those of services that fail themselves.
+const LATER: [(&str, ErrorKind); 23] = [
+    ("Throttling", Throttled),
+    ("ThrottlingException", Throttled),
+    ("ThrottledException", Throttled),
+    ("RequestThrottledException", Throttled),
+    ("TooManyRequestsException", Throttled),
+    ("TooManyRequests", Throttled),
+    ("ProvisionedThroughputExceededException", Throttled),
+    ("TransactionInProgressException", Throttled),
+    ("RequestLimitExceeded", Throttled),
+    ("BandwidthLimitExceeded", Throttled),
+    ("LimitExceededException", Throttled),
+    ("RequestThrottled", Throttled),
+    ("SlowDown", Throttled),
+    ("PriorRequestNotComplete", Throttled),
+    ("EC2ThrottledException", Throttled),
+    ("RequestTimeout", Unavailable),
+    ("RequestTimeoutException", Unavailable),
+    ("InternalFailure", Unavailable),
+    ("InternalError", Unavailable),
+    ("InternalServerError", Unavailable),
+    ("InternalServerException", Unavailable),
+    ("ServiceUnavailable", Unavailable),
+    ("ServiceUnavailableException", Unavailable),
+];
+
+/// PROTOCOLS §2 and §7: the codes of STS.
 fn refusals_of_sts() -> Vec<Row> {
-    const TRUST: &str = "compare them with the conditions of the role's trust policy";
-    const PROVIDER: &str = "check that the role's account has an IAM OIDC provider for this issuer";
+    const TRUST: &str = "compare subject and audience with the conditions of the role's trust policy";
+    const TOKEN: &str = "check that the token was issued by this cluster";
     const REQUEST: &str = "correct the role ARN, duration, session name or session policy";
     const ROTATION: &str = "check that kubelet still rotates the token file and that the node's clock is right";
     const ISSUER: &str = "check that the issuer's URL can be reached from the internet";
     const KEYS: &str = "Couldn't retrieve verification key from your identity provider, please reference \
                         AssumeRoleWithWebIdentity documentation for requirements";
-    [
+    const NO_PROVIDER: &str = "No OpenIDConnect provider found in your account for https://oidc.example";
+    const THUMBPRINT: &str = "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint";
+    const FEWER: &str = "start fewer pods at the same time";
+    const HEALTH: &str = "AWS Health Dashboard";
+    let table = [
+        (403, "AccessDenied", "Not authorized to perform sts:AssumeRole", stays(Denied, "Not authorized", TRUST)),
         (
-            403,
-            "AccessDenied",
-            "Not authorized to perform sts:AssumeRoleWithWebIdentity",
-            stays(Denied, "Not authorized", TRUST),
+            400,
+            "InvalidIdentityToken",
+            "Incorrect token audience",
+            stays(Denied, "Incorrect token audience", "add this audience to the client ids"),
         ),
-        (400, "InvalidIdentityToken", "Incorrect token audience", stays(Denied, "Incorrect token audience", PROVIDER)),
         (400, "InvalidIdentityToken", KEYS, passes(Unavailable, "verification key", ISSUER)),
+        (400, "InvalidIdentityToken", NO_PROVIDER, stays(Denied, "No OpenIDConnect", "create an IAM OIDC provider")),
+        (400, "InvalidIdentityToken", THUMBPRINT, stays(Denied, "thumbprint", "update the thumbprint")),
+        (
+            400,
+            "InvalidIdentityToken",
+            "The ID Token provided is not a valid JWT.",
+            stays(Denied, "not a valid JWT", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ),
+        (
+            400,
+            "InvalidIdentityToken",
+            "STS is not activated in this region",
+            stays(Denied, "not activated", "enable this region"),
+        ),
+        (400, "InvalidIdentityToken", "Something else", stays(Denied, "Something else", TOKEN)),
         (
             403,
             "IDPRejectedClaim",
             "The identity provider rejected the claim",
-            stays(Denied, "rejected the claim", PROVIDER),
+            stays(Denied, "rejected the claim", TOKEN),
         ),
-        (400, "MalformedPolicyDocument", "Syntax errors in policy", stays(Denied, "Syntax errors", REQUEST)),
-        (400, "PackedPolicyTooLarge", "120 percent of the space", stays(Denied, "PackedPolicyTooLarge", REQUEST)),
+        (
+            400,
+            "MalformedPolicyDocument",
+            "Syntax errors in policy",
+            stays(Denied, "Syntax errors", "correct the session policy"),
+        ),
+        (
+            400,
+            "PackedPolicyTooLarge",
+            "120 percent of the space",
+            stays(Denied, "PackedPolicyTooLarge", "shorten the session policies"),
+        ),
         (
             403,
             "RegionDisabledException",
             "STS is not activated",
-            stays(Denied, "not activated", "activate STS for this region"),
+            stays(Denied, "not activated", "enable this region in the role's account"),
         ),
-        (400, "ValidationError", "1 validation error detected", stays(Denied, "1 validation error", REQUEST)),
+        (400, "ValidationError", "1 validation error detected", mistake(Refused, "1 validation error", REQUEST)),
         (400, "IDPCommunicationError", "Error communicating", passes(Unavailable, "Error communicating", ISSUER)),
         (
             400,
@@ -142,51 +238,92 @@ fn refusals_of_sts() -> Vec<Row> {
             "Token expired: current date/time",
             passes(TokenRejected, "Token expired", ROTATION),
         ),
-        (400, "Throttling", "Rate exceeded", passes(Throttled, "Rate exceeded", "start fewer pods at once")),
-        (400, "ThrottlingException", "Rate exceeded", passes(Throttled, "Rate exceeded", "start fewer pods at once")),
-        (503, "RequestLimitExceeded", "Request limit", passes(Throttled, "Request limit", "start fewer pods at once")),
-        (429, "TooManyRequests", "Slow down", passes(Throttled, "Slow down", "start fewer pods at once")),
-        (500, "InternalFailure", "We are sorry", passes(Unavailable, "InternalFailure", "AWS Health Dashboard")),
-        (503, "ServiceUnavailable", "Try later", passes(Unavailable, "ServiceUnavailable", "AWS Health Dashboard")),
-        (400, "SomethingNew", "Nobody knows", stays(Denied, "SomethingNew: Nobody knows", "see the STS API reference")),
-    ]
-    .into_iter()
-    .map(|(status, code, message, expect)| {
-        let body = format!(
-            "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}\
-             </Code><Message>{message}</Message></Error><RequestId>00000000-0000-4000-8000-0000000000ff</RequestId>\
-             </ErrorResponse>"
-        );
-        let name = format!("{status} {code}: {}", message.split(',').next().unwrap_or_default());
-        Row::new(SourceKind::WebIdentity, name, [whole(status, "text/xml", &body)], expect)
-    })
-    .collect()
+        (503, "RequestLimitExceeded", "Request limit", passes(Throttled, "Request limit", FEWER)),
+        (429, "TooManyRequests", "Slow down", passes(Throttled, "Slow down", FEWER)),
+        (500, "InternalFailure", "We are sorry", passes(Unavailable, "InternalFailure", HEALTH)),
+        (503, "ServiceUnavailable", "Try later", passes(Unavailable, "ServiceUnavailable", HEALTH)),
+        (503, "SomethingNew", "Nobody knows", passes(Unavailable, "SomethingNew: Nobody knows", HEALTH)),
+        (
+            400,
+            "SomethingNew",
+            "Nobody knows",
+            passes(Refused, "SomethingNew: Nobody knows", "see the STS API reference"),
+        ),
+        (
+            403,
+            "SomethingNew",
+            "Nobody knows",
+            passes(Refused, "SomethingNew: Nobody knows", "see the STS API reference"),
+        ),
+    ];
+    let table = table.into_iter().chain(LATER.iter().map(|&(code, kind)| {
+        let remedy = if kind == Throttled { FEWER } else { HEALTH };
+        (400, code, "Later", passes(kind, "Later", remedy))
+    }));
+    let document = |root: &str, code: &str, message: &str, end: &str| {
+        format!("{root}<Code>{code}</Code><Message>{message}</Message>{end}")
+    };
+    let mut rows: Vec<Row> = table
+        .into_iter()
+        .map(|(status, code, message, expect)| {
+            let root = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>";
+            let end = "</Error><RequestId>00000000-0000-4000-8000-0000000000ff</RequestId></ErrorResponse>";
+            let name = format!("{status} {code}: {}", message.split(',').next().unwrap_or_default());
+            let body = document(root, code, message, end);
+            Row::new(SourceKind::WebIdentity, name, [whole(status, "text/xml", &body)], expect.with_code(code))
+        })
+        .collect();
+    // Ceph RGW leaves the outer element out.
+    for (status, name) in
+        [(403, "403 AccessDenied in a bare <Error>"), (200, "200 with AccessDenied in a bare <Error>")]
+    {
+        let body =
+            document("<?xml version=\"1.0\"?><Error>", "AccessDenied", "no", "<RequestId>tx0</RequestId></Error>");
+        let expect = stays(Denied, "AccessDenied: no", TRUST).with_code("AccessDenied");
+        rows.push(Row::new(SourceKind::WebIdentity, name, [whole(status, "application/xml", &body)], expect));
+    }
+    // Somebody else's XML, and what is no code.
+    for (name, body) in [
+        ("403 with another root", "<Fault><Error><Code>AccessDenied</Code></Error></Fault>"),
+        ("403 without a code", "<ErrorResponse><Error><Message>AccessDenied</Message></Error></ErrorResponse>"),
+        ("403 with a sentence for a code", "<Error><Code>Access is denied here</Code></Error>"),
+    ] {
+        let expect = passes(InvalidResponse, "an XML or HTML document", "check AWS_ENDPOINT_URL_STS");
+        rows.push(Row::new(SourceKind::WebIdentity, name, [whole(403, "text/xml", body)], expect));
+    }
+    rows
 }
 
 /// PROTOCOLS §1: the agent's plain-text errors, its delays, its bug.
 fn answers_of_the_agent() -> Vec<Row> {
     const ROTATION: &str = "check that kubelet still rotates the token file and that the node's clock is right";
     const LOGS: &str = "see its log";
-    const FEWER: &str = "start fewer pods at once";
-    const ADDRESS: &str = "the URI must name the agent by its address, 169.254.170.23";
+    const FEWER: &str = "start fewer pods at the same time";
+    const ADDRESS: &str = "name the agent in the URI by its address, 169.254.170.23";
     const MOUNT: &str = "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the projected token";
+    const FOREIGN: &str = "names the token that this cluster projects";
+    const BOUND: &str = "use a token that kubelet projects into the pod";
     const REQUEST: &str = "check the association (aws eks list-pod-identity-associations --cluster-name …)";
+    const NOT_THE_AGENT: &str = "what answers at that address";
     let exception =
         |name: &str, said: &str| format!("[00000000-0000-4000-8000-0000000000ff]: ({name}): {said}, fault: client");
     let claims = |why: &str| format!("Service account token failed basic claim validations: {why}");
+    let deep = |why: &str| format!("Service account token failed claim validations: {why}");
+    let signature = |why: &str| format!("JWT signature validation failed: cryptographic validation failed: {why}");
     let s = Duration::from_secs;
+    let association = "aws eks create-pod-identity-association";
     [
         (
             403,
             0,
             "Access Denied. Called agent through invalid address, please use one of the following".into(),
-            stays(InvalidConfiguration, "invalid address", ADDRESS),
+            mistake(InvalidConfiguration, "invalid address", ADDRESS),
         ),
         (
             404,
             0,
             "404 page not found\n".into(),
-            stays(InvalidConfiguration, "404 page not found", "the agent's is /v1/credentials"),
+            passes(InvalidResponse, "answered 404 with text", "the path in the URI"),
         ),
         (
             400,
@@ -203,50 +340,140 @@ fn answers_of_the_agent() -> Vec<Row> {
         ),
         (400, 0, claims("token is expired"), passes(TokenRejected, "token is expired", ROTATION)),
         (400, 0, claims("token is not valid yet"), passes(TokenRejected, "not valid yet", ROTATION)),
+        (400, 0, "Service account token missing pod claims".into(), stays(Denied, "missing pod claims", BOUND)),
+        (400, 0, deep("missing claim: kubernetes.io/pod"), stays(Denied, "kubernetes.io/pod", BOUND)),
+        (
+            400,
+            0,
+            deep("invalid audience: expected pods.eks.amazonaws.com"),
+            stays(TokenRejected, "invalid audience", "name the token with the audience"),
+        ),
+        (400, 0, signature("no matching key found for kid: 00"), stays(TokenRejected, "no matching key", FOREIGN)),
+        (400, 0, signature("key refresh failed: refused"), passes(Unavailable, "key refresh failed", LOGS)),
+        (400, 0, claims("token used before issued"), passes(TokenRejected, "used before issued", ROTATION)),
+        (400, 0, deep("missing header: kid"), stays(TokenRejected, "header: kid", FOREIGN)),
+        (400, 0, deep("something new"), passes(Refused, "something new", "see the EKS Auth API reference")),
         (
             400,
             0,
             exception("AccessDeniedException", "Unauthorized"),
-            stays(Denied, "AccessDeniedException", "sts:TagSession"),
+            stays(Denied, "AccessDeniedException", "sts:TagSession").with_code("AccessDeniedException"),
         ),
         (
             400,
             0,
             exception("ExpiredTokenException", "expired"),
-            passes(TokenRejected, "ExpiredTokenException", ROTATION),
+            passes(TokenRejected, "ExpiredTokenException", ROTATION).with_code("ExpiredTokenException"),
         ),
         (
             400,
             0,
             exception("InvalidTokenException", "invalid"),
-            passes(TokenRejected, "InvalidTokenException", ROTATION),
+            stays(TokenRejected, "InvalidTokenException", FOREIGN).with_code("InvalidTokenException"),
         ),
-        (400, 0, exception("InvalidParameterException", "bad"), stays(Denied, "InvalidParameterException", REQUEST)),
-        (400, 0, exception("InvalidRequestException", "bad"), stays(Denied, "InvalidRequestException", REQUEST)),
+        (
+            400,
+            0,
+            exception("InvalidTokenException", "wrong audience"),
+            stays(TokenRejected, "wrong audience", "name the token with the audience")
+                .with_code("InvalidTokenException"),
+        ),
+        (
+            400,
+            0,
+            exception("PackedPolicyTooLarge", "120 percent"),
+            stays(Denied, "120 percent", "--disable-session-tags").with_code("PackedPolicyTooLarge"),
+        ),
+        (
+            400,
+            0,
+            exception("PackedPolicyTooLargeException", "120 percent"),
+            stays(Denied, "120 percent", "--disable-session-tags").with_code("PackedPolicyTooLargeException"),
+        ),
+        (
+            400,
+            0,
+            exception("AccessDeniedException", "Packed policy consumes 120 percent"),
+            stays(Denied, "120 percent", "--disable-session-tags").with_code("AccessDeniedException"),
+        ),
+        (
+            400,
+            0,
+            exception("InvalidRequestException", "Packed policy consumes 120 percent"),
+            stays(Denied, "120 percent", "--disable-session-tags").with_code("InvalidRequestException"),
+        ),
+        (
+            400,
+            0,
+            exception("InvalidParameterException", "Packed policy consumes 120 percent"),
+            stays(Denied, "120 percent", "--disable-session-tags").with_code("InvalidParameterException"),
+        ),
+        (
+            400,
+            0,
+            exception("InvalidParameterException", "bad"),
+            mistake(Refused, "InvalidParameterException", REQUEST).with_code("InvalidParameterException"),
+        ),
+        (
+            400,
+            0,
+            exception("InvalidRequestException", "bad"),
+            mistake(Refused, "InvalidRequestException", REQUEST).with_code("InvalidRequestException"),
+        ),
+        (
+            400,
+            0,
+            exception("SomethingNewException", "new"),
+            passes(Refused, "SomethingNewException", "see the EKS Auth API reference")
+                .with_code("SomethingNewException"),
+        ),
         (
             404,
             0,
             exception("ResourceNotFoundException", "No association"),
-            stays(Denied, "No association", "aws eks create-pod-identity-association"),
+            fails(NOT_VISIBLE_YET, Denied, "No association", association).with_code("ResourceNotFoundException"),
         ),
-        (429, 4, exception("ThrottlingException", "Rate exceeded"), passes(Throttled, "Rate exceeded", FEWER)),
-        (500, 2, exception("InternalServerException", "sorry"), passes(Unavailable, "InternalServerException", LOGS)),
+        (
+            429,
+            4,
+            exception("ThrottlingException", "Rate exceeded"),
+            passes(Throttled, "Rate exceeded", FEWER).with_code("ThrottlingException"),
+        ),
+        (
+            500,
+            2,
+            exception("InternalServerException", "sorry"),
+            passes(Unavailable, "InternalServerException", LOGS).with_code("InternalServerException"),
+        ),
         (
             503,
             2,
             exception("ServiceUnavailableException", "busy"),
-            passes(Unavailable, "ServiceUnavailableException", LOGS),
+            passes(Unavailable, "ServiceUnavailableException", LOGS).with_code("ServiceUnavailableException"),
         ),
         (500, 4, "[]\n".into(), passes(Unavailable, "answered 500: []", LOGS)),
         (
             200,
             0,
             "[00000000-0000-4000-8000-0000000000ff]".into(),
-            passes(InvalidResponse, "not its JSON", "another server"),
+            passes(InvalidResponse, "not its JSON", NOT_THE_AGENT),
         ),
         (429, 0, "Too Many Requests\n".into(), passes(Throttled, "Too Many Requests", FEWER)),
+        // Other servers, which say something similar.
+        (403, 0, "Access Denied".into(), passes(InvalidResponse, "answered 403 with text", NOT_THE_AGENT)),
+        (401, 0, "(AccessDeniedException)".into(), passes(InvalidResponse, "not from the container", NOT_THE_AGENT)),
+        (
+            400,
+            0,
+            "<p>(AccessDeniedException): no, fault: client</p>".into(),
+            passes(InvalidResponse, "not from the container", NOT_THE_AGENT),
+        ),
     ]
     .into_iter()
+    .chain(LATER.iter().map(|&(code, kind)| {
+        let expect = passes(kind, code, if kind == Throttled { FEWER } else { LOGS });
+        (400, 0, exception(code, "later"), expect.with_code(code))
+    }))
     .map(|(status, delay, body, expect): (u16, u64, String, Expect)| {
         let after = if delay > 0 { format!(" after {delay} s") } else { String::new() };
         let name = format!("{status}{after}: {}", body.trim());
@@ -270,19 +497,56 @@ fn answers_of_the_agent() -> Vec<Row> {
                 "application/json",
                 &document(SourceKind::PodIdentity, &[]).replace(&format!("\"{FRESH_EXPIRY}\""), "1893477600"),
             )],
-            passes(InvalidResponse, "not its JSON", "check what answers at that address"),
+            passes(InvalidResponse, "Expiration is not a string", NOT_THE_AGENT),
         ),
-        json_error(r#"{"code":"AccessDeniedException","message":"no"}"#, "sts:TagSession"),
-        json_error(r#"{"Code":"AccessDeniedException","Message":"no"}"#, "sts:TagSession"),
-        json_error(r#"{"Code":"Unheard","Message":"of"}"#, "see the EKS Auth API reference"),
+        json_error(
+            403,
+            r#"{"code":"AccessDeniedException","message":"no"}"#,
+            stays(Denied, "answered 403", "sts:TagSession").with_code("AccessDeniedException"),
+        ),
+        json_error(
+            403,
+            r#"{"Code":"AccessDeniedException","Message":"no"}"#,
+            stays(Denied, "answered 403", "sts:TagSession").with_code("AccessDeniedException"),
+        ),
+        json_error(
+            200,
+            r#"{"Code":"AccessDeniedException","Message":"no"}"#,
+            stays(Denied, "answered 200 AccessDeniedException: no", "sts:TagSession")
+                .with_code("AccessDeniedException"),
+        ),
+        json_error(
+            400,
+            r#"{"Code":"Unheard","Message":"of"}"#,
+            passes(Refused, "Unheard: of", "see the EKS Auth API reference").with_code("Unheard"),
+        ),
+        json_error(403, r#"{"Code":403,"Message":"no"}"#, passes(InvalidResponse, "a JSON document", NOT_THE_AGENT)),
     ])
+    .chain(
+        // What is not needed may have any type.
+        [
+            "\"AccountId\":123",
+            "\"AccountId\":null",
+            "\"AccountId\":{\"a\":[1,2.5,true]}",
+            "\"Code\":200",
+            "\"Code\":\"Success\"",
+            "\"Code\":[]",
+            "\"Message\":false",
+        ]
+        .map(|field| {
+            let body =
+                document(SourceKind::PodIdentity, &[("AccountId", None)]).replacen('{', &format!("{{{field},"), 1);
+            let name = format!("200 with {field}");
+            Row::new(SourceKind::PodIdentity, name, [whole(200, "application/json", &body)], Expect::Fresh)
+        }),
+    )
     .collect()
 }
 
 /// Of other container credentials servers (PROTOCOLS §5).
-fn json_error(body: &str, remedy: &'static str) -> Row {
-    let steps = [whole(403, "application/json", body)];
-    Row::new(SourceKind::PodIdentity, format!("403 {body}"), steps, stays(Denied, "answered 403", remedy))
+fn json_error(status: u16, body: &str, expect: Expect) -> Row {
+    let steps = [whole(status, "application/json", body)];
+    Row::new(SourceKind::PodIdentity, format!("{status} {body}"), steps, expect)
 }
 
 /// What can come from either source, or from what stands in its place.
@@ -298,8 +562,7 @@ fn common(source: SourceKind) -> Vec<Row> {
 
 /// Connections that break, or hang.
 fn transport(source: SourceKind) -> Vec<Row> {
-    let check =
-        if source == SourceKind::WebIdentity { "check the pod's egress" } else { "check that the server behind" };
+    let check = if source == SourceKind::WebIdentity { "the pod's egress" } else { "check that the server behind" };
     let reset = || passes(Unavailable, "reset the connection", check);
     let closed = || passes(Unavailable, "closed the connection before its answer was complete", check);
     let late = || passes(Timeout, "did not answer within", check);
@@ -335,7 +598,7 @@ fn transport(source: SourceKind) -> Vec<Row> {
 /// What HTTP allows, and what it does not.
 fn http(source: SourceKind) -> Vec<Row> {
     let row = |name: &str, steps: Vec<Step>, expect| Row::new(source, name, steps, expect);
-    let other = "check what answers at that address";
+    let other = "what answers at that address";
     let too_large = || passes(InvalidResponse, "more than 64 KiB", other);
     let not_http = || passes(InvalidResponse, "not HTTP", other);
     let body = document(source, &[]);
@@ -387,31 +650,31 @@ fn http(source: SourceKind) -> Vec<Row> {
         row(
             "credentials under 201",
             vec![whole(201, text, &body)],
-            passes(InvalidResponse, "[a body with credentials]", other),
+            passes(InvalidResponse, "a body with credentials", other),
         ),
     ]
 }
 
 fn redirects(source: SourceKind) -> Vec<Row> {
-    let expect = passes(InvalidResponse, "a redirect", "check what answers at that address");
+    let expect = passes(InvalidResponse, "a redirect", "what answers at that address");
     let row = |status| Row::new(source, format!("{status} to another host"), [Redirect(status)], expect);
     [301, 302, 303, 307, 308].map(row).into()
 }
 
 /// Proxies, portals, load balancers.
 fn other_servers(source: SourceKind) -> Vec<Row> {
-    let other = "check what answers at that address";
+    let other = "what answers at that address";
     let html = |status: u16, expect| {
         let body = format!("<html><head><title>{status}</title></head><body>a proxy says {status}</body></html>");
         Row::new(source, format!("{status} in HTML"), [whole(status, "text/html", &body)], expect)
     };
-    let (busy, slower) = match source {
-        SourceKind::WebIdentity => ("AWS Health Dashboard", "start fewer pods at once"),
-        _ => ("see its log", "start fewer pods at once"),
+    let foreign = "the answer is not from";
+    let passes_with = |status: u16| match status {
+        429 => passes(Throttled, foreign, other),
+        408 | 425 | 500.. => passes(Unavailable, foreign, other),
+        _ => passes(InvalidResponse, foreign, other),
     };
-    let not_found = if source == SourceKind::PodIdentity { InvalidConfiguration } else { Denied };
-    let path = if source == SourceKind::PodIdentity { "/v1/credentials" } else { other };
-    vec![
+    let mut rows = vec![
         Row::new(
             source,
             "200 and an empty body",
@@ -424,38 +687,34 @@ fn other_servers(source: SourceKind) -> Vec<Row> {
             [Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())],
             passes(InvalidResponse, "answered 204", other),
         ),
-        html(200, passes(InvalidResponse, "text/html", other)),
-        Row::new(source, "400 that quotes the token", [Echo(400)], stays(Denied, "I do not like [redacted]", other)),
-        Row::new(
-            source,
-            "500 that quotes the token",
-            [Echo(500)],
-            passes(Unavailable, "I do not like [redacted]", busy),
-        ),
+        html(200, passes(InvalidResponse, "not its", other)),
+        Row::new(source, "400 that quotes the token", [Echo(400)], passes(InvalidResponse, "400 with text", other)),
+        Row::new(source, "500 that quotes the token", [Echo(500)], passes(Unavailable, "500 with text", other)),
         Row::new(source, "200 that quotes the token", [Echo(200)], passes(InvalidResponse, "not its", other)),
-        html(400, stays(Denied, "a proxy says 400", other)),
-        html(403, stays(Denied, "a proxy says 403", other)),
-        html(404, stays(not_found, "a proxy says 404", path)),
-        html(407, stays(Denied, "a proxy says 407", other)),
-        html(408, passes(Unavailable, "a proxy says 408", busy)),
-        html(418, stays(Denied, "a proxy says 418", other)),
-        html(429, passes(Throttled, "a proxy says 429", slower)),
-        html(500, passes(Unavailable, "a proxy says 500", busy)),
-        html(502, passes(Unavailable, "a proxy says 502", busy)),
-        html(503, passes(Unavailable, "a proxy says 503", busy)),
-        html(504, passes(Unavailable, "a proxy says 504", busy)),
         Row::new(
             source,
             "200 and bytes that are no text",
             [whole_bytes(b"\xff\xfe\x00\x01")],
             passes(InvalidResponse, "not ", other),
         ),
-    ]
+    ];
+    // Nothing of it is a refusal of the service, whatever the status.
+    let statuses = [400, 401, 403, 404, 405, 407, 408, 413, 418, 421, 425, 429, 431, 451, 500, 502, 503, 504, 511];
+    for status in statuses {
+        // Of a 404 the path may be the cause.
+        let expect = match (source, status) {
+            (SourceKind::PodIdentity, 404) => passes(InvalidResponse, foreign, "the path in the URI"),
+            _ => passes_with(status),
+        };
+        rows.push(html(status, expect));
+        rows.push(Row::new(source, format!("{status} and an empty body"), [whole(status, "text/plain", "")], expect));
+    }
+    rows
 }
 
 /// An answer that lacks each field in turn, or has it empty.
 fn fields(source: SourceKind) -> Vec<Row> {
-    const OTHER: &str = "check what answers at that address";
+    const OTHER: &str = "what answers at that address";
     let token = session_token(source);
     let row = |what: &str, field: &str, value: Option<&str>, expect| {
         let body = document(source, &[(field, value)]);
@@ -518,7 +777,7 @@ fn dates(source: SourceKind) -> Vec<Row> {
         "1893477600",
         "20300101T060000Z",
     ];
-    let illegal = || passes(InvalidResponse, "which is no RFC 3339 date", "check what answers at that address");
+    let illegal = || passes(InvalidResponse, "which is not an RFC 3339 date", "what answers at that address");
     let past = || passes(ExpiredCredentials, "had expired at", "check the node's clock");
     legal
         .map(|date| row(date, Expect::Fresh))

@@ -26,7 +26,8 @@ fn refreshed(policy: &Policy, now: SystemTime, lifetime: Duration, random: f64) 
 }
 
 fn failed(mut state: State, now: SystemTime, transient: bool, random: f64) -> State {
-    state.failure = Some(Failure::new(&state, now, transient, random));
+    let verdict = if transient { Verdict::TRANSIENT } else { Verdict::PERMANENT };
+    state.failure = Some(Failure::new(&state, now, verdict, random));
     state.last_attempt = Some(now);
     state
 }

@@ -10,6 +10,8 @@ use quick_xml::escape::unescape;
 use quick_xml::events::Event;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::problem::agent::is_code;
+
 /// Deeper than any answer of STS, which has four levels.
 const MAX_DEPTH: usize = 16;
 
@@ -111,10 +113,18 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// `None`: the answer is not a refusal in the form of STS.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         let document = Document::parse(std::str::from_utf8(body).ok()?)?;
-        let code = document.text("Error/Code")?.to_owned();
-        let message = document.text("Error/Message").unwrap_or_default().to_owned();
+        // Ceph RGW and others leave the outer element out.
+        let path = match document.root.as_str() {
+            "ErrorResponse" => "Error/",
+            "Error" => "",
+            _ => return None,
+        };
+        let text = |name: &str| document.text(&format!("{path}{name}"));
+        let code = text("Code").filter(|code| is_code(code))?.to_owned();
+        let message = text("Message").unwrap_or_default().to_owned();
         Some(Self { code, message: Zeroizing::new(message) })
     }
 }

@@ -111,7 +111,7 @@ impl World {
         self.check(failures == entry.flights_ended - entry.refreshes, format_args!("{failures} events of failure"));
         if let Some(failure) = entry.state.failure {
             let something_to_serve = entry.held.is_some() && (entry.state.is_usable(failure.at) || self.serve_expired);
-            let harmless = failure.transient && something_to_serve;
+            let harmless = failure.verdict.serves_expired && something_to_serve;
             self.check(self.told.only_warned.load(Relaxed) == harmless, "the last failure was told at a wrong level");
         }
     }
@@ -129,7 +129,7 @@ impl World {
             Fault::SameAgain => 13 * (lives + 1),
             // At the ceiling of the backoff it is 15.5 s on the average.
             Fault::Hangs | Fault::IssuesExpired => seconds / 8 + OUTAGE_BEGINS,
-            Fault::Fails(kind) if Error::new(kind, "").is_transient() => seconds / 8 + OUTAGE_BEGINS,
+            Fault::Fails(kind) if Error::internal(kind, "").is_transient() => seconds / 8 + OUTAGE_BEGINS,
             // Kept for 3 s on the average, if somebody asks.
             Fault::Fails(_) => seconds / 2 + OUTAGE_BEGINS,
         };

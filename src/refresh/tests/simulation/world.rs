@@ -135,9 +135,9 @@ impl Fetch for World {
             let phase = self.phase();
             let takes = if matches!(phase.fault, Fault::Hangs) { 1000 * HOUR } else { phase.latency };
             let outcome = match timeout(limit, sleep(takes)).await {
-                Err(_) => Err(Error::new(ErrorKind::Timeout, "no answer")),
+                Err(_) => Err(Error::internal(ErrorKind::Timeout, "no answer")),
                 Ok(()) => match phase.fault {
-                    Fault::Fails(kind) => Err(Error::new(kind, "scripted")),
+                    Fault::Fails(kind) => Err(Error::internal(kind, "scripted")),
                     _ => Ok(Fetched { credentials: self.issue(phase), source: SourceKind::PodIdentity }),
                 },
             };

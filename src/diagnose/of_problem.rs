@@ -1,0 +1,299 @@
+//! A problem as a finding: the same facts that an error shows as one line, with what was expected, and what to run or paste.
+
+use std::error::Error as _;
+
+use super::{Finding, FindingId, remedies, token};
+use crate::error::{Error, ErrorKind};
+use crate::problem::agent::{self, AgentRefusal};
+use crate::problem::answer::{self, BadAnswer};
+use crate::problem::network::{self, NoAnswer};
+use crate::problem::peer::Server;
+use crate::problem::setting::Setting;
+use crate::problem::sts::{self, Request, StsRefusal};
+use crate::problem::{Problem, token as bad_token};
+use crate::source::SourceKind;
+use crate::token_file::Claims;
+
+/// The usual mistake, which neither STS nor EKS Auth can know of.
+const DEFAULT_ACCOUNT: &str = "this pod runs as the service account \"default\": is spec.serviceAccountName missing in the \
+                               pod's template? If it is meant, ";
+
+impl Finding {
+    pub(super) fn of(error: &Error) -> Self {
+        let finding = Self::of_problem(error.problem());
+        Self { cause: causes(error, &finding.observed), ..finding }
+    }
+
+    pub(super) fn of_problem(problem: &Problem) -> Self {
+        let finding = Self::new(id_of(problem), problem.observed()).remedy(problem.remedy());
+        match problem {
+            Problem::Sts { refusal, .. } => of_sts(finding, refusal),
+            Problem::Agent { refusal, .. } => of_agent(finding, refusal),
+            Problem::Setting(setting) => Self::of_setting(setting),
+            Problem::NotConfigured => finding.expected(
+                "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE (IRSA), or AWS_CONTAINER_CREDENTIALS_FULL_URI and \
+                 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (EKS Pod Identity), set by the EKS webhook when the pod was created; \
+                 without them other SDKs fall back to the node's role",
+            ),
+            Problem::Token(bad) => finding.expected(match bad.what {
+                bad_token::What::Missing => "the projected token at this path",
+                bad_token::What::Empty | bad_token::What::BadCharacter | bad_token::What::SeveralWords => {
+                    "one line with a JWT"
+                }
+                _ => "a file that this process can read",
+            }),
+            Problem::NoAnswer(no_answer) if no_answer.is_of_proxy() => {
+                finding.expected(format!("a connection to {} through the proxy", no_answer.peer.server.name()))
+            }
+            Problem::NoAnswer(_) => finding.expected("a complete answer in time"),
+            Problem::BadAnswer(bad) => finding.expected(format!("an answer of {}", bad.peer.server.name())),
+            Problem::Expired { .. } => finding.expected("credentials that are valid for hours"),
+            _ => finding.expected("credentials"),
+        }
+    }
+}
+
+impl Finding {
+    /// A problem of the configuration.
+    pub(super) fn of_setting(setting: &Setting) -> Self {
+        let finding = Self::new(id_of_setting(setting), setting.observed()).remedy(setting.remedy());
+        of_setting(finding, setting)
+    }
+}
+
+fn id_of(problem: &Problem) -> FindingId {
+    match problem {
+        Problem::NotConfigured => FindingId::EnvNone,
+        Problem::Setting(setting) => id_of_setting(setting),
+        Problem::Token(bad) => id_of_token(&bad.what),
+        Problem::NoAnswer(no_answer) => id_of_network(no_answer),
+        Problem::BadAnswer(bad) => id_of_answer(bad),
+        Problem::Sts { refusal, .. } => id_of_sts(refusal),
+        Problem::Agent { refusal, .. } => id_of_agent(refusal),
+        Problem::Expired { .. } => FindingId::FetchExpired,
+        _ => FindingId::Config,
+    }
+}
+
+fn id_of_setting(setting: &Setting) -> FindingId {
+    match setting {
+        Setting::Flag { .. } => FindingId::Flag,
+        Setting::Source { .. } => FindingId::Source,
+        Setting::Half { source: SourceKind::WebIdentity, .. } => FindingId::IrsaHalf,
+        Setting::Half { source: SourceKind::PodIdentity, .. } => FindingId::PodIdentityHalf,
+        Setting::RoleArn { .. } => FindingId::RoleArn,
+        Setting::RolePartition { .. } => FindingId::RolePartition,
+        Setting::Region { .. } => FindingId::Region,
+        Setting::NoRegion { .. } => FindingId::RegionNone,
+        Setting::StsUrl { .. } | Setting::StsUrlAndSwitch { .. } => FindingId::StsEndpoint,
+        Setting::ContainerUri { .. } => FindingId::ContainerUri,
+        Setting::ContainerPath { .. } => FindingId::ContainerPath,
+        Setting::ContainerToken(bad) => id_of_token(&bad.what),
+        Setting::CaBundle { .. } | Setting::NoRootCertificates => FindingId::CaBundle,
+        _ => FindingId::Config,
+    }
+}
+
+fn id_of_token(what: &bad_token::What) -> FindingId {
+    use bad_token::What;
+    match what {
+        What::Missing => FindingId::TokenMissing,
+        What::TooLarge | What::NotText | What::Empty | What::BadCharacter | What::SeveralWords => {
+            FindingId::TokenInvalid
+        }
+        What::Denied { .. }
+        | What::NotAFile
+        | What::ThroughAFile
+        | What::Loop
+        | What::Io
+        | What::Hangs
+        | What::ThreadEnded => FindingId::TokenUnreadable,
+    }
+}
+
+fn id_of_network(no_answer: &NoAnswer) -> FindingId {
+    use network::What;
+    if no_answer.is_of_proxy() {
+        return FindingId::Proxy;
+    }
+    match (no_answer.peer.server, &no_answer.what) {
+        (Server::Sts, What::TimedOut(_)) => FindingId::StsTimeout,
+        (Server::Sts, What::Tls(_)) => FindingId::StsTls,
+        (Server::Sts, What::NotHttp) => FindingId::StsForeign,
+        (Server::Sts, _) => FindingId::StsUnreachable,
+        (_, What::NotAllowed { .. }) => FindingId::ContainerUri,
+        (_, What::TimedOut(_)) => FindingId::AgentTimeout,
+        (_, What::Refused) => FindingId::AgentRefused,
+        (_, What::NotHttp) => FindingId::AgentForeign,
+        (_, _) => FindingId::AgentUnreachable,
+    }
+}
+
+fn id_of_answer(bad: &BadAnswer) -> FindingId {
+    match (bad.peer.server, &bad.what) {
+        (_, answer::What::Invalid(_)) if bad.body == answer::Body::Credentials => FindingId::FetchInvalid,
+        (Server::Sts, _) => FindingId::StsForeign,
+        (Server::Container, _) if bad.may_be_path() => FindingId::ContainerPath,
+        (Server::EksAgent | Server::Container, _) => FindingId::AgentForeign,
+    }
+}
+
+fn id_of_sts(refusal: &StsRefusal) -> FindingId {
+    use sts::Meaning;
+    match refusal.meaning {
+        _ if matches!(refusal.request, Request::GetCallerIdentity) => match refusal.kind {
+            ErrorKind::Denied => FindingId::IdentityRefused,
+            _ => FindingId::IdentityUnknown,
+        },
+        Meaning::NotTrusted => FindingId::TrustPolicy,
+        Meaning::WrongAudience => FindingId::OidcAudience,
+        Meaning::NoProvider | Meaning::InvalidToken => FindingId::OidcProvider,
+        Meaning::Thumbprint => FindingId::OidcThumbprint,
+        Meaning::NotAJwt | Meaning::TokenExpired | Meaning::RejectedClaim => FindingId::TokenRejected,
+        Meaning::KeysNotRetrieved => FindingId::IssuerUnreachable,
+        Meaning::RegionDisabled => FindingId::StsRegion,
+        Meaning::Policy | Meaning::PolicyTooLarge | Meaning::Parameter | Meaning::Unknown => FindingId::StsRefused,
+        Meaning::Throttled => FindingId::StsThrottled,
+        Meaning::Failing => FindingId::StsFailing,
+    }
+}
+
+fn id_of_agent(refusal: &AgentRefusal) -> FindingId {
+    use agent::Meaning;
+    match refusal.meaning {
+        Meaning::RoleDenied => FindingId::AssociationDenied,
+        Meaning::NoAssociation => FindingId::AssociationNone,
+        Meaning::AssociationInvalid => FindingId::AssociationInvalid,
+        Meaning::PolicyTooLarge => FindingId::PolicyTooLarge,
+        Meaning::TokenExpired
+        | Meaning::ForeignToken
+        | Meaning::WrongAudience
+        | Meaning::NoToken
+        | Meaning::NotAJwt
+        | Meaning::NotBoundToPod => FindingId::TokenRejected,
+        Meaning::InvalidAddress => FindingId::ContainerUri,
+        Meaning::Throttled => FindingId::AgentThrottled,
+        Meaning::Failing | Meaning::KeysNotRetrieved => FindingId::AgentFailing,
+        Meaning::Unknown => FindingId::EksAuthRefused,
+    }
+}
+
+fn of_setting(finding: Finding, setting: &Setting) -> Finding {
+    match setting {
+        Setting::Half { set, missing, .. } => finding.expected(format!("both {set} and {missing}, or neither")),
+        Setting::Region { .. } | Setting::NoRegion { .. } => finding.expected("a region such as eu-central-1"),
+        Setting::RoleArn { expected, .. } => finding.expected(*expected),
+        Setting::RolePartition { partition, .. } => finding.expected(format!("arn:{partition}:iam::…")),
+        Setting::Flag { .. } => finding.expected("true or false"),
+        Setting::Source { .. } => finding.expected("irsa, pod-identity or auto"),
+        Setting::StsUrl { .. } | Setting::StsUrlAndSwitch { .. } => {
+            finding.expected("no configured endpoint, or a valid URL with both switches off")
+        }
+        Setting::ContainerUri { .. } | Setting::ContainerPath { .. } => finding.expected(
+            "http://169.254.170.23/v1/credentials, or http://[fd00:ec2::23]/v1/credentials on an IPv6 cluster",
+        ),
+        Setting::CaBundle { .. } | Setting::NoRootCertificates => {
+            finding.expected("certificates of the authorities to trust")
+        }
+        _ => finding.expected("a setting that can be used"),
+    }
+}
+
+fn of_sts(finding: Finding, refusal: &StsRefusal) -> Finding {
+    use sts::Meaning;
+    let Request::Assume { role_arn, claims } = &refusal.request else {
+        return finding.expected("an assumed role's ARN");
+    };
+    let none = Claims::default();
+    let claims = claims.as_ref().unwrap_or(&none);
+    let is_default = is_default_account(claims);
+    let own_audience = !claims.aud.split(',').any(|aud| aud == token::audience_of(SourceKind::WebIdentity));
+    match refusal.meaning {
+        Meaning::NotTrusted => {
+            let compare = match own_audience {
+                false => "compare the token's subject with the sub condition of the role's trust policy",
+                true => {
+                    "compare the token's subject and audience with the sub and aud conditions of the role's trust policy \
+                     (the audience is not sts.amazonaws.com, so either of them may differ)"
+                }
+            };
+            let remedy = format!(
+                "{compare}, and check that the role exists; to change the policy: aws iam update-assume-role-policy"
+            );
+            let role = remedies::role_name(role_arn);
+            let finding = finding
+                .expected("a statement in the trust policy that matches this token")
+                .commands([format!("aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument")]);
+            match is_default {
+                // A policy that admits it would admit every pod without a service account of its own.
+                true => finding.remedy(format!("{DEFAULT_ACCOUNT}{remedy}")),
+                false => finding.remedy(remedy).policy(remedies::web_identity_trust(role_arn, claims)),
+            }
+        }
+        Meaning::WrongAudience => {
+            let finding = finding.expected("an audience that the IAM OIDC provider lists");
+            finding.commands([remedies::add_audience(role_arn, claims)])
+        }
+        Meaning::NoProvider | Meaning::InvalidToken => {
+            let finding = finding.expected("an IAM OIDC provider for this issuer in the role's account");
+            finding.commands(remedies::oidc_provider(claims))
+        }
+        Meaning::Thumbprint => {
+            let finding = finding.expected("the thumbprint of the CA that has issued the issuer's certificate now");
+            let finding = finding.remedy("update the thumbprint of the provider; it need not be created again");
+            finding.commands([remedies::update_thumbprint(role_arn, claims)])
+        }
+        _ => finding.expected("credentials"),
+    }
+}
+
+fn of_agent(finding: Finding, refusal: &AgentRefusal) -> Finding {
+    use agent::Meaning;
+    let none = Claims::default();
+    let claims = refusal.token.claims().unwrap_or(&none);
+    let is_default = is_default_account(claims);
+    let remedy = finding.remedy.clone().unwrap_or_default();
+    match refusal.meaning {
+        Meaning::NoAssociation => {
+            let finding = finding.expected("an association of this service account with a role");
+            match is_default {
+                true => finding.remedy(format!("{DEFAULT_ACCOUNT}create an association for it")),
+                false => finding
+                    .remedy("create the association; a new one takes some seconds until it is visible")
+                    .commands([remedies::create_association(claims)]),
+            }
+        }
+        Meaning::AssociationInvalid => finding
+            .expected("an association with a role that exists")
+            .remedy("look at the association, and update it to a role that exists")
+            .commands(remedies::update_association(claims, "--role-arn <role ARN>")),
+        Meaning::RoleDenied => finding
+            .expected("a role that trusts pods.eks.amazonaws.com for both actions")
+            .remedy(format!("{remedy}. To use another role, update the association"))
+            .policy(remedies::POD_IDENTITY_TRUST)
+            .commands(remedies::update_association(claims, "--role-arn <role ARN>")),
+        Meaning::PolicyTooLarge => finding
+            .expected("session policies and tags that are small enough")
+            .commands(remedies::update_association(claims, "--disable-session-tags")),
+        _ => finding.expected("credentials"),
+    }
+}
+
+fn is_default_account(claims: &Claims) -> bool {
+    token::service_account(claims).is_some_and(|(_, name)| name == "default")
+}
+
+/// The technical causes, but for what `observed` says already.
+fn causes(error: &Error, observed: &str) -> Option<String> {
+    let mut texts: Vec<String> = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        let said = observed.contains(&text) || texts.iter().any(|before| before.contains(&text));
+        if !said && error.downcast_ref::<Error>().is_none() {
+            texts.push(text);
+        }
+        cause = error.source();
+    }
+    (!texts.is_empty()).then(|| crate::error::one_line(texts.join(": ")))
+}

@@ -1,0 +1,252 @@
+//! What can be wrong, as facts. A problem is decided where it is found, once: an [`Error`] shows it as one line, and a
+//! diagnosis as a finding. No text of this crate is ever parsed.
+//!
+//! | file | problems of |
+//! |---|---|
+//! | `setting.rs` | variables and settings of the builder |
+//! | `token.rs` | the token file |
+//! | `network.rs` | attempts without a complete answer |
+//! | `answer.rs` | answers that are not in the server's form |
+//! | `sts.rs`, `agent.rs` | refusals in the form of STS and of the agent, with the table of each |
+//! | `table.rs` | the form of these tables, and the table of all other failures |
+#![allow(dead_code, reason = "which of them occur depends on the features")]
+
+pub(crate) mod agent;
+pub(crate) mod answer;
+pub(crate) mod network;
+pub(crate) mod peer;
+pub(crate) mod setting;
+pub(crate) mod sts;
+pub(crate) mod table;
+pub(crate) mod token;
+
+use std::time::{Duration, SystemTime};
+
+use self::agent::AgentRefusal;
+use self::answer::BadAnswer;
+use self::network::NoAnswer;
+use self::peer::Peer;
+use self::setting::Setting;
+use self::sts::StsRefusal;
+use self::token::BadToken;
+use crate::clock;
+use crate::env;
+use crate::error::{Error, ErrorKind};
+use crate::source::SourceKind;
+use crate::verdict::Verdict;
+
+/// When the answer is not of the expected protocol.
+const IF_NOT_ITSELF: &str = "check what answers at that address: a proxy or another server may be in its place";
+const IF_THROTTLED: &str =
+    "the request is repeated; if this lasts, start fewer pods at the same time or have the limit raised";
+
+/// Something that is wrong.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    NotConfigured,
+    Setting(Setting),
+    /// The other source is needed, and no part of it is configured.
+    OtherNotConfigured {
+        configured: SourceKind,
+    },
+    Token(BadToken),
+    NoAnswer(Box<NoAnswer>),
+    BadAnswer(Box<BadAnswer>),
+    Sts {
+        peer: Peer,
+        refusal: Box<StsRefusal>,
+    },
+    Agent {
+        peer: Peer,
+        refusal: Box<AgentRefusal>,
+    },
+    /// What came back had expired at `expiry`.
+    Expired {
+        source: SourceKind,
+        expiry: SystemTime,
+        now: SystemTime,
+    },
+    /// Both sources failed.
+    FallbackFailed {
+        denied: Error,
+        second: Error,
+    },
+    LifetimeTooShort {
+        requested: Duration,
+        expiry: Option<SystemTime>,
+        cause: Option<Error>,
+    },
+    NoRuntime(Runtime),
+    NoOutcomeYet,
+    /// Something of this process itself.
+    Internal {
+        observed: String,
+        kind: ErrorKind,
+    },
+}
+
+/// Why a caller cannot wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Runtime {
+    None,
+    NoTime,
+    Panicked,
+}
+
+impl Problem {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotConfigured => ErrorKind::NotConfigured,
+            Self::Setting(_) | Self::OtherNotConfigured { .. } => ErrorKind::InvalidConfiguration,
+            Self::Token(token) => token.kind(),
+            Self::NoAnswer(network) => network.kind(),
+            Self::BadAnswer(answer) => answer.kind(),
+            Self::Sts { refusal, .. } => refusal.kind,
+            Self::Agent { refusal, .. } => refusal.kind,
+            Self::Expired { .. } => ErrorKind::ExpiredCredentials,
+            Self::FallbackFailed { denied, second } => {
+                if second.verdict().serves_expired {
+                    second.kind()
+                } else {
+                    denied.kind()
+                }
+            }
+            // An outage may pass: the caller need not ask for less.
+            Self::LifetimeTooShort { cause: Some(cause), .. } => cause.kind(),
+            Self::LifetimeTooShort { cause: None, .. } => ErrorKind::LifetimeTooShort,
+            Self::NoRuntime(_) => ErrorKind::NoRuntime,
+            Self::NoOutcomeYet => ErrorKind::Unavailable,
+            Self::Internal { kind, .. } => *kind,
+        }
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Sts { refusal, .. } => refusal.verdict,
+            Self::Agent { refusal, .. } => refusal.verdict,
+            // An outage of the fallback may pass, so the whole may.
+            Self::FallbackFailed { denied, second } => {
+                if second.verdict().serves_expired {
+                    second.verdict()
+                } else {
+                    denied.verdict()
+                }
+            }
+            Self::LifetimeTooShort { cause: Some(cause), .. } => cause.verdict(),
+            _ => table::of_kind(self.kind()),
+        }
+    }
+
+    /// The code that the service gave.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Sts { refusal, .. } => Some(refusal.code.as_str()),
+            Self::Agent { refusal, .. } => Some(refusal.code.as_str()).filter(|code| !code.is_empty()),
+            _ => None,
+        }
+    }
+
+    /// What is wrong: names and values, never a secret.
+    pub(crate) fn observed(&self) -> String {
+        match self {
+            Self::NotConfigured => format!(
+                "no AWS credentials are configured for this pod: neither {} and {} (IRSA) nor {} or {} (EKS Pod Identity) \
+                 are set",
+                env::ROLE_ARN,
+                env::WEB_IDENTITY_TOKEN_FILE,
+                env::CONTAINER_FULL_URI,
+                env::CONTAINER_RELATIVE_URI
+            ),
+            Self::Setting(setting) => setting.observed(),
+            Self::OtherNotConfigured { configured } => {
+                format!("only {configured} is configured in this pod, and no part of {}", configured.other())
+            }
+            Self::Token(token) => token.observed(),
+            Self::NoAnswer(network) => network.observed(),
+            Self::BadAnswer(answer) => answer.observed(),
+            Self::Sts { peer, refusal } => refusal.observed(&peer.name()),
+            Self::Agent { peer, refusal } => refusal.observed(&peer.name()),
+            Self::Expired { source, expiry, now } => format!(
+                "{source} answered with credentials that had expired at {} (it is {} here)",
+                clock::rfc3339(*expiry),
+                clock::rfc3339(*now)
+            ),
+            Self::FallbackFailed { denied, second } => format!("{denied}; and the fallback failed too: {second}"),
+            Self::LifetimeTooShort { requested, expiry, cause } => {
+                let expiry = expiry.map_or_else(|| "never".to_owned(), clock::rfc3339);
+                let cause = match cause {
+                    Some(cause) => format!("fetching newer ones failed: {cause}"),
+                    None => "the source has no newer ones".to_owned(),
+                };
+                format!(
+                    "credentials valid for {requested:?} were requested, and the current ones expire at {expiry}; {cause}"
+                )
+            }
+            Self::NoRuntime(Runtime::None) => {
+                "credentials must be fetched, and the call is not inside a tokio runtime".to_owned()
+            }
+            Self::NoRuntime(Runtime::NoTime) => {
+                "credentials must be fetched, and time is not enabled in the tokio runtime".to_owned()
+            }
+            Self::NoRuntime(Runtime::Panicked) => {
+                "the task that fetches credentials panicked (its message is on stderr)".to_owned()
+            }
+            Self::NoOutcomeYet => "no credentials have been fetched yet".to_owned(),
+            Self::Internal { observed, .. } => observed.clone(),
+        }
+    }
+
+    /// What to do. Empty if the rest says it.
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Self::NotConfigured => "annotate the service account with eks.amazonaws.com/role-arn or create a Pod Identity \
+                                    association, check that the pod identity webhook runs (and for EKS Pod Identity the \
+                                    eks-pod-identity-agent add-on), and restart the pod: running pods are never changed"
+                .to_owned(),
+            Self::Setting(setting) => setting.remedy(),
+            Self::OtherNotConfigured { .. } => "set the other source up for the service account too, and restart the pod, so \
+                                                that the EKS webhook injects both"
+                .to_owned(),
+            Self::Token(token) => token.remedy().to_owned(),
+            Self::NoAnswer(network) => network.remedy(),
+            Self::BadAnswer(answer) => answer.remedy(),
+            Self::Sts { peer, refusal } => refusal.remedy(peer.if_failing()),
+            Self::Agent { peer, refusal } => refusal.remedy(peer.if_failing()),
+            Self::Expired { .. } => "check the node's clock; if it is right, the source serves old credentials in an outage, \
+                                     and the request is repeated"
+                .to_owned(),
+            Self::FallbackFailed { .. } | Self::LifetimeTooShort { cause: Some(_), .. } | Self::Internal { .. } => {
+                String::new()
+            }
+            Self::LifetimeTooShort { cause: None, .. } => "ask for less, or raise the session duration (IRSA: \
+                                                           .duration(..), up to the role's maximum)"
+                .to_owned(),
+            Self::NoRuntime(Runtime::None) => {
+                "call it from async code run by tokio (#[tokio::main], Runtime::block_on)".to_owned()
+            }
+            Self::NoRuntime(Runtime::NoTime) => "build the runtime with enable_all()".to_owned(),
+            Self::NoRuntime(Runtime::Panicked) => {
+                "check that the tokio runtime has I/O and time enabled: enable_all()".to_owned()
+            }
+            Self::NoOutcomeYet => "call again".to_owned(),
+        }
+    }
+
+    /// As one line.
+    pub(crate) fn line(&self) -> String {
+        let (observed, remedy) = (self.observed(), self.remedy());
+        if remedy.is_empty() { observed } else { format!("{observed}; {remedy}") }
+    }
+}
+
+impl From<Setting> for Problem {
+    fn from(setting: Setting) -> Self {
+        Self::Setting(setting)
+    }
+}
+
+impl From<BadToken> for Problem {
+    fn from(token: BadToken) -> Self {
+        Self::Token(token)
+    }
+}
