@@ -58,7 +58,7 @@ fn a_name_that_leads_nowhere_is_an_error_that_may_pass() {
             let provider = provider(name);
             let error = provider.credentials().await.unwrap_err();
             assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true), "{}", whole(&error));
-            assert!(error.to_string().contains(&format!("the host \"{name}\" could not be resolved")), "{error}");
+            assert!(error.to_string().contains(&format!("the host name \"{name}\" could not be resolved")), "{error}");
             // The name is set up: the next attempt finds it.
             world.name(name, &[&[V4]]);
             provider.subscribe().wait_for(eks_credentials::Status::is_ready).await.unwrap();

@@ -1,4 +1,4 @@
-//! Every finding of a diagnosis: its cause, its remedy, and an example.
+//! Every finding of a diagnosis: its cause, and an example with what to do.
 //!
 //! [`EksCredentialsProvider::diagnose`](crate::EksCredentialsProvider::diagnose) looks at everything that can be seen from
 //! inside a pod, from the variables over the token and the endpoint to one fetch and who STS says the credentials are. Where

@@ -83,6 +83,14 @@
 //! | Whatever a server, a token file, a URI, a date or the environment holds: no panic, and credentials that are whole or an error of one line and bounded length that shows no secret | `the_corpus_of_every_fuzz_target_and_every_finding_keep_their_promises`; `bash fuzz/run 600` looks for more, with 1 MiB as the most that one allocation may take |
 //! | The metrics are those of the table, tell what happened, and nothing of requests that are served at once | `a_scrape_shows_what_the_table_says_and_what_happened` |
 //!
+//! # Refusals
+//!
+//! | promise | tests |
+//! |---|---|
+//! | Only a refusal in the form of the service that was called, with a code that is known to be permanent, ends the retries, takes expired credentials away or switches to the other source: see [`failures`](crate::docs::failures) | `every_fault_is_met_as_it_must_be_and_explained`, `matrix_has_every_row_of_the_documented_tables`, `verdict_falls_back_only_after_a_permanent_refusal` |
+//! | Every code that the AWS SDKs retry is retried here | `sts_refusal_is_transient_for_every_code_that_the_sdks_retry`, `agent_refusal_is_transient_for_every_code_that_the_sdks_retry` |
+//! | No error repeats the token, in whatever form a server sends it back | `errors_never_repeat_a_token_that_a_server_has_transformed`, `echo_is_seen_in_every_form` |
+//!
 //! # Migration
 //!
 //! | promise | tests |

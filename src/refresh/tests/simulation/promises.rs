@@ -3,6 +3,7 @@
 use super::world::{Fault, Phase, World};
 use super::*;
 use crate::refresh::cache::Entry;
+use crate::verdict::Delay;
 
 /// After the end of a fault: an attempt that still hangs, the longest backoff, the smallest gap, and an answer.
 const RECOVERY: Duration = secs(10 + 30 + 1 + 1);
@@ -60,7 +61,9 @@ impl World {
         }
         self.check_found_in_window(before, asked, phase);
         // Never asked for before, refused by a service, or after a denial, they are renewed at an ask.
-        let driven = before.held.is_some() && !before.rejected && before.error.as_ref().is_none_or(Error::is_transient);
+        let driven = before.held.is_some()
+            && !before.rejected
+            && before.state.failure.is_none_or(|failure| failure.verdict.delay == Delay::Backoff);
         let expiry = before.state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry <= asked);
         if let (true, true, Some(expiry)) = (phase.fault.is_healthy(), driven, expiry) {
             let healthy_before = expiry.duration_since(phase.steady_since).unwrap_or_default();

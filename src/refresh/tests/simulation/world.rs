@@ -164,14 +164,14 @@ pub(super) fn between(rng: &mut Rng, least: Duration, most: Duration) -> Duratio
 }
 
 fn any_fault(rng: &mut Rng) -> Fault {
-    use ErrorKind::{Denied, InvalidResponse, Throttled, TokenFile, TokenRejected, Unavailable};
+    use ErrorKind::{Denied, InvalidResponse, Refused, Throttled, TokenFile, TokenRejected, Unavailable};
     match rng.u8(..16) {
         0..6 => Fault::None,
         6 | 7 => Fault::SameAgain,
         8 | 9 => Fault::Hangs,
         10 => Fault::IssuesExpired,
         _ => Fault::Fails(
-            rng.choice([Denied, TokenFile, TokenRejected, Throttled, Unavailable, InvalidResponse]).unwrap(),
+            rng.choice([Denied, TokenFile, TokenRejected, Refused, Throttled, Unavailable, InvalidResponse]).unwrap(),
         ),
     }
 }
