@@ -47,7 +47,10 @@ async fn a_certificate_out_of_its_time_or_for_another_name_is_refused_as_such() 
     let (mut expired, mut early) = (named("localhost"), named("localhost"));
     (expired.not_before, expired.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
     (early.not_before, early.not_after) = (date_time_ymd(2998, 1, 1), date_time_ymd(2999, 1, 1));
+    let mut authority = named("localhost");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     for (certificate, what, detail, remedy) in [
+        (authority, "presents a CA certificate as its own certificate", "CaUsedAsEndEntity", "CA:FALSE"),
         (expired, "has a certificate that has expired", "seconds ago", "renewed"),
         (early, "has a certificate that is not valid yet", "in future", "clock"),
         (named("sts.example.com"), "has a certificate for another name", "sts.example.com", "endpoint's URL"),

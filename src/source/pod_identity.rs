@@ -282,3 +282,47 @@ impl<'de> Visitor<'de> for FieldVisitor {
         Ok(Field::Other)
     }
 }
+
+#[cfg(all(test, feature = "irsa"))]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::Full;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    async fn answered(endpoint: ContainerEndpoint, status: u16, body: &'static str) -> Error {
+        let source =
+            PodIdentity::new(PodIdentityConfig { endpoint, token: None, https: HttpsSettings::default() }, None);
+        let answer = http::Response::builder().status(status).body(Full::new(Bytes::from(body))).unwrap();
+        let reply = transport::read(answer, source.peer()).await.unwrap_or_else(|error| panic!("{error}"));
+        source.read(&reply, None).unwrap_err()
+    }
+
+    /// Only the agent's own 404 to another path than its own is a mistake in the URI, and only there its path is advised.
+    #[tokio::test]
+    async fn not_found_is_a_wrong_path_only_at_the_agent_and_in_its_words() {
+        let full = |url: &str| ContainerEndpoint::full(url).unwrap();
+        const GO: &str = "404 page not found\n";
+        for (endpoint, body, kind, path) in [
+            (full("http://169.254.170.23/v1/credentials/"), GO, ErrorKind::InvalidConfiguration, true),
+            (full("http://[fd00:ec2::23]/"), GO, ErrorKind::InvalidConfiguration, true),
+            (full("http://169.254.170.23/v1/credentials/"), "", ErrorKind::InvalidResponse, false),
+            (full("http://169.254.170.23/v1/credentials"), GO, ErrorKind::InvalidResponse, false),
+            (full("http://127.0.0.1:9/v1/credentials/"), GO, ErrorKind::InvalidResponse, false),
+            (ContainerEndpoint::relative("/v2/x").unwrap(), GO, ErrorKind::InvalidResponse, false),
+        ] {
+            let error = answered(endpoint, 404, body).await;
+            assert_eq!(error.kind(), kind, "{error}");
+            assert_eq!(error.to_string().contains("the agent's path is /v1/credentials"), path, "{error}");
+            assert!(error.is_transient(), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_name_the_variable_that_was_set_and_the_server_that_it_leads_to() {
+        let error = answered(ContainerEndpoint::relative("/v2/x").unwrap(), 404, "").await.to_string();
+        assert!(error.contains("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), "{error}");
+        assert!(error.contains("http://169.254.170.2 ") && !error.contains("169.254.170.23"), "{error}");
+    }
+}
