@@ -193,3 +193,33 @@ async fn a_proxy_of_another_kind_is_an_error_that_says_so() {
     assert!(said.starts_with("failed: ALL_PROXY is not an http proxy"), "{said}");
     assert_eq!((trap.take(), pod.sts().requests()), (vec![], 0));
 }
+
+/// 407, 403 and 502 need different remedies; HTTP clients tell only the first from the others.
+#[tokio::test]
+async fn a_proxy_that_refuses_is_named_with_its_status() {
+    let pod = LocalPod::start().await.unwrap();
+    let (env, _bundle) = sts(&pod).await;
+    for (status, remedy) in [
+        (407, "put the proxy's user name and password into HTTPS_PROXY"),
+        (403, "let the proxy's rules allow CONNECT to localhost:"),
+        (502, "see the proxy's log: it could not reach localhost:"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let refusing = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let mut client = BufReader::new(client);
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).await.is_ok_and(|n| n > 0) {}
+                assert!(head.starts_with("CONNECT localhost:"), "{head}");
+                let refusal = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
+                client.write_all(refusal.as_bytes()).await.unwrap();
+            }
+        });
+        let said = in_a_process_with(with(env.clone(), "HTTPS_PROXY", &url)).await;
+        assert!(said.starts_with(&format!("failed: the proxy {url} of HTTPS_PROXY")), "{said}");
+        assert!(said.contains(&format!("with status {status}; ")) && said.contains(remedy), "{said}");
+        refusing.abort();
+    }
+    assert_eq!(pod.sts().requests(), 0);
+}
