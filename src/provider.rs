@@ -136,7 +136,8 @@ impl EksCredentialsProvider {
     }
 
     /// Says that a service refused these credentials (`ExpiredToken`). If they are still the current ones, they count as
-    /// expired from now on, a refresh begins, and the next ask waits for it. To say so of older ones, or once more of ones
+    /// expired from now on, a refresh begins, and the next request waits for it. They are never served again, also if the
+    /// refresh fails because of an outage. To say so of older ones, or once more of ones
     /// that have expired, changes nothing: in an outage the retries keep their pace.
     pub fn invalidate(&self, rejected: &Credentials) {
         self.shared().invalidate(rejected.access_key_id());

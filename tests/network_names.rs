@@ -92,8 +92,7 @@ fn provider(host: &str) -> EksCredentialsProvider {
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "local-secret-token".to_owned()),
     ];
     let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    // So that a failed refresh after a rejection is an error.
-    builder(env).serve_expired(false).startup_timeout(support::millis(500)).build().unwrap()
+    builder(env).startup_timeout(support::millis(500)).build().unwrap()
 }
 
 /// A name's answers, one a query; the last one stays.

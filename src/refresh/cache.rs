@@ -26,8 +26,6 @@ pub(crate) struct Entry {
     serves_until: Option<SystemTime>,
     /// Why the last attempt failed, if nothing succeeded since.
     pub(crate) error: Option<Error>,
-    /// A service has refused what is held, before its expiry.
-    pub(crate) rejected: bool,
     /// Flights that have ended, well or badly: what a waiting caller waits to see grow.
     pub(crate) flights_ended: u64,
     /// Successful fetches.

@@ -186,7 +186,7 @@ impl Driver {
             entry.state.validity = Some(validity);
             entry.state.failure = None;
             entry.error = None;
-            entry.rejected = false;
+            entry.state.rejected = false;
             entry.refreshes = entry.refreshes.saturating_add(1);
             entry.held = Some(Held::new(fetched, entry.refreshes));
         })
@@ -252,22 +252,19 @@ impl Driver {
         let source = self.source.kind().as_str();
         let entry = self.shared.cache.load();
         let usable = entry.state.is_usable(self.shared.now());
+        let serves_expired = self.shared.policy.may_serve_expired(&entry.state);
         let serving = match (&entry.held, usable) {
             (Some(held), true) => format!("the credentials at hand are valid until {}", expiry_text(&held.credentials)),
-            (Some(held), false) if self.serves_expired(error) => {
+            (Some(held), false) if serves_expired => {
                 format!("serving credentials that expired at {}", expiry_text(&held.credentials))
             }
             _ => "there are no credentials to serve".to_owned(),
         };
-        if error.is_transient() && entry.held.is_some() && (usable || self.serves_expired(error)) {
+        if error.is_transient() && entry.held.is_some() && (usable || serves_expired) {
             tracing::warn!(source, %error, serving, "refreshing credentials failed");
         } else {
             tracing::error!(source, %error, serving, "fetching credentials failed");
         }
-    }
-
-    fn serves_expired(&self, error: &Error) -> bool {
-        self.shared.policy.serve_expired && error.verdict().serves_expired
     }
 
     /// ERROR (WARN if a service has refused them) and a new `Status`, once for each set of credentials that ran out.
@@ -278,7 +275,7 @@ impl Driver {
         }
         *reported = Some(expiry);
         let source = entry.held.as_ref().map_or(self.source.kind(), |held| held.source).as_str();
-        if entry.rejected {
+        if entry.state.rejected {
             tracing::warn!(source, "a service has refused the credentials: they count as expired");
         } else {
             tracing::error!(

@@ -344,7 +344,7 @@ fn what_was_refused_is_served_to_nobody_who_asks_later_whatever_lands_meanwhile(
         // Who refuses the old ones as the new land does not refuse those, and who forces a flight as one lands has it.
         assert_eq!((provider.calls(), provider.most_at_once()), (2, 1));
         let entry = provider.shared.cache.load_full();
-        assert!(entry.state.flight.is_none() && !entry.state.forced && !entry.rejected, "{entry:?}");
+        assert!(entry.state.flight.is_none() && !entry.state.forced && !entry.state.rejected, "{entry:?}");
     });
 }
 

@@ -58,10 +58,11 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Whether the last failure lets expired credentials be served.
-    fn may_serve_expired(&self, state: &State) -> bool {
+    /// Whether the last failure lets expired credentials be served. Those that a service has refused are not served again.
+    pub(crate) fn may_serve_expired(&self, state: &State) -> bool {
         self.serve_expired
             && state.validity.is_some()
+            && !state.rejected
             && state.failure.is_some_and(|failure| failure.verdict.serves_expired)
     }
 }
@@ -70,6 +71,8 @@ impl Policy {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) validity: Option<Validity>,
+    /// A service has refused these credentials before their expiry.
+    pub(crate) rejected: bool,
     /// The last failed attempt, if nothing succeeded since.
     pub(crate) failure: Option<Failure>,
     /// The running attempt, or at a cold start the whole series of them.

@@ -139,7 +139,7 @@ impl Shared {
         }
         let error = landed.error.as_ref()?;
         match held {
-            Some(held) if self.policy.serve_expired && error.verdict().serves_expired => Some(Ok(held)),
+            Some(held) if self.policy.may_serve_expired(&landed.state) => Some(Ok(held)),
             _ => Some(Err(error.clone())),
         }
     }
@@ -191,7 +191,7 @@ impl Shared {
                 validity.expiry = Some(now);
                 entry.state.failure = None;
                 entry.state.forced = true;
-                entry.rejected = true;
+                entry.state.rejected = true;
             }
         });
         self.nudge.notify_one();

@@ -562,11 +562,30 @@ async fn credentials_refused_again_and_again_in_an_outage_do_not_make_the_retrie
     bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
     for _ in 0..3000 {
         bench.shared.invalidate(first.access_key_id());
-        assert_eq!(bench.key().await, "key-0");
+        assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
         sleep(Duration::from_millis(200)).await;
     }
     let attempts = bench.upstream.calls() - 1;
     assert!((20..=90).contains(&attempts), "{attempts} attempts in ten minutes");
+}
+
+/// Whatever makes the refresh fail, and whoever asks how.
+#[tokio::test(start_paused = true)]
+async fn rejected_credentials_are_not_served_again_after_a_failed_refresh() {
+    use ErrorKind::{InvalidConfiguration, Refused, TokenFile, Unavailable};
+    for kind in [Unavailable, Refused, TokenFile, InvalidConfiguration] {
+        let bench = Bench::new(Mode::Issue(3600));
+        let first = bench.ask().await.unwrap();
+        sleep(secs(5)).await;
+        bench.upstream.set(Mode::Fail(kind));
+        bench.shared.invalidate(first.access_key_id());
+        assert_eq!(bench.ask().await.unwrap_err().kind(), kind);
+        assert_eq!(bench.ask_at_once().unwrap_err().kind(), kind);
+        assert!(bench.shared.at_hand(|_| ()).is_none(), "{kind:?}");
+        bench.upstream.set(Mode::Issue(3600));
+        sleep(secs(60)).await;
+        assert_ne!(bench.ask_at_once().unwrap(), first, "the refresh task has renewed them by itself");
+    }
 }
 
 #[tokio::test(start_paused = true)]

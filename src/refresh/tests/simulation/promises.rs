@@ -44,9 +44,10 @@ impl World {
             self.check(ttl.is_none_or(|ttl| expiry > now + ttl), "credentials that do not last as long as was asked");
             if expiry <= now {
                 tally.served_expired += 1;
-                let error = self.shared().cache.load().error.clone();
-                let papered = self.serve_expired && error.is_some_and(|error| error.is_transient());
+                let entry = self.shared().cache.load_full();
+                let papered = self.serve_expired && entry.error.as_ref().is_some_and(Error::is_transient);
                 self.check(papered, "expired credentials without a recoverable failure");
+                self.check(!entry.state.rejected, "credentials that a service has refused");
             }
         }
         let steady = asked.duration_since(phase.steady_since).unwrap_or_default();
@@ -62,7 +63,7 @@ impl World {
         self.check_found_in_window(before, asked, phase);
         // Never asked for before, refused by a service, or after a denial, they are renewed at an ask.
         let driven = before.held.is_some()
-            && !before.rejected
+            && !before.state.rejected
             && before.state.failure.is_none_or(|failure| failure.verdict.delay == Delay::Backoff);
         let expiry = before.state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry <= asked);
         if let (true, true, Some(expiry)) = (phase.fault.is_healthy(), driven, expiry) {
@@ -113,7 +114,8 @@ impl World {
         let failures = self.told.failures.load(Relaxed);
         self.check(failures == entry.flights_ended - entry.refreshes, format_args!("{failures} events of failure"));
         if let Some(failure) = entry.state.failure {
-            let something_to_serve = entry.held.is_some() && (entry.state.is_usable(failure.at) || self.serve_expired);
+            let expired_too = self.serve_expired && !entry.state.rejected;
+            let something_to_serve = entry.held.is_some() && (entry.state.is_usable(failure.at) || expired_too);
             let harmless = failure.verdict.serves_expired && something_to_serve;
             self.check(self.told.only_warned.load(Relaxed) == harmless, "the last failure was told at a wrong level");
         }
