@@ -219,7 +219,7 @@ pub(crate) fn not_configured() -> Error {
     Problem::NotConfigured.into()
 }
 
-/// The variable before the builder: whoever operates the pod can change the order without a rebuild.
+/// The variable has precedence over the builder, so that the order can be changed without a rebuild.
 fn preference(env: &Env, settings: &Settings) -> Result<Preference, Setting> {
     use SourceKind::{PodIdentity, WebIdentity};
     match env.get(env::SOURCE)? {

@@ -19,7 +19,7 @@ use aws_smithy_async::time::SharedTimeSource;
 
 pub use catalogue::FindingId;
 
-use crate::detect::{self, Detected, Settings, SourceConfig};
+use crate::detect::{self, Detected, Settings};
 use crate::env::Env;
 use crate::error::{Error, one_line};
 use crate::provider::EksCredentialsProvider;
@@ -191,7 +191,7 @@ pub(crate) struct Subject {
 pub(crate) async fn diagnose(subject: &Subject, invalid: Result<(), Error>) -> Diagnosis {
     let Subject { env, settings, .. } = subject;
     let survey = detect::survey(env, settings);
-    let mut findings = environment::sources(&survey, settings);
+    let mut findings = environment::sources(&survey);
     let detected = invalid.and_then(|()| survey.choose(settings));
     let detected = detected.unwrap_or_else(|error| {
         let finding = Finding::of(&error);
@@ -223,7 +223,7 @@ pub(crate) async fn diagnose(subject: &Subject, invalid: Result<(), Error>) -> D
 
 /// The source that is used.
 async fn examine(subject: &Subject, detected: Detected, findings: &mut Vec<Finding>) {
-    let config: SourceConfig = detected.first;
+    let config = detected.first;
     endpoint::check(&subject.env, &subject.settings, &config, findings);
     let token = match config.tokens() {
         Some(tokens) => match token::check(subject, config.kind(), &tokens, findings).await {

@@ -125,7 +125,7 @@ catalogue! {
     EksAuthRefused "EKS-AUTH-REFUSED" Error "the request was refused with an unknown code",
         "EKS Auth or another server for container credentials has a code that this crate does not know.";
     AgentRefused "AGENT-REFUSED" Error "nothing listens at the agent's address",
-        "The eks-pod-identity-agent does not run on this node: the add-on is not installed, or not up yet on a new node, or the pod is on Fargate, where there is none.";
+        "The eks-pod-identity-agent does not run on this node: the add-on is not installed, or not up yet on a new node, or the pod is on Fargate, which has no agent.";
     AgentFamily "AGENT-FAMILY" Error "the agent listens at its other address",
         "The agent has an IPv4 and an IPv6 address, and on this node only the other one answers: the cluster is IPv6 only, or one family is disabled.";
     AgentUnreachable "AGENT-UNREACHABLE" Error "the server for container credentials cannot be reached",

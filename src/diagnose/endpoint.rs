@@ -9,15 +9,11 @@ use crate::region;
 pub(super) fn regions(env: &Env, settings: &Settings) -> Option<Finding> {
     let get = |name| env.get(name).ok().flatten();
     let (region, default) = (get(env::REGION)?, get(env::DEFAULT_REGION)?);
-    (region != default && settings_have_no_region(settings)).then(|| {
+    (region != default && settings.region.is_none()).then(|| {
         Finding::new(FindingId::RegionMismatch, format!("{}={region}, {}={default}", env::REGION, env::DEFAULT_REGION))
             .expected("the same region in both")
             .remedy(format!("set both to the same region, or remove {}", env::DEFAULT_REGION))
     })
-}
-
-fn settings_have_no_region(settings: &Settings) -> bool {
-    settings.region.is_none()
 }
 
 /// What is worth knowing of the source that is used.

@@ -16,7 +16,7 @@ fn get<'a>(env: &'a Env, name: &str) -> Option<&'a str> {
 }
 
 /// What was found of each source.
-pub(super) fn sources(survey: &Survey, settings: &Settings) -> Vec<Finding> {
+pub(super) fn sources(survey: &Survey) -> Vec<Finding> {
     let mut findings = Vec::new();
     for kind in [SourceKind::WebIdentity, SourceKind::PodIdentity] {
         match survey.found(kind) {
@@ -24,7 +24,7 @@ pub(super) fn sources(survey: &Survey, settings: &Settings) -> Vec<Finding> {
             Found::Partial(problem) => findings.push(Finding::of_setting(problem)),
             Found::Broken(problems) => findings.extend(problems.iter().map(Finding::of_setting)),
             Found::Present(configured) => {
-                findings.push(Finding::new(FindingId::EnvOk, shown(kind, configured, settings)));
+                findings.push(Finding::new(FindingId::EnvOk, shown(kind, configured)));
                 findings.extend(own(&configured.source));
             }
         }
@@ -43,7 +43,7 @@ pub(super) fn soften(findings: &mut [Finding]) {
 }
 
 /// `IRSA: AWS_ROLE_ARN=… and AWS_WEB_IDENTITY_TOKEN_FILE=…`
-fn shown(kind: SourceKind, configured: &Configured, _: &Settings) -> String {
+fn shown(kind: SourceKind, configured: &Configured) -> String {
     let Configured { source, settings } = configured;
     let first = match source {
         #[cfg(feature = "irsa")]
@@ -64,7 +64,7 @@ fn shown(kind: SourceKind, configured: &Configured, _: &Settings) -> String {
     }
 }
 
-/// Who has set them: the webhook's paths are known.
+/// Whether the EKS webhook has set the variables: its paths are known.
 fn own(source: &SourceConfig) -> Option<Finding> {
     let Some(TokenSource::File(path)) = source.tokens() else { return None };
     let webhook = match source.kind() {

@@ -51,9 +51,7 @@ impl Finding {
             _ => finding.expected("credentials"),
         }
     }
-}
 
-impl Finding {
     /// A problem of the configuration.
     pub(super) fn of_setting(setting: &Setting) -> Self {
         let finding = Self::new(id_of_setting(setting), setting.observed()).remedy(setting.remedy());

@@ -14,7 +14,7 @@
 //!   task itself, or at the next request, 1 to 5 s later at the earliest. While credentials are valid, a failed refresh is
 //!   repeated after a random share of the validity that is left, at most 10 minutes.
 //!
-//! # Who has refused
+//! # Which refusals are permanent
 //!
 //! A refusal is **permanent** only if the answer is in the form of the service that was called *and* its code is in a short
 //! list. A proxy, a service mesh or a captive portal can answer a request with any status and any page. Such an answer says

@@ -4,7 +4,9 @@
 //! The agent's texts are those of `aws/eks-pod-identity-agent` up to 0.2 (`pkg/errors`, `internal/validation`): EKS Auth's
 //! exceptions as `[request-id]: (Name): message, fault: client`, and its own checks of the token as a sentence.
 
-use super::table::{FAILING, Row, THROTTLING};
+use super::table::{
+    FAILING, Row, Ruling, SERVER_ERROR, THROTTLING, TOO_MANY_REQUESTS, by_status, is_code, look_up, row,
+};
 use crate::error::ErrorKind;
 use crate::token_file::Claims;
 use crate::verdict::Verdict;
@@ -32,16 +34,6 @@ pub(crate) enum Meaning {
     Throttled,
     Failing,
     Unknown,
-}
-
-const fn row(
-    codes: &'static [&'static str],
-    says: &'static str,
-    meaning: Meaning,
-    kind: ErrorKind,
-    verdict: Verdict,
-) -> Row<Meaning> {
-    Row { codes, says, meaning, kind, verdict }
 }
 
 /// EKS Auth's exceptions, as the agent passes them on. Codes in the JSON of other servers are looked up here too.
@@ -78,6 +70,8 @@ pub(crate) const EXCEPTIONS: &[Row<Meaning>] = {
         ),
         row(THROTTLING, "", M::Throttled, Throttled, Verdict::TRANSIENT),
         row(FAILING, "", M::Failing, Unavailable, Verdict::TRANSIENT),
+        by_status(TOO_MANY_REQUESTS, M::Throttled, Throttled, Verdict::TRANSIENT),
+        by_status(SERVER_ERROR, M::Failing, Unavailable, Verdict::TRANSIENT),
         row(&[], "", M::Unknown, Refused, Verdict::TRANSIENT),
     ]
 };
@@ -101,6 +95,8 @@ pub(crate) const TEXTS: &[Row<Meaning>] = {
         row(&[], "audience", M::WrongAudience, TokenRejected, Verdict::PERMANENT),
         row(&[], "jwt signature validation failed", M::ForeignToken, TokenRejected, Verdict::PERMANENT),
         row(&[], "header: kid", M::ForeignToken, TokenRejected, Verdict::PERMANENT),
+        by_status(TOO_MANY_REQUESTS, M::Throttled, Throttled, Verdict::TRANSIENT),
+        by_status(SERVER_ERROR, M::Failing, Unavailable, Verdict::TRANSIENT),
         row(&[], "", M::Unknown, Refused, Verdict::TRANSIENT),
     ]
 };
@@ -181,26 +177,12 @@ impl<'a> Said<'a> {
     }
 }
 
-/// `AccessDeniedException`
-pub(crate) fn is_code(text: &str) -> bool {
-    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:_-".contains(&b))
-}
-
 impl AgentRefusal {
     /// The answer decides; `shown` is what may be shown of a text.
     pub(crate) fn new(status: u16, said: &Said<'_>, token: Sent, shown: impl Fn(&str) -> String) -> Self {
         let Said { code, message } = said;
         let table = if code.is_empty() { TEXTS } else { EXCEPTIONS };
-        let row = Row::find(table, code, message);
-        let (mut meaning, mut kind, mut verdict) = row
-            .map_or((Meaning::Unknown, ErrorKind::Refused, Verdict::TRANSIENT), |row| {
-                (row.meaning, row.kind, row.verdict)
-            });
-        if meaning == Meaning::Unknown && status == 429 {
-            (meaning, kind, verdict) = (Meaning::Throttled, ErrorKind::Throttled, Verdict::TRANSIENT);
-        } else if meaning == Meaning::Unknown && status >= 500 {
-            (meaning, kind, verdict) = (Meaning::Failing, ErrorKind::Unavailable, Verdict::TRANSIENT);
-        }
+        let Ruling { meaning, kind, verdict } = look_up(table, Meaning::Unknown, status, code, message);
         let code = if code.is_empty() { String::new() } else { shown(code) };
         Self { status, code, said: shown(message), meaning, kind, verdict, token }
     }
@@ -311,7 +293,7 @@ mod tests {
         }
     }
 
-    /// Only the form decides who has answered.
+    /// A name of an exception somewhere in a text is not a refusal of the agent.
     #[test]
     fn agent_refusal_is_not_seen_in_the_text_of_another_server() {
         for text in [

@@ -142,8 +142,8 @@ impl NoAnswer {
             What::NotHttp => super::IF_NOT_ITSELF.to_owned(),
             _ if self.is_of_proxy() => self.proxy_remedy(),
             What::NoRoute { .. } if peer.server == Server::Sts && peer.setting.is_none() => format!(
-                "in a pod that has only IPv6, set AWS_USE_DUALSTACK_ENDPOINT=true: STS's default endpoint has only IPv4 \
-                 addresses; otherwise {}",
+                "a pod that has only IPv6 needs AWS_USE_DUALSTACK_ENDPOINT=true, because the default endpoint of STS has only \
+                 IPv4 addresses; otherwise {}",
                 peer.if_unreachable()
             ),
             What::NotResolved { .. } => format!("check the spelling of the host name; {}", peer.if_unreachable()),
@@ -221,5 +221,24 @@ impl Tls {
             }
         };
         text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remedy(what: What, setting: Option<&'static str>) -> String {
+        let peer = Peer::new(Server::Sts, "https://sts.eu-central-1.amazonaws.com".to_owned(), setting);
+        NoAnswer { peer, phase: Phase::Connect, what }.remedy()
+    }
+
+    /// STS's default endpoint has only IPv4 addresses. What another endpoint has is not known.
+    #[test]
+    fn no_route_to_the_default_endpoint_names_the_dual_stack_switch() {
+        let no_route = || What::NoRoute { cause: "Network is unreachable (os error 101)".to_owned() };
+        assert!(remedy(no_route(), None).contains("AWS_USE_DUALSTACK_ENDPOINT=true"));
+        assert!(!remedy(no_route(), Some("AWS_ENDPOINT_URL_STS")).contains("DUALSTACK"));
+        assert!(!remedy(What::Refused, None).contains("DUALSTACK"));
     }
 }

@@ -1,6 +1,6 @@
 //! What STS refuses with. The only place that looks at STS's own words.
 
-use super::table::{FAILING, Row, THROTTLING};
+use super::table::{FAILING, Row, Ruling, SERVER_ERROR, THROTTLING, TOO_MANY_REQUESTS, by_status, look_up, row};
 use crate::error::ErrorKind;
 use crate::token_file::Claims;
 use crate::verdict::Verdict;
@@ -29,16 +29,6 @@ pub(crate) enum Meaning {
     Unknown,
 }
 
-const fn row(
-    codes: &'static [&'static str],
-    says: &'static str,
-    meaning: Meaning,
-    kind: ErrorKind,
-    verdict: Verdict,
-) -> Row<Meaning> {
-    Row { codes, says, meaning, kind, verdict }
-}
-
 /// Answers of STS by code and message. The codes that are permanent are those of the AWS SDKs' refresh rules of 2026;
 /// `InvalidIdentityToken` for keys that could not be retrieved was seen in an outage of STS (aws-sdk-rust issue 827).
 pub(crate) const TABLE: &[Row<Meaning>] = {
@@ -63,16 +53,24 @@ pub(crate) const TABLE: &[Row<Meaning>] = {
         row(&["IDPCommunicationError"], "", M::KeysNotRetrieved, Unavailable, Verdict::TRANSIENT),
         row(THROTTLING, "", M::Throttled, Throttled, Verdict::TRANSIENT),
         row(FAILING, "", M::Failing, Unavailable, Verdict::TRANSIENT),
+        by_status(TOO_MANY_REQUESTS, M::Throttled, Throttled, Verdict::TRANSIENT),
+        by_status(SERVER_ERROR, M::Failing, Unavailable, Verdict::TRANSIENT),
         row(&[], "", M::Unknown, Refused, Verdict::TRANSIENT),
     ]
 };
 
 /// What a refusal of `GetCallerIdentity` means, and of anything else that was signed.
-pub(crate) const SIGNED: &[Row<Meaning>] = &[
-    row(THROTTLING, "", Meaning::Throttled, ErrorKind::Throttled, Verdict::TRANSIENT),
-    row(FAILING, "", Meaning::Failing, ErrorKind::Unavailable, Verdict::TRANSIENT),
-    row(&[], "", Meaning::Unknown, ErrorKind::Denied, Verdict::PERMANENT),
-];
+pub(crate) const SIGNED: &[Row<Meaning>] = {
+    use ErrorKind::{Denied, Throttled, Unavailable};
+    use Meaning as M;
+    &[
+        row(THROTTLING, "", M::Throttled, Throttled, Verdict::TRANSIENT),
+        row(FAILING, "", M::Failing, Unavailable, Verdict::TRANSIENT),
+        by_status(TOO_MANY_REQUESTS, M::Throttled, Throttled, Verdict::TRANSIENT),
+        by_status(SERVER_ERROR, M::Failing, Unavailable, Verdict::TRANSIENT),
+        row(&[], "", M::Unknown, Denied, Verdict::PERMANENT),
+    ]
+};
 
 /// A refusal in the form of STS.
 #[derive(Debug)]
@@ -112,17 +110,7 @@ impl StsRefusal {
             Request::Assume { .. } => TABLE,
             Request::GetCallerIdentity => SIGNED,
         };
-        let row = Row::find(table, code, message);
-        let (mut meaning, mut kind, mut verdict) = row
-            .map_or((Meaning::Unknown, ErrorKind::Refused, Verdict::TRANSIENT), |row| {
-                (row.meaning, row.kind, row.verdict)
-            });
-        // A code that nobody knows, with a status that says enough.
-        if meaning == Meaning::Unknown && status == 429 {
-            (meaning, kind, verdict) = (Meaning::Throttled, ErrorKind::Throttled, Verdict::TRANSIENT);
-        } else if meaning == Meaning::Unknown && status >= 500 {
-            (meaning, kind, verdict) = (Meaning::Failing, ErrorKind::Unavailable, Verdict::TRANSIENT);
-        }
+        let Ruling { meaning, kind, verdict } = look_up(table, Meaning::Unknown, status, code, message);
         Self { status, code: shown(code), said: shown(message), meaning, kind, verdict, request }
     }
 

@@ -15,19 +15,60 @@ pub(crate) struct Row<M> {
     pub(crate) codes: &'static [&'static str],
     /// A part of the message, in lower case. Empty: any.
     pub(crate) says: &'static str,
+    /// The lowest and the highest status.
+    pub(crate) statuses: (u16, u16),
     pub(crate) meaning: M,
     pub(crate) kind: ErrorKind,
     pub(crate) verdict: Verdict,
 }
 
-impl<M> Row<M> {
-    /// The first row that is about this answer. The last row of a table is about any.
-    pub(crate) fn find<'a>(table: &'a [Self], code: &str, message: &str) -> Option<&'a Self> {
-        let message = message.to_ascii_lowercase();
-        table.iter().find(|row| {
-            (row.codes.is_empty() || row.codes.contains(&code)) && (row.says.is_empty() || message.contains(row.says))
-        })
-    }
+/// What a row says of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ruling<M> {
+    pub(crate) meaning: M,
+    pub(crate) kind: ErrorKind,
+    pub(crate) verdict: Verdict,
+}
+
+/// A row about some codes and messages, whatever the status.
+pub(super) const fn row<M: Copy>(
+    codes: &'static [&'static str],
+    says: &'static str,
+    meaning: M,
+    kind: ErrorKind,
+    verdict: Verdict,
+) -> Row<M> {
+    Row { codes, says, statuses: ANY, meaning, kind, verdict }
+}
+
+/// A row about answers with any code.
+pub(super) const fn by_status<M: Copy>(statuses: (u16, u16), meaning: M, kind: ErrorKind, verdict: Verdict) -> Row<M> {
+    Row { codes: &[], says: "", statuses, meaning, kind, verdict }
+}
+
+pub(super) const ANY: (u16, u16) = (0, u16::MAX);
+pub(super) const TOO_MANY_REQUESTS: (u16, u16) = (429, 429);
+pub(super) const SERVER_ERROR: (u16, u16) = (500, u16::MAX);
+
+/// What the first row says that is about this answer. `unknown` is what the last row of every table says.
+pub(super) fn look_up<M: Copy>(table: &[Row<M>], unknown: M, status: u16, code: &str, message: &str) -> Ruling<M> {
+    let message = message.to_ascii_lowercase();
+    let found = table.iter().find(|row| {
+        let (lowest, highest) = row.statuses;
+        (row.codes.is_empty() || row.codes.contains(&code))
+            && (row.says.is_empty() || message.contains(row.says))
+            && (lowest..=highest).contains(&status)
+    });
+    found.map_or(Ruling { meaning: unknown, kind: ErrorKind::Refused, verdict: Verdict::TRANSIENT }, |row| Ruling {
+        meaning: row.meaning,
+        kind: row.kind,
+        verdict: row.verdict,
+    })
+}
+
+/// Whether `text` has the form of a code, such as `AccessDeniedException`.
+pub(crate) fn is_code(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:_-".contains(&b))
 }
 
 /// Codes that mean "later", whatever the status: those of the AWS SDKs (`aws_runtime::retries::classifiers`).
@@ -133,10 +174,14 @@ mod tests {
 
     fn rows<M>(table: &[Row<M>]) -> String {
         let mut text = String::new();
-        for Row { codes, says, kind, verdict, .. } in table {
+        for Row { codes, says, statuses, kind, verdict, .. } in table {
             let codes: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
             let answer = match (codes.join(", "), *says) {
-                (codes, "") if codes.is_empty() => "anything else, with a status below 500 other than 429".to_owned(),
+                (codes, "") if codes.is_empty() => match *statuses {
+                    TOO_MANY_REQUESTS => "anything else with status 429".to_owned(),
+                    SERVER_ERROR => "anything else with a status of 500 or higher".to_owned(),
+                    _ => "anything else".to_owned(),
+                },
                 (codes, says) if codes.is_empty() => format!("\"… {says} …\""),
                 (codes, "") => codes,
                 (codes, says) => format!("{codes} with \"… {says} …\""),

@@ -13,7 +13,7 @@ pub(crate) struct BadToken {
 #[derive(Debug)]
 pub(crate) enum What {
     Missing,
-    /// Who reads it, and who may.
+    /// The uid of this process, and the mode and owner of the file.
     Denied {
         ownership: String,
     },

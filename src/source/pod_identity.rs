@@ -1,17 +1,18 @@
 //! EKS Pod Identity and generic container credentials: one `GET` with the pod's raw token as `Authorization`.
 
-use std::fmt;
+mod answer;
+
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
+use self::answer::{Answer, Field};
 use crate::error::Error;
 use crate::problem::Problem;
-use crate::problem::agent::{AgentRefusal, Said, Sent, is_code};
+use crate::problem::agent::{AgentRefusal, Said, Sent};
 use crate::problem::peer::{Peer, Server};
 use crate::problem::setting::Setting;
 use crate::source::container_endpoint::{self, ContainerEndpoint};
@@ -152,138 +153,8 @@ impl PodIdentity {
 /// Where the EKS agent serves credentials.
 const AGENT_PATH: &str = "/v1/credentials";
 
-/// A success or an error document. Keys in any case; unknown ones are ignored.
-#[derive(Default)]
-struct Answer {
-    access_key_id: Field,
-    secret_access_key: Field,
-    token: Field,
-    expiration: Field,
-    account_id: Field,
-    code: Field,
-    message: Field,
-}
-
-/// A value. What is not needed may have any type.
-#[derive(Default)]
-enum Field {
-    #[default]
-    Absent,
-    Text(Zeroizing<String>),
-    /// A number, a list, an object.
-    Other,
-}
-
-impl Field {
-    fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Absent | Self::Other => None,
-        }
-    }
-}
-
-impl Answer {
-    /// A code without credentials, whatever the status. Other servers give a code with credentials too: `Success`.
-    fn refusal(&self) -> Option<Said<'_>> {
-        let has_keys = self.access_key_id.text().is_some() || self.secret_access_key.text().is_some();
-        let code = self.code.text().filter(|code| !has_keys && is_code(code))?;
-        Some(Said::json(code, self.message.text().unwrap_or_default()))
-    }
-}
-
-impl<'de> Deserialize<'de> for Answer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(AnswerVisitor)
-    }
-}
-
-struct AnswerVisitor;
-
-impl<'de> Visitor<'de> for AnswerVisitor {
-    type Value = Answer;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
-        let mut answer = Answer::default();
-        while let Some(key) = map.next_key::<String>()? {
-            let field = match key.to_ascii_lowercase().as_str() {
-                "accesskeyid" => &mut answer.access_key_id,
-                "secretaccesskey" => &mut answer.secret_access_key,
-                "token" | "sessiontoken" => &mut answer.token,
-                "expiration" | "expiresat" => &mut answer.expiration,
-                "accountid" => &mut answer.account_id,
-                "code" => &mut answer.code,
-                "message" => &mut answer.message,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            *field = map.next_value()?;
-        }
-        Ok(answer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Field {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldVisitor)
-    }
-}
-
-struct FieldVisitor;
-
-impl<'de> Visitor<'de> for FieldVisitor {
-    type Value = Field;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Field, E> {
-        Ok(Field::Text(Zeroizing::new(text.to_owned())))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Field, E> {
-        Ok(Field::Text(Zeroizing::new(text)))
-    }
-
-    fn visit_unit<E>(self) -> Result<Field, E> {
-        Ok(Field::Absent)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Field, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Field, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Field, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Field, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Field, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Field::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Field::Other)
-    }
-}
-
-#[cfg(all(test, feature = "irsa"))]
+#[cfg(test)]
+#[cfg(feature = "irsa")]
 mod tests {
     use bytes::Bytes;
     use http_body_util::Full;

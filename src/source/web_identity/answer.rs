@@ -10,7 +10,7 @@ use quick_xml::escape::unescape;
 use quick_xml::events::Event;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::problem::agent::is_code;
+use crate::problem::table::is_code;
 
 /// Deeper than any answer of STS, which has four levels.
 const MAX_DEPTH: usize = 16;
