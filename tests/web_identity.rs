@@ -232,11 +232,11 @@ async fn an_expired_token_is_read_again_and_sent_again_only_if_it_changed() {
     let first = provider.credentials().await.unwrap();
     pod.irsa_token().expire(Duration::from_secs(60)).unwrap();
     provider.invalidate(&first);
-    // Recoverable, so what is at hand is served.
-    assert_eq!(provider.credentials().await.unwrap(), first);
-    let error = provider.status().last_error.unwrap();
+    // What a service has refused is not served again.
+    let error = provider.credentials().await.unwrap_err();
     assert_eq!((error.kind(), pod.sts().requests()), (ErrorKind::TokenRejected, 2));
     assert!(error.to_string().contains("kubelet still rotates"), "{error}");
+    drop(provider);
 
     // STS takes its time to say no; kubelet rotates meanwhile.
     pod.sts().then(Answer::proper().after(support::millis(300)));
