@@ -142,9 +142,11 @@ async fn errors_quote_refusals_without_the_token_and_cut() {
     let pod = LocalPod::start().await.unwrap();
     let token = std::fs::read_to_string(pod.agent_token().path()).unwrap();
     let refused = async |answer| {
-        pod.agent().then(answer);
-        let short = builder(pod.pod_identity_env()).startup_timeout(support::millis(1)).build().unwrap();
-        short.credentials().await.unwrap_err()
+        pod.agent().always(answer);
+        let short = builder(pod.pod_identity_env()).startup_timeout(support::millis(300)).build().unwrap();
+        let error = short.credentials().await.unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::Timeout, "the answer was read");
+        error
     };
     for said in [
         format!("I do not like {token}"),
@@ -196,9 +198,10 @@ async fn errors_never_repeat_a_token_that_a_server_has_transformed() {
             Answer::http_as(403, "application/json", format!("{{\"code\":\"Denied\",\"message\":\"{said}\"}}")),
             Answer::http_as(403, &form, "no"),
         ] {
-            pod.agent().then(answer.clone());
-            let provider = builder(env.clone()).startup_timeout(support::millis(1)).build().unwrap();
+            pod.agent().always(answer.clone());
+            let provider = builder(env.clone()).startup_timeout(support::millis(200)).build().unwrap();
             let error = provider.credentials().await.unwrap_err();
+            assert_ne!(error.kind(), ErrorKind::Timeout, "the answer was read");
             let shown = format!("{error:?} {}", whole(&error));
             // Twelve characters of it are enough to look for.
             assert!(
