@@ -18,6 +18,8 @@ use crate::error::Error;
 use crate::problem::setting::Setting;
 use crate::provider::{Configured, EksCredentialsProvider};
 use crate::refresh::schedule::Policy;
+use crate::refresh::shared::Place;
+use crate::refresh::sync::{Handle, OwnRuntime};
 #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
 use crate::region;
 #[cfg(feature = "sdk-config")]
@@ -43,6 +45,7 @@ pub struct Builder {
     attempt_timeout: Option<Duration>,
     time_source: Option<SharedTimeSource>,
     sts_client: Option<Result<Client, Error>>,
+    runtime: Option<Handle>,
 }
 
 impl Default for Builder {
@@ -55,6 +58,7 @@ impl Default for Builder {
             attempt_timeout: None,
             time_source: None,
             sts_client: None,
+            runtime: None,
         }
     }
 }
@@ -151,6 +155,17 @@ impl Builder {
         self
     }
 
+    /// The tokio runtime on which credentials are fetched and refreshed. Default: one of its own, on one thread named
+    /// `eks-credentials`, which starts at the first request for credentials and ends with the last clone of the provider.
+    ///
+    /// Give one in a program that must not have another thread. It must have time and I/O enabled, must be polled all the
+    /// time, and must outlive the provider: while it is blocked or has ended, nothing is refreshed. Tests in which tokio's
+    /// time is paused can give the runtime of the test.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
     /// Reads the configuration. Does no I/O and spawns no task: the first call does. (A reqwest client given by
     /// `reqwest_0_13` is built before, and reads root certificates.)
     ///
@@ -186,6 +201,7 @@ impl Builder {
             configured,
             self.policy,
             self.time_source.clone(),
+            self.runtime.clone().map_or_else(|| Place::Own(OwnRuntime::default()), Place::Given),
             #[cfg(feature = "diagnose")]
             self.subject(&env),
             #[cfg(feature = "sdk-config")]
@@ -198,7 +214,7 @@ impl Builder {
     #[cfg(feature = "diagnose")]
     pub async fn diagnose(self) -> Diagnosis {
         let env = self.env.clone().unwrap_or_else(Env::from_process);
-        diagnose::diagnose(&self.subject(&env), self.check()).await
+        diagnose::on_a_thread_of_its_own(self.subject(&env), self.check()).await
     }
 
     #[cfg(feature = "diagnose")]

@@ -31,7 +31,6 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 }
 
 /// The `Date` header: `Tue, 24 Nov 2026 04:59:36 GMT`.
-#[cfg(feature = "diagnose")]
 pub(crate) fn parse_http_date(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text.trim(), Format::HttpDate).ok()?).ok()
 }

@@ -23,6 +23,8 @@ use crate::detect::{self, Detected, Settings};
 use crate::env::Env;
 use crate::error::{Error, one_line};
 use crate::provider::EksCredentialsProvider;
+use crate::refresh::sync::OwnRuntime;
+use crate::refresh::task::run_on;
 use crate::source::{Source, SourceKind};
 use crate::transport::Client;
 
@@ -184,6 +186,18 @@ pub(crate) struct Subject {
     pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) time: SharedTimeSource,
     pub(crate) sts_client: Option<Client>,
+}
+
+/// As [`diagnose`], whatever the caller's executor is, and however busy.
+pub(crate) async fn on_a_thread_of_its_own(subject: Subject, invalid: Result<(), Error>) -> Diagnosis {
+    let own = OwnRuntime::default();
+    let Ok(runtime) = own.handle() else { return diagnose(&subject, invalid).await };
+    let (there, check) = (subject.clone(), invalid.clone());
+    match run_on(&runtime, async move { diagnose(&there, check).await }).await {
+        Ok(diagnosis) => diagnosis,
+        // It panicked there. The caller sees the panic, and not an answer that is none.
+        Err(_) => diagnose(&subject, invalid).await,
+    }
 }
 
 /// Looks at everything, from the variables outwards. Each step that waits has its limit: 5 s for the token, the attempt's

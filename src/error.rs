@@ -59,12 +59,13 @@ pub enum ErrorKind {
     /// An answer that is not in the form of the server that was asked, or a success that cannot be used: a field is missing,
     /// a date is not valid, the answer is too large.
     InvalidResponse,
-    /// The credentials that came back had already expired.
+    /// The credentials that came back had already expired, or are those that a service has refused.
     ExpiredCredentials,
     /// The credentials are valid, but not for as long as
     /// [`credentials_valid_for`](crate::EksCredentialsProvider::credentials_valid_for) requested.
     LifetimeTooShort,
-    /// Credentials must be fetched, and the caller is not inside a tokio runtime with time and I/O enabled.
+    /// Credentials must be fetched, and neither can a thread be started for it, nor is the caller inside a tokio runtime; or
+    /// the task that fetches panicked.
     NoRuntime,
 }
 

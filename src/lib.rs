@@ -86,10 +86,25 @@
 //! In the last minute of validity a caller waits for a second at most, and only if the task is late (a process that was
 //! suspended). A failed refresh is retried after a random share of the remaining validity, 1 s to 10 min. After expiry
 //! callers wait for an attempt (a second at most if expired credentials may be [served](Builder::serve_expired)) or get
-//! the last error at once; attempts then follow each other in 1–30 s. To wait takes a tokio runtime with I/O and time
-//! enabled (`enable_all()`), any one; credentials at hand are served without. A permanent error (a denial) with valid credentials
-//! at hand is reported and retried in the same way; without, callers get it for 1–5 s, and the next ask after that tries
-//! again.
+//! the last error at once; attempts then follow each other in 1–30 s. A permanent error (a denial) with valid credentials at
+//! hand is reported and retried in the same way. Without, the task tries again by itself, after 1–5 s at first and at most
+//! every 60 s later, and callers in between get the error at once: a pod that was denied at its start becomes ready when its
+//! trust policy is corrected, without another request.
+//!
+//! The task runs on a thread of its own, so that no runtime of the program can delay it, and its methods can be awaited on any
+//! executor. [`Builder::runtime`] chooses another place.
+//!
+//! **Clocks.** An expiry is a moment on the clock of the service. STS sends its time with every answer. If this machine's
+//! clock differs from it by more than 30 s, the expiry of the credentials is moved by the difference, with one WARN event and
+//! [`Status::clock_skew_seconds`]: the SDK's own caches compare `Credentials::expiry()` with this machine's clock. When the
+//! clock is corrected later, new credentials are fetched. The answer must come over https, and the time from its `Date` to the
+//! expiry must not be longer than the requested session. The EKS Pod Identity agent has the same clock as the pod, so that
+//! nothing can be corrected there.
+//!
+//! **Credentials past their expiry.** The EKS Pod Identity agent may hand out credentials that have expired in an outage of
+//! its service, and AWS may still honour them. From the agent's own addresses, up to 6 h after their expiry, they are used if
+//! there is nothing better, as expired credentials are in an outage: the provider is not ready, and goes on asking. From
+//! every other source they are an error, and with [`serve_expired(false)`](Builder::serve_expired) always.
 //!
 //! What is promised about all this, and how each promise is tested: [`docs::reliability`].
 //!
@@ -174,6 +189,7 @@ mod builder;
 #[cfg(all(feature = "diagnose", feature = "irsa"))]
 mod caller_identity;
 mod clock;
+mod clock_skew;
 mod comparison;
 mod detect;
 mod detection;

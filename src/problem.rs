@@ -66,6 +66,10 @@ pub(crate) enum Problem {
         expiry: SystemTime,
         now: SystemTime,
     },
+    /// What came back is what a service has refused.
+    RefusedAgain {
+        source: SourceKind,
+    },
     /// Both sources failed.
     FallbackFailed {
         denied: Error,
@@ -86,10 +90,11 @@ pub(crate) enum Problem {
 }
 
 /// Why a caller cannot wait.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Runtime {
     None,
-    NoTime,
+    /// The operating system gives no more threads.
+    NoThread(String),
     Panicked,
 }
 
@@ -103,7 +108,7 @@ impl Problem {
             Self::BadAnswer(answer) => answer.kind(),
             Self::Sts { refusal, .. } => refusal.kind,
             Self::Agent { refusal, .. } => refusal.kind,
-            Self::Expired { .. } => ErrorKind::ExpiredCredentials,
+            Self::Expired { .. } | Self::RefusedAgain { .. } => ErrorKind::ExpiredCredentials,
             Self::FallbackFailed { denied, second } => {
                 if second.verdict().serves_expired {
                     second.kind()
@@ -171,6 +176,9 @@ impl Problem {
                 clock::rfc3339(*expiry),
                 clock::rfc3339(*now)
             ),
+            Self::RefusedAgain { source } => {
+                format!("{source} has returned the same credentials again that a service has refused")
+            }
             Self::FallbackFailed { denied, second } => format!("{denied}; and the fallback failed too: {second}"),
             Self::LifetimeTooShort { requested, expiry, cause } => {
                 let expiry = expiry.map_or_else(|| "never".to_owned(), clock::rfc3339);
@@ -185,8 +193,8 @@ impl Problem {
             Self::NoRuntime(Runtime::None) => {
                 "credentials must be fetched, and the call is not inside a tokio runtime".to_owned()
             }
-            Self::NoRuntime(Runtime::NoTime) => {
-                "credentials must be fetched, and time is not enabled in the tokio runtime".to_owned()
+            Self::NoRuntime(Runtime::NoThread(error)) => {
+                format!("the thread that fetches credentials could not be started ({error})")
             }
             Self::NoRuntime(Runtime::Panicked) => {
                 "the task that fetches credentials panicked (its message is on stderr)".to_owned()
@@ -215,6 +223,10 @@ impl Problem {
             Self::Expired { .. } => "check the node's clock; if it is right, the source serves old credentials in an outage, \
                                      and the request is repeated"
                 .to_owned(),
+            Self::RefusedAgain { .. } => "they are used until others can be had, and the request is repeated; check whether the \
+                                          role was deleted or its sessions were revoked, and that the service's endpoint and \
+                                          region are right"
+                .to_owned(),
             Self::FallbackFailed { .. } | Self::LifetimeTooShort { cause: Some(_), .. } | Self::Internal { .. } => {
                 String::new()
             }
@@ -224,9 +236,11 @@ impl Problem {
             Self::NoRuntime(Runtime::None) => {
                 "call it from async code run by tokio (#[tokio::main], Runtime::block_on)".to_owned()
             }
-            Self::NoRuntime(Runtime::NoTime) => "build the runtime with enable_all()".to_owned(),
+            Self::NoRuntime(Runtime::NoThread(_)) => {
+                "check the limits of the container for processes (pids) and open files".to_owned()
+            }
             Self::NoRuntime(Runtime::Panicked) => {
-                "check that the tokio runtime has I/O and time enabled: enable_all()".to_owned()
+                "it is started again; report the panic, or correct the HTTP client given to the builder".to_owned()
             }
             Self::NoOutcomeYet => "call again".to_owned(),
         }

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::refresh::Fetch;
 use crate::refresh::cache::Held;
 use crate::refresh::schedule::Policy;
-use crate::refresh::shared::{self, Shared};
+use crate::refresh::shared::{Place, Shared};
 use crate::refresh::sync::watch;
 #[cfg(feature = "sdk-config")]
 use crate::sdk_config::SdkSettings;
@@ -28,10 +28,11 @@ use crate::status::Status;
 
 /// AWS credentials of a pod on EKS, by IRSA or by Pod Identity, refreshed ahead of expiry.
 ///
-/// Cloning is cheap, and clones share everything: build one, and give clones to all clients. The first ask starts a
-/// background task on the caller's tokio runtime, which fetches and refreshes; when that runtime ends, the next caller
-/// starts another one on its own. The task ends, and secrets are wiped, with the last clone (SDK clients and configs
-/// hold clones too).
+/// Cloning is cheap, and clones share everything: build one, and give clones to all clients. The first request for
+/// credentials starts a background task, which fetches and refreshes them. It runs on a small tokio runtime of its own, on
+/// one thread, so that nothing the program does with its own runtimes can delay it: a runtime that is blocked, that nobody
+/// polls, or that was built without time or I/O. The methods can therefore be awaited on any executor. The task and its
+/// thread end, and secrets are wiped, with the last clone (SDK clients and configs hold clones too).
 #[derive(Clone)]
 pub struct EksCredentialsProvider(Arc<Handle>);
 
@@ -77,11 +78,12 @@ impl EksCredentialsProvider {
         configured: Result<Configured, Error>,
         policy: Policy,
         time: Option<SharedTimeSource>,
+        place: Place,
         #[cfg(feature = "diagnose")] subject: Subject,
         #[cfg(feature = "sdk-config")] sdk: SdkSettings,
     ) -> Self {
         let source = configured.as_ref().map(|configured| Arc::clone(&configured.sources) as Arc<dyn Fetch>);
-        let shared = Arc::new(Shared::new(source.map_err(Clone::clone), policy, time));
+        let shared = Arc::new(Shared::new(source.map_err(Clone::clone), policy, time, place));
         Self(Arc::new(Handle {
             shared,
             configured,
@@ -103,7 +105,7 @@ impl EksCredentialsProvider {
     /// # Errors
     ///
     /// What the shared fetch failed with. After a failure without valid credentials the error is kept for the callers
-    /// behind: 1–5 s if permanent, else until the next retry (1–30 s).
+    /// behind until the next retry: 1–5 s at first and up to 60 s later if it is permanent, else 1–30 s.
     pub async fn credentials(&self) -> Result<Credentials, Error> {
         self.shared().get(pick_credentials).await
     }
@@ -136,9 +138,10 @@ impl EksCredentialsProvider {
     }
 
     /// Says that a service refused these credentials (`ExpiredToken`). If they are still the current ones, they count as
-    /// expired from now on, a refresh begins, and the next request waits for it. They are never served again, also if the
-    /// refresh fails because of an outage. To say so of older ones, or once more of ones
-    /// that have expired, changes nothing: in an outage the retries keep their pace.
+    /// expired from now on, a refresh begins, and the next request waits for it. They are not served again because
+    /// of an outage. If the source itself returns the same ones (the EKS Pod Identity agent does, for up to three hours), they
+    /// are served, the [`status`](Self::status) is degraded, and the source is asked for others less and less often, up to
+    /// every ten minutes. To say so of older ones, or once more of the same, changes nothing.
     pub fn invalidate(&self, rejected: &Credentials) {
         self.shared().invalidate(rejected.access_key_id());
     }
@@ -161,7 +164,8 @@ impl EksCredentialsProvider {
     /// Where no provider can be built: [`Diagnosis::of_env`], [`Builder::diagnose`].
     #[cfg(feature = "diagnose")]
     pub async fn diagnose(&self) -> Diagnosis {
-        diagnose::diagnose(&self.0.subject, Ok(())).await
+        let subject = self.0.subject.clone();
+        diagnose::on_a_thread_of_its_own(subject, Ok(())).await
     }
 
     /// Which method serves this pod and why, and what is known of the other one.
@@ -185,15 +189,19 @@ impl EksCredentialsProvider {
     ///
     /// If there is nothing to compare: [`NotConfigured`](crate::ErrorKind::NotConfigured),
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one method is configured, or the other one
-    /// by half; [`NoRuntime`](crate::ErrorKind::NoRuntime) outside a tokio runtime. That a method *fails* is no error, but
-    /// what [`Comparison`] says.
+    /// by half. That a method *fails* is no error, but what [`Comparison`] says.
     pub async fn compare(&self) -> Result<Comparison, Error> {
+        self.configured()?;
+        let this = self.clone();
+        self.shared().run(async move { this.compare_both().await }).await?
+    }
+
+    async fn compare_both(&self) -> Result<Comparison, Error> {
         let Configured { sources, .. } = self.configured()?;
         #[cfg(all(feature = "diagnose", feature = "irsa"))]
         let identify = &self.0.subject;
         #[cfg(not(all(feature = "diagnose", feature = "irsa")))]
         let identify = &Identify;
-        shared::runtime()?;
         Comparison::of(sources, identify, || self.shared().now()).await
     }
 

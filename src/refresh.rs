@@ -1,12 +1,15 @@
 //! Keeping credentials fresh: what to do when ([`schedule`], pure), what everybody reads ([`cache`], lock-free), and the
-//! one task that fetches ([`driver`]). Knows nothing of AWS protocols.
+//! one task that fetches ([`driver`]), on a thread of its own (`own_runtime.rs`). Knows nothing of AWS protocols.
 
 pub(crate) mod cache;
 pub(crate) mod driver;
 mod metrics;
+#[cfg(not(all(test, shuttle)))]
+mod own_runtime;
 pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod sync;
+pub(crate) mod task;
 
 use std::fmt;
 use std::future::Future;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
+use crate::clock_skew::ServerTime;
 use crate::error::Error;
 use crate::probe::Probe;
 use crate::source::SourceKind;
@@ -44,6 +48,16 @@ pub(crate) struct Fetched {
     pub(crate) credentials: Credentials,
     /// Which source it came from, in the end.
     pub(crate) source: SourceKind,
+    /// What the answer says about time, if it can be trusted.
+    pub(crate) server_time: Option<ServerTime>,
+    /// Whether this source may hand out credentials after their expiry that AWS still honours.
+    pub(crate) is_statically_stable: bool,
+}
+
+impl Fetched {
+    pub(crate) fn new(credentials: Credentials, source: SourceKind) -> Self {
+        Self { credentials, source, server_time: None, is_statically_stable: false }
+    }
 }
 
 /// Every order of events that the model checker comes upon. Instead of the tests on tokio's paused clock.

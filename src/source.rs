@@ -150,7 +150,7 @@ impl Source {
             }
         };
         match tokio::time::timeout(limit, attempt).await {
-            Ok(outcome) => outcome.map(|credentials| Fetched { credentials, source: self.kind() }),
+            Ok(outcome) => outcome,
             Err(_) => Err(self.timed_out(limit)),
         }
     }
@@ -198,9 +198,9 @@ fn no_token() -> Error {
 }
 
 /// One exchange, and a second one at once if the token was refused and kubelet has rotated it meanwhile.
-pub(crate) async fn with_token<F>(tokens: &TokenSource, exchange: impl Fn(Token) -> F) -> Result<Credentials, Error>
+pub(crate) async fn with_token<F, T>(tokens: &TokenSource, exchange: impl Fn(Token) -> F) -> Result<T, Error>
 where
-    F: Future<Output = Result<Credentials, Error>>,
+    F: Future<Output = Result<T, Error>>,
 {
     let token = tokens.token().await?;
     let rejected = match exchange(token.clone()).await {
@@ -306,7 +306,7 @@ mod tests {
             let refuse_and_rotate = |token: Token| {
                 sent.borrow_mut().push(token);
                 std::fs::write(path, rotated).unwrap();
-                async { Err(Error::internal(kind, "no")) }
+                async { Err::<(), _>(Error::internal(kind, "no")) }
             };
             let error = with_token(&TokenSource::File(path.to_owned()), refuse_and_rotate).await.unwrap_err();
             assert_eq!((error.kind(), sent.borrow().len()), (kind, expected), "{rotated}");
@@ -321,7 +321,7 @@ mod tests {
         std::fs::write(&path, "header.payload.signature").unwrap();
         let refuse_and_remove = |_: Token| {
             std::fs::remove_file(&path).unwrap();
-            async { Err(Error::internal(ErrorKind::TokenRejected, "expired")) }
+            async { Err::<(), _>(Error::internal(ErrorKind::TokenRejected, "expired")) }
         };
         let error = with_token(&TokenSource::File(path.clone()), refuse_and_remove).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::TokenRejected, "expired"));

@@ -34,6 +34,11 @@ pub struct Status {
     /// What the method that does not serve said when it was asked once on the side. `None`: it has not been yet,
     /// [`Builder::shadow`](crate::Builder::shadow) is off, or the pod has only one.
     pub shadow: Option<Probe>,
+    /// By how many seconds this machine's clock was ahead of that of STS at the last fetch; negative if it was behind, and a
+    /// few seconds mean nothing. With more than 30 s, [`expiry`](Self::expiry) is the moment on this machine's clock at which
+    /// the credentials end, and not the one that STS wrote. `None`: not known, as with EKS Pod Identity, whose agent has the
+    /// same clock, or over plain http.
+    pub clock_skew_seconds: Option<i64>,
 }
 
 /// The summary of a [`Status`].

@@ -13,12 +13,12 @@ pub(crate) struct Verdict {
     pub(crate) delay: Delay,
 }
 
-/// When the next attempt is made if no valid credentials are left.
+/// When the refresh task makes the next attempt if no valid credentials are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delay {
-    /// By the refresh task itself, with jittered exponential backoff up to 30 s.
+    /// With jittered exponential backoff of up to 30 s.
     Backoff,
-    /// At the next request, 1 to 5 s later at the earliest.
+    /// After 1 to 5 s at first, then with jittered exponential backoff of up to 60 s.
     Hold,
 }
 

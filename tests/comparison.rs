@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use eks_credentials::testing::{Answer, LocalPod};
-use eks_credentials::{EksCredentialsProvider, ErrorKind, Health, SourceKind, Status};
+use eks_credentials::{ErrorKind, Health, SourceKind, Status};
 use support::{builder, provider, without};
 use tokio::sync::watch;
 
@@ -207,15 +207,16 @@ async fn without_a_second_method_there_is_nothing_to_compare_and_the_error_says_
 }
 
 #[test]
-fn a_comparison_outside_a_runtime_is_an_error_and_no_panic() {
-    let env = [
-        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app"),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"),
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/"),
-    ];
-    let provider = EksCredentialsProvider::builder().env(env).build().unwrap();
-    let mut compare = tokio_test::task::spawn(provider.compare());
-    let std::task::Poll::Ready(outcome) = compare.poll() else { panic!("it waits for what cannot come") };
-    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NoRuntime);
+fn a_comparison_and_a_diagnosis_need_no_runtime_of_the_caller() {
+    support::trace();
+    let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let pod = elsewhere.block_on(LocalPod::start()).unwrap();
+    let provider = provider(pod.both_env());
+    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let compared = bare.block_on(provider.compare()).unwrap();
+    assert!(compared.serving().outcome.is_ok() && compared.other().outcome.is_ok(), "{compared}");
+    #[cfg(feature = "diagnose")]
+    for diagnosis in [bare.block_on(provider.diagnose()), bare.block_on(builder(pod.irsa_env()).diagnose())] {
+        assert_ne!(diagnosis.severity(), eks_credentials::Severity::Error, "{diagnosis}");
+    }
 }

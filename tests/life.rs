@@ -12,13 +12,15 @@
 mod support;
 
 use std::iter::successors;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, LazyLock};
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials as _;
+use eks_credentials::EksCredentialsProvider;
 use eks_credentials::testing::{LocalPod, StandIn};
-use eks_credentials::{EksCredentialsProvider, ErrorKind};
 use support::{millis, provider, whole, with};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -169,11 +171,11 @@ async fn select_and_abort_cancel_nothing() {
 }
 
 #[test]
-fn a_runtime_that_is_dropped_in_the_middle_of_a_fetch_leaves_it_to_the_next_one() {
+fn a_fetch_survives_the_runtime_of_the_caller_that_began_it() {
     let Elsewhere { pod, _runtime } = Elsewhere::start();
     for first in [current_thread(), multi_thread()] {
         let before = pod.sts().requests();
-        pod.sts().set_latency(10 * SECOND);
+        pod.sts().set_latency(millis(500));
         let provider = provider(pod.irsa_env());
         first.block_on(async {
             let mut ask = tokio_test::task::spawn(provider.credentials());
@@ -181,60 +183,126 @@ fn a_runtime_that_is_dropped_in_the_middle_of_a_fetch_leaves_it_to_the_next_one(
             until_asked(pod.sts(), before + 1).await;
         });
         drop(first);
-        pod.sts().set_latency(Duration::ZERO);
-        // The gap between two attempts, not the ten seconds of the one that died.
-        let began = Instant::now();
         current_thread().block_on(provider.credentials()).unwrap();
-        assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
-        assert_eq!(pod.sts().requests() - before, 2);
+        assert_eq!(pod.sts().requests() - before, 1);
+    }
+}
+
+/// An executor that is not tokio's: it polls on this thread, and has neither time nor I/O.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
     }
 }
 
 #[test]
-fn without_a_runtime_there_is_an_error_until_there_are_credentials() {
+fn any_executor_can_wait_for_credentials() {
     let Elsewhere { pod, _runtime } = Elsewhere::start();
-    let provider = provider(pod.irsa_env());
-    let ask = || match tokio_test::task::spawn(provider.credentials()).poll() {
-        Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("nobody would ever wake this"),
-    };
-    let error = ask().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NoRuntime);
-    assert!(error.to_string().contains("not inside a tokio runtime"), "{error}");
-    let runtime = current_thread();
-    let fetched = runtime.block_on(provider.credentials()).unwrap();
-    assert_eq!(ask().unwrap(), fetched);
-    drop(runtime);
-    assert_eq!(ask().unwrap(), fetched);
-    assert_eq!(provider.cached(), Some(fetched.clone()));
-    let Poll::Ready(provided) = tokio_test::task::spawn(provider.provide_credentials()).poll() else {
-        panic!("a wait for what is at hand");
-    };
-    assert_eq!(provided.unwrap(), fetched);
-    assert_eq!(pod.sts().requests(), 1);
+    for env in [pod.irsa_env(), pod.pod_identity_env()] {
+        let provider = provider(env);
+        let fetched = block_on(provider.credentials()).unwrap();
+        assert_eq!(block_on(provider.credentials()).unwrap(), fetched);
+        assert_eq!(provider.cached(), Some(fetched.clone()));
+        let Poll::Ready(provided) = tokio_test::task::spawn(provider.provide_credentials()).poll() else {
+            panic!("a wait for what is at hand");
+        };
+        assert_eq!(provided.unwrap(), fetched);
+        block_on(provider.warm_up()).unwrap();
+        block_on(provider.credentials_valid_for(SECOND)).unwrap();
+    }
+    assert_eq!((pod.sts().requests(), pod.agent().requests()), (1, 1));
 }
 
-/// Hand-made, and `enable_all()` forgotten. tokio panics in whoever needs what is missing: here, once, the caller.
+/// Built by hand, with `enable_all()` forgotten. tokio panics in whoever needs what is missing, and a panic message would
+/// be on stderr even if the panic were caught: this thread notices every panic of the process.
 #[test]
-fn a_runtime_without_time_or_io_is_an_error_and_no_panic() {
+fn a_runtime_without_time_or_io_gets_credentials_and_nothing_panics() {
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
     let Elsewhere { pod, _runtime } = Elsewhere::start();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.to_string().contains("Tokio 1.x context") {
+            PANICS.fetch_add(1, Ordering::Relaxed);
+        }
+        hook(info);
+    }));
     let bare = Builder::new_current_thread().build().unwrap();
     let no_io = Builder::new_current_thread().enable_time().build().unwrap();
     let no_time = Builder::new_current_thread().enable_io().build().unwrap();
     for runtime in [bare, no_io, no_time] {
-        let provider = provider(pod.irsa_env());
-        let error = runtime.block_on(provider.credentials()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NoRuntime, "{}", whole(&error));
-        assert!(error.to_string().contains("enable_all"), "{error}");
-        drop(runtime);
-        // It spoils nothing for a better one, but that an error is kept for a few seconds.
-        let served = async {
-            while provider.credentials().await.is_err() {
-                yield_now().await;
-            }
-        };
-        current_thread().block_on(async { timeout(10 * SECOND, served).await.unwrap() });
+        for env in [pod.irsa_env(), pod.pod_identity_env()] {
+            runtime.block_on(provider(env).credentials()).unwrap();
+        }
     }
+    assert_eq!(PANICS.load(Ordering::Relaxed), 0);
+}
+
+/// The first caller's runtime is alive, but nobody polls it any more while the agent is asked.
+#[test]
+fn a_runtime_that_is_not_polled_delays_nobody_else() {
+    let Elsewhere { pod, _runtime } = Elsewhere::start();
+    pod.agent().set_latency(millis(200));
+    let provider = provider(pod.pod_identity_env());
+    let idle = current_thread();
+    idle.block_on(async {
+        let mut first = tokio_test::task::spawn(provider.credentials());
+        assert!(first.poll().is_pending());
+        until_asked(pod.agent(), 1).await;
+    });
+    let began = Instant::now();
+    current_thread().block_on(provider.credentials()).unwrap();
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    assert_eq!(pod.agent().requests(), 1);
+    drop(idle);
+}
+
+/// A synchronous program: it drives its runtime only while it waits for something.
+#[test]
+fn credentials_are_refreshed_while_the_runtime_of_the_program_rests() {
+    let Elsewhere { pod, _runtime } = Elsewhere::start();
+    pod.agent().set_lifetime(4 * SECOND);
+    let provider = provider(pod.pod_identity_env());
+    let mut changes = provider.subscribe();
+    let resting = current_thread();
+    let first = resting.block_on(provider.credentials()).unwrap();
+    // Another executor waits for the news. The program's runtime is not polled.
+    block_on(changes.wait_for(|status| status.refreshes == 2)).unwrap();
+    let second = resting.block_on(provider.credentials()).unwrap();
+    assert_ne!(first.expiry(), second.expiry());
+    assert!(first.expiry().unwrap() > SystemTime::now(), "renewed only after expiry");
+}
+
+#[test]
+fn busy_blocking_threads_of_the_program_delay_no_fetch() {
+    let Elsewhere { pod, _runtime } = Elsewhere::start();
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    let (busy, (free, blocked)) = (Arc::new(Barrier::new(2)), std::sync::mpsc::channel::<()>());
+    runtime.spawn_blocking({
+        let busy = Arc::clone(&busy);
+        move || {
+            busy.wait();
+            let _ = blocked.recv();
+        }
+    });
+    busy.wait();
+    for env in [pod.irsa_env(), pod.pod_identity_env()] {
+        let began = Instant::now();
+        runtime.block_on(provider(env).credentials()).unwrap();
+        assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    }
+    drop(free);
 }
 
 #[test]

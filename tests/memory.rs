@@ -34,7 +34,7 @@ type Env = Vec<(String, String)>;
 #[tokio::test]
 #[ignore = "run by the others here, as a process of its own, whose memory they search"]
 async fn child() {
-    let provider = EksCredentialsProvider::from_env().unwrap();
+    let provider = EksCredentialsProvider::builder().runtime(Handle::current()).build().unwrap();
     while next_line() == "fetch" {
         if let Some(held) = provider.cached() {
             provider.invalidate(&held);

@@ -10,9 +10,10 @@
 //!   served after every failure.
 //! - **Fallback**: whether the other credential source is used, if [`fallback(true)`](crate::Builder::fallback) is set and the
 //!   pod has both.
-//! - **Next attempt**, if no valid credentials are left: after a jittered exponential backoff of up to 30 s by the refresh
-//!   task itself, or at the next request, 1 to 5 s later at the earliest. While credentials are valid, a failed refresh is
-//!   repeated after a random share of the validity that is left, at most 10 minutes.
+//! - **Next attempt**, if no valid credentials are left: the refresh task tries again by itself, with jittered exponential
+//!   backoff of up to 30 s, or of 1 to 5 s at first and up to 60 s. Callers in between get the last error at once. While
+//!   credentials are valid, a failed refresh is repeated after a random share of the validity that is left, at most 10
+//!   minutes.
 //!
 //! # Which refusals are permanent
 //!

@@ -127,7 +127,7 @@ pub(crate) const OTHER: &[(&str, ErrorKind, Verdict)] = &[
     ),
     ("no source is configured", ErrorKind::NotConfigured, Verdict::NOT_ATTEMPTED),
     ("the credentials do not last as long as requested", ErrorKind::LifetimeTooShort, Verdict::NOT_ATTEMPTED),
-    ("no tokio runtime with I/O and time", ErrorKind::NoRuntime, Verdict::NOT_ATTEMPTED),
+    ("no thread or runtime to fetch in, or a panic in it", ErrorKind::NoRuntime, Verdict::NOT_ATTEMPTED),
 ];
 
 /// How a failure of this kind is treated that is in neither service's table.
@@ -161,7 +161,7 @@ mod tests {
             if retries_cold_start { "tries again" } else { "fails at once" },
             if serves_expired { "served" } else { "not served" },
             if falls_back { "yes" } else { "no" },
-            if delay == Delay::Backoff { "backoff" } else { "next request" }
+            if delay == Delay::Backoff { "1–30 s" } else { "1–60 s" }
         )
     }
 

@@ -9,10 +9,11 @@ use aws_credential_types::Credentials;
 #[cfg(feature = "sdk-config")]
 use aws_smithy_runtime_api::client::identity::Identity;
 
+use crate::clock_skew::Skew;
 use crate::error::Error;
 use crate::probe::Probe;
 use crate::refresh::schedule::State;
-use crate::refresh::sync::{ArcSwap, Mutex, MutexGuard};
+use crate::refresh::sync::{ArcSwap, Instant, Mutex, MutexGuard};
 use crate::refresh::{Fetched, schedule};
 use crate::source::SourceKind;
 use crate::status::{Health, Status};
@@ -30,6 +31,10 @@ pub(crate) struct Entry {
     pub(crate) flights_ended: u64,
     /// Successful fetches.
     pub(crate) refreshes: u64,
+    /// How far this machine's clock was from the server's at the last success that told.
+    pub(crate) skew: Option<Skew>,
+    /// When the expiry was moved because of the skew, on both clocks.
+    pub(crate) moved: Option<(SystemTime, Instant)>,
     /// What the other source said when it was asked on the side.
     pub(crate) shadow: Option<Probe>,
 }
@@ -48,12 +53,12 @@ pub(crate) struct Held {
 
 impl Held {
     #[cfg(feature = "sdk-config")]
-    pub(crate) fn new(Fetched { credentials, source }: Fetched, generation: u64) -> Self {
+    pub(crate) fn new(Fetched { credentials, source, .. }: Fetched, generation: u64) -> Self {
         Self { identity: credentials.clone().into(), credentials, source, generation }
     }
 
     #[cfg(not(feature = "sdk-config"))]
-    pub(crate) fn new(Fetched { credentials, source }: Fetched, _: u64) -> Self {
+    pub(crate) fn new(Fetched { credentials, source, .. }: Fetched, _: u64) -> Self {
         Self { credentials, source }
     }
 }
@@ -141,6 +146,7 @@ impl Entry {
             consecutive_failures: state.failure.map_or(0, |failure| failure.consecutive),
             refreshes: self.refreshes,
             shadow: self.shadow.clone(),
+            clock_skew_seconds: self.skew.map(Skew::seconds),
         }
     }
 }

@@ -16,19 +16,22 @@ use aws_credential_types::Credentials;
 use tracing::{Instrument as _, field};
 
 use crate::clock;
+use crate::clock_skew::{self, Skew};
 use crate::error::{Error, ErrorKind};
 use crate::problem::{Problem, Runtime};
 use crate::refresh::cache::{Entry, Epoch, Held};
-use crate::refresh::schedule::{self, Decision, Failure, Flight, Validity};
+use crate::refresh::schedule::{self, Decision, Failure, Flight, Refusal, Validity};
 use crate::refresh::shared::Shared;
 use crate::refresh::sync::{Instant, sleep, timeout};
 use crate::refresh::{Fetch, Fetched, metrics};
-use crate::verdict::Delay;
 
 /// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no
 /// sleep is longer than this before the wall clock is read again. With it the last 30 s before expiry are enough to
 /// renew in also if the clock has jumped there and nobody asks.
 const RECHECK: Duration = Duration::from_secs(20);
+
+/// For how long after their expiry credentials of the EKS agent are worth trying: as long as a session of EKS Auth lasts.
+const PAST_EXPIRY_MAX: Duration = Duration::from_hours(6);
 
 /// Drives until it is aborted (the last provider went), replaced, or its runtime ends. A panic, as of a runtime without
 /// I/O, is an error for those who wait; nobody would end their waiting otherwise.
@@ -59,6 +62,13 @@ async fn live(driver: &Driver) {
         let entry = driver.shared.cache.load_full();
         let now = driver.shared.now();
         driver.report_expiry(&entry, now, &mut reported_expiry);
+        if let Some((then, since)) = entry.moved
+            && clock_skew::has_jumped(then, now, since.elapsed())
+        {
+            // The clock by which the expiry was moved is not the same any more: only new credentials tell.
+            driver.publish(|entry| (entry.moved, entry.state.forced) = (None, true));
+            continue;
+        }
         let next = schedule::next_fetch(&entry.state, now);
         if next.is_some_and(|at| at <= now) || (asked && driver.is_wanted(&entry, now)) {
             asked = false;
@@ -89,34 +99,44 @@ impl Driver {
 
     /// One flight, from accepting it to publishing its outcome; false if this driver was replaced meanwhile.
     async fn fly(&self, before: &Entry) -> bool {
-        let began = self.shared.now();
-        let flight = Flight { began, deadline: schedule::after(began, self.shared.flight_budget()) };
-        if !self.publish(|entry| entry.state.flight = Some(flight)) {
+        if !self.begin_flight(self.shared.now()) {
             return false;
         }
-        let last_start = {
-            let mut task = self.shared.task();
-            task.set_flight(self.epoch, Some(Instant::now()));
-            task.last_start
-        };
+        let last_start = self.shared.task().last_start;
         if let Some(last_start) = last_start {
             sleep(schedule::MIN_GAP.saturating_sub(last_start.elapsed())).await;
         }
         // Only the first flight is patient: later ones have an error to answer with, and a schedule.
         let started = Instant::now();
-        let is_first = before.state.failure.is_none_or(|failure| failure.verdict.delay == Delay::Hold);
-        let cold = before.held.is_none() && is_first;
-        let outcome = if cold {
-            self.fetch_patiently().await
-        } else {
-            let longest = self.source.attempt_timeout();
-            self.fetch(1, schedule::attempt_limit(&before.state, self.shared.now(), longest)).await
+        let cold = before.held.is_none() && before.state.failure.is_none();
+        let outcome = loop {
+            let awake = Awake::begin(&self.shared);
+            let outcome = if cold {
+                self.fetch_patiently().await
+            } else {
+                let longest = self.source.attempt_timeout();
+                self.fetch(1, schedule::attempt_limit(&before.state, self.shared.now(), longest)).await
+            };
+            if outcome.is_ok() || !awake.was_interrupted(&self.shared) {
+                break outcome;
+            }
+            // The machine slept in the middle of the attempt, so that its failure says nothing about the source.
+            sleep(schedule::MIN_GAP).await;
+            if !self.begin_flight(self.shared.now()) {
+                return false;
+            }
         };
         metrics::duration(self.source.kind(), &outcome, started.elapsed());
         match outcome {
             Ok(fetched) => self.succeed(fetched),
             Err(error) => self.fail(error),
         }
+    }
+
+    fn begin_flight(&self, began: SystemTime) -> bool {
+        let flight = Flight { began, deadline: schedule::after(began, self.shared.flight_budget()) };
+        self.shared.task().set_flight(self.epoch, Some(Instant::now()));
+        self.publish(|entry| entry.state.flight = Some(flight))
     }
 
     /// A cold start: the agent may come up after the pod, STS may throttle a whole deployment. Transient failures are
@@ -128,9 +148,14 @@ impl Driver {
         loop {
             let limit = budget.saturating_sub(started.elapsed()).min(self.source.attempt_timeout());
             let error = match self.fetch(retry.saturating_add(1), limit).await {
-                Err(error) if error.verdict().retries_cold_start => error,
+                // Credentials that have just expired may have come with it. They are better than to go on waiting.
+                Err(error) if error.verdict().retries_cold_start && self.shared.cache.load().held.is_none() => error,
                 outcome => return outcome,
             };
+            if retry == 0 {
+                let source = self.source.kind().as_str();
+                tracing::warn!(source, %error, "the first attempt to fetch credentials failed: it is repeated");
+            }
             // That the budget cut the last attempt short explains less than why those before it failed.
             let cut_short = error.kind() == ErrorKind::Timeout && limit < self.source.attempt_timeout();
             let error = last_error.filter(|_| cut_short).unwrap_or(error);
@@ -158,21 +183,56 @@ impl Driver {
             outcome = field::Empty,
             duration_ms = field::Empty
         );
-        let outcome =
-            self.source.fetch(limit).instrument(span.clone()).await.and_then(|fetched| self.not_expired(fetched));
+        let outcome = self.source.fetch(limit).instrument(span.clone()).await;
+        let outcome = outcome.and_then(|fetched| self.not_expired(self.on_this_clock(fetched)));
         span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         span.record("outcome", outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok"));
         metrics::attempt(self.source.kind(), &outcome);
         outcome
     }
 
-    /// An agent may hand out expired credentials in an outage of EKS Auth: a failed refresh, not a success.
+    /// With the expiry moved onto this machine's clock, if that differs from the server's.
+    fn on_this_clock(&self, mut fetched: Fetched) -> Fetched {
+        let (now, before) = (self.shared.now(), self.shared.cache.load_full());
+        let expiry = fetched.credentials.expiry();
+        let skew = fetched.server_time.zip(expiry).and_then(|(server, expiry)| Skew::of(server, expiry, now));
+        let significant = skew.filter(|skew| skew.matters());
+        if let (Some(skew), Some(expiry)) = (significant, expiry) {
+            *fetched.credentials.expiry_mut() = Some(skew.on_this_clock(expiry));
+            if !before.skew.is_some_and(Skew::matters) {
+                tracing::warn!(
+                    clock = %skew,
+                    "this machine's clock differs from that of STS: the expiry of credentials is corrected; synchronise the clock"
+                );
+            }
+        }
+        self.publish(|entry| {
+            entry.skew = skew;
+            entry.moved = significant.map(|_| (now, Instant::now()));
+        });
+        fetched
+    }
+
+    /// An agent may hand out expired credentials in an outage of EKS Auth: a failed refresh, not a success. AWS may still
+    /// honour them, so that they are kept if there is nothing better, and used as expired ones are in an outage.
     fn not_expired(&self, fetched: Fetched) -> Result<Fetched, Error> {
         let now = self.shared.now();
-        match fetched.credentials.expiry() {
-            Some(expiry) if expiry <= now => Err(Problem::Expired { source: fetched.source, expiry, now }.into()),
-            _ => Ok(fetched),
+        let Some(expiry) = fetched.credentials.expiry().filter(|&expiry| expiry <= now) else { return Ok(fetched) };
+        let error = Problem::Expired { source: fetched.source, expiry, now }.into();
+        let is_recent = schedule::since(now, expiry) <= PAST_EXPIRY_MAX;
+        if fetched.is_statically_stable && self.shared.policy.serve_expired && is_recent {
+            self.publish(|entry| {
+                let known = entry.held.as_ref();
+                let is_later = entry.state.validity.is_none_or(|held| held.expiry.is_some_and(|held| held < expiry));
+                let refused = entry.state.refusal != Refusal::None && is_same(known, &fetched);
+                if is_later && !refused {
+                    let validity = Validity::new(&self.shared.policy, &entry.state, now, Some(expiry), 0.0);
+                    (entry.state.validity, entry.state.refusal) = (Some(validity), Refusal::None);
+                    entry.held = Some(Held::new(fetched, entry.refreshes));
+                }
+            });
         }
+        Err(error)
     }
 
     fn succeed(&self, fetched: Fetched) -> bool {
@@ -180,38 +240,57 @@ impl Driver {
         let before = self.shared.cache.load_full();
         let expiry = fetched.credentials.expiry();
         let validity = Validity::new(&self.shared.policy, &before.state, now, expiry, fastrand::f64());
+        if before.state.refusal != Refusal::None && is_same(before.held.as_ref(), &fetched) {
+            return self.take_again(fetched, validity);
+        }
         self.announce(&before, &fetched);
         metrics::refreshed(fetched.source);
-        self.land(now, |entry| {
+        let outcome = |entry: &mut Entry| {
             entry.state.validity = Some(validity);
             entry.state.failure = None;
             entry.error = None;
-            entry.state.rejected = false;
+            entry.state.refusal = Refusal::None;
             entry.refreshes = entry.refreshes.saturating_add(1);
             entry.held = Some(Held::new(fetched, entry.refreshes));
-        })
+        };
+        self.land(now, outcome, || ())
+    }
+
+    /// The source has only the credentials that a service has refused. They are served, because the service may have been
+    /// wrong, and asked for again less and less often.
+    fn take_again(&self, fetched: Fetched, validity: Validity) -> bool {
+        let (now, random) = (self.shared.now(), fastrand::f64());
+        let error = Error::from(Problem::RefusedAgain { source: fetched.source });
+        let outcome = |entry: &mut Entry| {
+            entry.state.failure =
+                Some(Failure::handed_out_again(&entry.state, &validity, now, error.verdict(), random));
+            entry.state.validity = Some(validity);
+            entry.state.refusal = Refusal::HandedOutAgain;
+            entry.error = Some(error.clone());
+            entry.held = Some(Held::new(fetched, entry.refreshes));
+        };
+        self.land(now, outcome, || self.complain(&error))
     }
 
     fn fail(&self, error: Error) -> bool {
         let now = self.shared.now();
         let random = fastrand::f64();
-        let landed = self.land(now, |entry| {
+        let outcome = |entry: &mut Entry| {
             entry.state.failure = Some(Failure::new(&entry.state, now, error.verdict(), random));
             entry.error = Some(error.clone());
-        });
-        self.complain(&error);
-        metrics::failed(self.source.kind(), error.kind());
-        landed
+        };
+        self.land(now, outcome, || self.complain(&error))
     }
 
-    /// Ends the flight for everybody who waits for it.
-    fn land(&self, now: SystemTime, outcome: impl FnOnce(&mut Entry)) -> bool {
+    /// Ends the flight for everybody who waits for it, after `report` has said what came of it.
+    fn land(&self, now: SystemTime, outcome: impl FnOnce(&mut Entry), report: impl FnOnce()) -> bool {
         let landed = self.publish(|entry| {
             outcome(entry);
             entry.state.flight = None;
             entry.state.forced = false;
             entry.flights_ended = entry.flights_ended.saturating_add(1);
         });
+        report();
         if landed {
             self.shared.task().set_flight(self.epoch, None);
             self.tell(now);
@@ -249,6 +328,7 @@ impl Driver {
     }
 
     fn complain(&self, error: &Error) {
+        metrics::failed(self.source.kind(), error.kind());
         let source = self.source.kind().as_str();
         let entry = self.shared.cache.load();
         let usable = entry.state.is_usable(self.shared.now());
@@ -275,7 +355,7 @@ impl Driver {
         }
         *reported = Some(expiry);
         let source = entry.held.as_ref().map_or(self.source.kind(), |held| held.source).as_str();
-        if entry.state.rejected {
+        if entry.state.refusal == Refusal::Refused {
             tracing::warn!(source, "a service has refused the credentials: they count as expired");
         } else {
             tracing::error!(
@@ -299,6 +379,29 @@ impl Drop for Driver {
             self.shared.task().dismiss(self.epoch);
         }
         self.shared.changes.send_modify(|_| {});
+    }
+}
+
+/// Whether these are the credentials at hand.
+fn is_same(held: Option<&Held>, fetched: &Fetched) -> bool {
+    held.is_some_and(|held| held.credentials.access_key_id() == fetched.credentials.access_key_id())
+}
+
+/// Since when an attempt runs, on the wall clock and on the timers'.
+struct Awake {
+    began: SystemTime,
+    started: Instant,
+}
+
+impl Awake {
+    fn begin(shared: &Shared) -> Self {
+        Self { began: shared.now(), started: Instant::now() }
+    }
+
+    /// Whether the wall clock has gone far ahead of the timers, which stand still in a suspension.
+    fn was_interrupted(&self, shared: &Shared) -> bool {
+        let now = shared.now();
+        now > self.began && clock_skew::has_jumped(self.began, now, self.started.elapsed())
     }
 }
 

@@ -21,8 +21,8 @@ use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler}
 use shuttle::{Config, Runner};
 
 use super::cache::{Cache, Entry};
-use super::schedule::Policy;
-use super::shared::Shared;
+use super::schedule::{Policy, Refusal};
+use super::shared::{Place, Shared};
 use super::sync::model::{Clock, Runtime, Timekeeper, now, sleep, timeout};
 use super::{BoxFuture, Fetch, Fetched};
 use crate::error::{Error, ErrorKind};
@@ -136,7 +136,7 @@ impl Fetch for Upstream {
             }
             let expiry = Some(Wall.now() + HOUR);
             let credentials = Credentials::new(format!("key-{n}"), "secret", None, expiry, "test");
-            Ok(Fetched { credentials, source: SourceKind::PodIdentity })
+            Ok(Fetched::new(credentials, SourceKind::PodIdentity))
         })
     }
 }
@@ -162,7 +162,7 @@ impl Provider {
         let policy = Policy { advisory_window: None, startup_timeout, serve_expired: true };
         let upstream = Arc::new(Upstream::default());
         let source: Arc<dyn Fetch> = upstream.clone();
-        let shared = Arc::new(Shared::new(Ok(source), policy, Some(SharedTimeSource::new(Wall))));
+        let shared = Arc::new(Shared::new(Ok(source), policy, Some(SharedTimeSource::new(Wall)), Place::Callers));
         Arc::new(Self { shared, upstream })
     }
 
@@ -344,7 +344,10 @@ fn what_was_refused_is_served_to_nobody_who_asks_later_whatever_lands_meanwhile(
         // Who refuses the old ones as the new land does not refuse those, and who forces a flight as one lands has it.
         assert_eq!((provider.calls(), provider.most_at_once()), (2, 1));
         let entry = provider.shared.cache.load_full();
-        assert!(entry.state.flight.is_none() && !entry.state.forced && !entry.state.rejected, "{entry:?}");
+        assert!(
+            entry.state.flight.is_none() && !entry.state.forced && entry.state.refusal == Refusal::None,
+            "{entry:?}"
+        );
     });
 }
 

@@ -42,9 +42,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Cold start: the agent may be seconds behind the pod on a new node, so the first retries are quick.
 const COLD_RETRY_FIRST: Duration = Duration::from_millis(100);
 const COLD_RETRY_MAX: Duration = Duration::from_secs(2);
-/// A permanent error without credentials is kept 1–5 s for the callers behind: enough to spare the source a storm,
-/// little enough that a corrected trust policy is found at once.
-const HOLD_SPREAD: f64 = 4.0;
+/// After a refusal, with nothing usable left, the first retry comes after 1 to 5 s: a trust policy or an association takes
+/// seconds to become effective. The pause doubles up to 12 to 60 s, which is how long a correction may take to be noticed.
+const HOLD_FIRST: Duration = Duration::from_secs(5);
+const HOLD_MAX: Duration = Duration::from_mins(1);
 
 /// The parts of the behaviour that a builder can set.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +63,7 @@ impl Policy {
     pub(crate) fn may_serve_expired(&self, state: &State) -> bool {
         self.serve_expired
             && state.validity.is_some()
-            && !state.rejected
+            && state.refusal == Refusal::None
             && state.failure.is_some_and(|failure| failure.verdict.serves_expired)
     }
 }
@@ -71,8 +72,8 @@ impl Policy {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) validity: Option<Validity>,
-    /// A service has refused these credentials before their expiry.
-    pub(crate) rejected: bool,
+    /// Whether a service has refused these credentials.
+    pub(crate) refusal: Refusal,
     /// The last failed attempt, if nothing succeeded since.
     pub(crate) failure: Option<Failure>,
     /// The running attempt, or at a cold start the whole series of them.
@@ -83,6 +84,17 @@ pub(crate) struct State {
     pub(crate) orphaned: bool,
     /// A caller needs other credentials than these, whatever the times say.
     pub(crate) forced: bool,
+}
+
+/// Whether a service has refused the credentials at hand before their expiry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    #[default]
+    None,
+    /// They are not served any more.
+    Refused,
+    /// The source has handed the same ones out again. It has no others, so they are served until they expire.
+    HandedOutAgain,
 }
 
 /// The times of one set of credentials. `None` in all three: they never expire.
@@ -189,8 +201,6 @@ pub(crate) fn next_fetch(state: &State, now: SystemTime) -> Option<SystemTime> {
     match (&state.failure, &state.validity) {
         // A clock that was set back must not leave the driver resting for hours, nor come upon the same rest again.
         (Some(failure), _) if now < failure.at => Some(now),
-        // Nobody may be asking any more, and a permanent error does not pass by itself: only a caller's ask retries it.
-        (Some(failure), _) if failure.verdict.delay == Delay::Hold && !state.is_usable(now) => None,
         (Some(failure), _) => Some(failure.retry_at),
         (None, Some(validity)) => validity.refresh_at,
         (None, None) => Some(now),
@@ -313,9 +323,23 @@ impl Failure {
         let retry_at = match state.validity {
             Some(validity) if usable => retry_while_usable(&validity, now, random),
             _ if verdict.delay == Delay::Backoff => after(now, backoff(empty_handed, random)),
-            _ => after(now, SECOND.mul_f64(1.0 + HOLD_SPREAD * random)),
+            _ => after(now, doubling(HOLD_FIRST, HOLD_MAX, empty_handed, random)),
         };
         Self { at: now, retry_at, verdict, consecutive, empty_handed }
+    }
+
+    /// The source has handed out the credentials again, valid as in `validity`, that a service has refused.
+    pub(crate) fn handed_out_again(
+        state: &State,
+        validity: &Validity,
+        now: SystemTime,
+        verdict: Verdict,
+        random: f64,
+    ) -> Self {
+        let consecutive = state.failure.map_or(0, |failure| failure.consecutive).saturating_add(1);
+        let retry_at = after(now, doubling(HOLD_FIRST, RETRY_MAX, consecutive, random));
+        let retry_at = retry_at.min(retry_while_usable(validity, now, random));
+        Self { at: now, retry_at, verdict, consecutive, empty_handed: 0 }
     }
 
     /// Whether the source is left alone. Not before the failure either: then the clock was set back.
@@ -339,6 +363,12 @@ fn retry_while_usable(validity: &Validity, now: SystemTime, random: f64) -> Syst
 fn backoff(failures: u32, random: f64) -> Duration {
     let ceiling = SECOND.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_MAX);
     MIN_GAP.saturating_add(ceiling.saturating_sub(MIN_GAP).mul_f64(random))
+}
+
+/// A random time between a fifth of a ceiling and the whole of it. The ceiling doubles with every failure.
+fn doubling(first: Duration, longest: Duration, failures: u32, random: f64) -> Duration {
+    let ceiling = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(longest);
+    ceiling.mul_f64(0.2 + 0.8 * random)
 }
 
 /// The pause before retry number `retry` (from 0) of a cold start: full jitter, 100 ms doubling to 2 s.

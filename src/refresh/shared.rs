@@ -1,6 +1,6 @@
 //! What the providers, their callers and the driver share: how a caller is answered, waits, and wakes the driver.
 
-use std::panic::catch_unwind;
+use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -11,8 +11,9 @@ use crate::clock;
 use crate::error::Error;
 use crate::problem::{Problem, Runtime};
 use crate::refresh::cache::{Cache, Entry, Epoch, Held};
-use crate::refresh::schedule::{self, Decision, Policy};
-use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Notify, sleep, timeout, watch};
+use crate::refresh::schedule::{self, Decision, Policy, Refusal};
+use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Notify, OwnRuntime, watch};
+use crate::refresh::task::{run_on, with_subscriber, within};
 use crate::refresh::{Fetch, driver, metrics};
 use crate::status::{Health, Status};
 
@@ -35,6 +36,19 @@ pub(crate) struct Shared {
     /// `None`: the system's, which is asked directly.
     time: Option<SharedTimeSource>,
     task: Mutex<Task>,
+    place: Place,
+}
+
+/// Where the refresh task runs.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// On a thread of its own.
+    Own(OwnRuntime),
+    /// On a runtime that the program has chosen.
+    Given(Handle),
+    /// On the runtime of whoever starts it.
+    #[cfg(test)]
+    Callers,
 }
 
 #[derive(Debug, Default)]
@@ -71,10 +85,15 @@ impl Task {
 }
 
 impl Shared {
-    pub(crate) fn new(source: Result<Arc<dyn Fetch>, Error>, policy: Policy, time: Option<SharedTimeSource>) -> Self {
+    pub(crate) fn new(
+        source: Result<Arc<dyn Fetch>, Error>,
+        policy: Policy,
+        time: Option<SharedTimeSource>,
+        place: Place,
+    ) -> Self {
         let cache = Cache::default();
         let (changes, _) = watch::channel(status(&source, &cache.load(), now(time.as_ref())));
-        Self { source, policy, cache, nudge: Notify::new(), changes, time, task: Mutex::default() }
+        Self { source, policy, cache, nudge: Notify::new(), changes, time, task: Mutex::default(), place }
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -187,29 +206,30 @@ impl Shared {
         let now = self.now();
         self.cache.update(|entry| {
             let current = entry.held.as_ref().is_some_and(|held| held.credentials.access_key_id() == access_key_id);
-            if let (true, true, Some(validity)) = (current, entry.state.is_usable(now), entry.state.validity.as_mut()) {
+            // The source has been asked because of these already, and has no others yet.
+            let is_new = entry.state.refusal == Refusal::None && entry.state.is_usable(now);
+            if let (true, true, Some(validity)) = (current, is_new, entry.state.validity.as_mut()) {
                 validity.expiry = Some(now);
                 entry.state.failure = None;
                 entry.state.forced = true;
-                entry.state.rejected = true;
+                entry.state.refusal = Refusal::Refused;
             }
         });
         self.nudge.notify_one();
     }
 
-    /// Whatever comes of it, there is something to fall back on. Outside a runtime there is no clock to wait with.
+    /// Whatever comes of it, there is something to fall back on.
     async fn wait_briefly(self: &Arc<Self>, seen: &Entry) {
-        match runtime() {
-            Ok(_) => drop(timeout(schedule::brief_wait(&seen.state, self.now()), self.flight_after(seen)).await),
-            Err(_) => self.nudge_if_possible(),
+        let wait = schedule::brief_wait(&seen.state, self.now());
+        if let Ok(runtime) = self.runtime() {
+            let _ = within(&runtime, wait, self.flight_after(seen)).await;
         }
     }
 
     /// Waits until a flight has ended that had not when `seen` was read, and returns what it left behind. Cancelling
     /// this cancels nothing: the flight is the driver's.
     async fn flight_after(self: &Arc<Self>, seen: &Entry) -> Result<Arc<Entry>, Error> {
-        // To wait takes a runtime even while the driver lives in another one.
-        runtime()?;
+        let runtime = self.runtime()?;
         let _waiting = metrics::Waiting::begin();
         let mut changes = self.changes.subscribe();
         self.wake_driver(false)?;
@@ -218,7 +238,7 @@ impl Shared {
             if entry.flights_ended != seen.flights_ended {
                 return Ok(entry);
             }
-            match timeout(DRIVER_GONE, changes.changed()).await {
+            match within(&runtime, DRIVER_GONE, changes.changed()).await {
                 // Perhaps the driver said goodbye with its runtime.
                 Ok(_) => self.wake_driver(false)?,
                 Err(_) => {
@@ -250,16 +270,40 @@ impl Shared {
         let mut task = self.task();
         let gone = task.driver.as_ref().is_none_or(|(_, driver)| driver.is_finished());
         if gone || replace {
-            let runtime = runtime()?;
+            let runtime = self.runtime()?;
             let epoch = self.cache.next_epoch();
             task.flight_began = None;
-            let driver = runtime.spawn(driver::drive(Arc::clone(self), epoch)).abort_handle();
+            let driver = runtime.spawn(with_subscriber(driver::drive(Arc::clone(self), epoch))).abort_handle();
             if let Some((_, old)) = task.driver.replace((epoch, driver)) {
                 old.abort();
             }
         }
         self.nudge.notify_one();
         Ok(())
+    }
+
+    /// `task`, where the refresh task runs. It is cancelled with the returned future.
+    pub(crate) async fn run<T>(&self, task: impl Future<Output = T> + Send + 'static) -> Result<T, Error>
+    where
+        T: Send + 'static,
+    {
+        run_on(&self.runtime()?, task).await
+    }
+
+    /// Where the refresh task runs, and whose timers callers wait by.
+    pub(crate) fn runtime(&self) -> Result<Handle, Error> {
+        match &self.place {
+            Place::Given(runtime) => Ok(runtime.clone()),
+            #[cfg(test)]
+            Place::Callers => {
+                Handle::try_current().map_err(|error| Error::caused_by(Problem::NoRuntime(Runtime::None), error))
+            }
+            // In a process that may start no more threads, the caller's runtime is better than nothing.
+            Place::Own(own) => own.handle().or_else(|error| {
+                let failed = Problem::NoRuntime(Runtime::NoThread(error.to_string()));
+                Handle::try_current().map_err(|_| Error::caused_by(failed, error))
+            }),
+        }
     }
 
     pub(crate) fn task(&self) -> MutexGuard<'_, Task> {
@@ -278,6 +322,9 @@ impl Shared {
             driver.abort();
         }
         self.cache.update(|entry| *entry = Entry::default());
+        if let Place::Own(own) = &self.place {
+            own.end();
+        }
     }
 }
 
@@ -292,13 +339,6 @@ fn status(source: &Result<Arc<dyn Fetch>, Error>, entry: &Entry, now: SystemTime
             Status { last_error: Some(not_configured.clone()), health: Health::Failed, ..entry.status(now, None) }
         }
     }
-}
-
-/// The caller's runtime, if it can wait there. Only to try tells whether time is enabled, and tokio panics if it is not.
-pub(crate) fn runtime() -> Result<Handle, Error> {
-    let runtime = Handle::try_current().map_err(|e| Error::caused_by(Problem::NoRuntime(Runtime::None), e))?;
-    catch_unwind(|| drop(sleep(Duration::ZERO))).map_err(|_| Error::from(Problem::NoRuntime(Runtime::NoTime)))?;
-    Ok(runtime)
 }
 
 fn no_outcome() -> Error {

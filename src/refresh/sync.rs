@@ -14,7 +14,9 @@
 pub(crate) mod model;
 
 #[cfg(all(test, shuttle))]
-pub(crate) use self::model::{AbortHandle, ArcSwap, Handle, Instant, Mutex, MutexGuard, Notify, sleep, timeout, watch};
+pub(crate) use self::model::{
+    AbortHandle, ArcSwap, Elapsed, Handle, Instant, Mutex, MutexGuard, Notify, OwnRuntime, sleep, timeout, watch,
+};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use self::real::*;
 
@@ -26,5 +28,7 @@ mod real {
     pub(crate) use tokio::runtime::Handle;
     pub(crate) use tokio::sync::{Notify, watch};
     pub(crate) use tokio::task::AbortHandle;
-    pub(crate) use tokio::time::{Instant, sleep, timeout};
+    pub(crate) use tokio::time::{Instant, error::Elapsed, sleep, timeout};
+
+    pub(crate) use crate::refresh::own_runtime::OwnRuntime;
 }

@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::problem::agent::{AgentRefusal, Said, Sent};
 use crate::problem::peer::{Peer, Server};
 use crate::problem::setting::Setting;
+use crate::refresh::Fetched;
 use crate::source::container_endpoint::{self, ContainerEndpoint};
 use crate::source::{Keys, SourceKind, with_token};
 use crate::token_file::{Token, TokenSource};
@@ -60,11 +61,13 @@ impl PodIdentity {
         &self.peer
     }
 
-    pub(crate) async fn fetch(&self) -> Result<Credentials, Error> {
-        match &self.config.token {
+    pub(crate) async fn fetch(&self) -> Result<Fetched, Error> {
+        let credentials = match &self.config.token {
             Some(tokens) => with_token(tokens, |token| self.exchange(Some(token))).await,
             None => self.exchange(None).await,
-        }
+        }?;
+        let is_statically_stable = self.config.endpoint.is_eks_agent();
+        Ok(Fetched { is_statically_stable, ..Fetched::new(credentials, SourceKind::PodIdentity) })
     }
 
     async fn exchange(&self, token: Option<Token>) -> Result<Credentials, Error> {
@@ -136,7 +139,8 @@ impl PodIdentity {
             Field::Other => Err(wrong(&format!("JSON in which {name} is not a string"))),
         };
         let expiration = match &answer.expiration {
-            Field::Absent => None,
+            // The EKS agent's credentials always expire. Other servers may have some that do not.
+            Field::Absent if !self.config.endpoint.is_eks_agent() => None,
             given => Some(field("Expiration", given)?),
         };
         Keys {

@@ -12,12 +12,14 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 pub(crate) use self::answer::{Document, Refusal};
+use crate::clock_skew::ServerTime;
 use crate::detect::IrsaSettings;
 use crate::error::Error;
 use crate::problem::Problem;
 use crate::problem::peer::{Peer, Server};
 use crate::problem::setting::Setting;
 use crate::problem::sts::{Request, StsRefusal};
+use crate::refresh::Fetched;
 use crate::source::role_arn::{RoleArn, account_of};
 use crate::source::sts_endpoint::{self, StsEndpoint};
 use crate::source::{Keys, SourceKind, with_token};
@@ -27,6 +29,8 @@ use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply};
 /// STS answers in well under a second; 10 s is ten times its slowest percentile and leaves a second attempt inside the
 /// 20 s budget of a cold start.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What STS gives if no `DurationSeconds` is sent.
+const DEFAULT_DURATION: Duration = Duration::from_secs(3600);
 /// STS allows 2–64 characters.
 const SESSION_NAME_MAX: usize = 64;
 
@@ -102,13 +106,21 @@ impl WebIdentity {
         Some(&self.config.endpoint.url).filter(|url| sts_endpoint::is_clear_text(url))
     }
 
-    pub(crate) async fn fetch(&self) -> Result<Credentials, Error> {
+    pub(crate) async fn fetch(&self) -> Result<Fetched, Error> {
         with_token(&self.tokens, |token| self.exchange(token)).await
     }
 
-    async fn exchange(&self, token: Token) -> Result<Credentials, Error> {
+    async fn exchange(&self, token: Token) -> Result<Fetched, Error> {
         let reply = self.ask(&token).await?;
-        self.read(&reply, &token)
+        let credentials = self.read(&reply, &token)?;
+        let server_time = self.server_time(&reply);
+        Ok(Fetched { server_time, ..Fetched::new(credentials, SourceKind::WebIdentity) })
+    }
+
+    /// Over plain http anybody on the way could have written it.
+    fn server_time(&self, reply: &Reply) -> Option<ServerTime> {
+        let date = reply.date.filter(|_| self.config.endpoint.url.is_https())?;
+        Some(ServerTime { date, requested: self.config.duration.unwrap_or(DEFAULT_DURATION) })
     }
 
     /// One exchange of this token, whatever the answer.

@@ -66,11 +66,18 @@ fn the_refresh_moment_spans_the_first_half_of_the_window() {
 }
 
 #[test]
-fn a_permanent_error_waits_for_an_ask_unless_the_clock_was_set_back() {
+fn a_permanent_error_is_retried_after_a_few_seconds_or_when_the_clock_was_set_back() {
     let denied = failed(State::default(), at(60), false, 0.5);
-    assert_eq!(next_fetch(&denied, at(61)), None);
-    assert_eq!(next_fetch(&denied, at(600)), None);
+    assert_eq!(next_fetch(&denied, at(61)), Some(at(63)));
+    assert_eq!(next_fetch(&denied, at(600)), Some(at(63)));
     assert_eq!(next_fetch(&denied, at(59)), Some(at(59)));
+}
+
+#[test]
+fn retries_after_a_refusal_come_at_random_in_four_fifths_of_a_time_that_doubles_to_a_minute() {
+    let hold = |n, random| doubling(HOLD_FIRST, HOLD_MAX, n, random).as_secs();
+    assert_eq!([1, 2, 3, 4, 5, 100].map(|n| hold(n, 0.0)), [1, 2, 4, 8, 12, 12]);
+    assert_eq!([1, 2, 3, 4, 5, 100].map(|n| hold(n, 1.0)), [5, 10, 20, 40, 60, 60]);
 }
 
 #[test]
@@ -136,7 +143,7 @@ fn after_expiry() {
     assert_eq!(decide(&POLICY, &transient, at(3601)), Decision::WaitBriefly);
     assert_eq!(decide(&POLICY, &transient, at(9999)), Decision::Wait);
     assert_eq!(decide(&POLICY, &permanent, at(3606)), Decision::Wait);
-    assert_eq!(next_fetch(&permanent, at(9999)), None);
+    assert_eq!(next_fetch(&permanent, at(9999)), permanent.failure.map(|failure| failure.retry_at));
     assert!(next_fetch(&transient, at(3600)).is_some());
 }
 

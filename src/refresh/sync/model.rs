@@ -13,8 +13,8 @@ use shuttle::sync::atomic::{AtomicU8, Ordering::SeqCst};
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::notify::Notify;
-pub(crate) use self::runtime::{AbortHandle, Handle, Runtime};
-pub(crate) use self::time::{Clock, Instant, Timekeeper, now, sleep, timeout};
+pub(crate) use self::runtime::{AbortHandle, Handle, OwnRuntime, Runtime};
+pub(crate) use self::time::{Clock, Elapsed, Instant, Timekeeper, now, sleep, timeout};
 
 /// Somebody else may run here. An access to an atomic, and not a yield, which would make the schedulers avoid this one.
 #[derive(Debug, Default)]

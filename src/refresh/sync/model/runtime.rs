@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 pub(crate) use shuttle::future::{AbortHandle, JoinHandle};
@@ -36,6 +37,9 @@ impl Handle {
     pub(crate) fn try_current() -> Result<Self, OutsideRuntime> {
         CURRENT.with(|current| current.borrow().clone()).ok_or(OutsideRuntime)
     }
+
+    /// The model's timers belong to no runtime.
+    pub(crate) fn enter(&self) {}
 
     pub(crate) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         let runtime = self.clone();
@@ -89,4 +93,16 @@ impl Drop for Runtime {
         };
         living.iter().for_each(AbortHandle::abort);
     }
+}
+
+/// The scenarios have runtimes that end and runtimes that nobody polls, which a thread of its own does not.
+#[derive(Debug, Default)]
+pub(crate) struct OwnRuntime;
+
+impl OwnRuntime {
+    pub(crate) fn handle(&self) -> io::Result<Handle> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn end(&self) {}
 }

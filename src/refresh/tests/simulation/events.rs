@@ -49,6 +49,8 @@ impl Subscriber for Told {
                 self.only_warned.store(*event.metadata().level() == Level::WARN, Relaxed);
             }
             "a service has refused the credentials: they count as expired"
+            | "the first attempt to fetch credentials failed: it is repeated"
+            | "this machine's clock differs from that of STS: the expiry of credentials is corrected; synchronise the clock"
             | "credentials have expired and are not renewed yet" => {}
             unknown => panic!("an event that the simulation does not know: {unknown}"),
         }

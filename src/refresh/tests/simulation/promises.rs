@@ -3,10 +3,10 @@
 use super::world::{Fault, Phase, World};
 use super::*;
 use crate::refresh::cache::Entry;
-use crate::verdict::Delay;
+use crate::refresh::schedule::Refusal;
 
 /// After the end of a fault: an attempt that still hangs, the longest backoff, the smallest gap, and an answer.
-const RECOVERY: Duration = secs(10 + 30 + 1 + 1);
+const RECOVERY: Duration = secs(10 + 60 + 1 + 1);
 /// A cold flight, the gap before it, and the grace before a dead driver is replaced.
 const LONGEST_WAIT: Duration = secs(1 + 20 + 2 + 2);
 /// The first attempts of an outage: those of a patient cold start; or, while credentials last, each after an eighth of
@@ -47,7 +47,7 @@ impl World {
                 let entry = self.shared().cache.load_full();
                 let papered = self.serve_expired && entry.error.as_ref().is_some_and(Error::is_transient);
                 self.check(papered, "expired credentials without a recoverable failure");
-                self.check(!entry.state.rejected, "credentials that a service has refused");
+                self.check(entry.state.refusal == Refusal::None, "credentials that a service has refused");
             }
         }
         let steady = asked.duration_since(phase.steady_since).unwrap_or_default();
@@ -61,10 +61,8 @@ impl World {
             );
         }
         self.check_found_in_window(before, asked, phase);
-        // Never asked for before, refused by a service, or after a denial, they are renewed at an ask.
-        let driven = before.held.is_some()
-            && !before.state.rejected
-            && before.state.failure.is_none_or(|failure| failure.verdict.delay == Delay::Backoff);
+        // Never asked for before, or refused by a service, they are renewed at an ask.
+        let driven = before.held.is_some() && before.state.refusal == Refusal::None;
         let expiry = before.state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry <= asked);
         if let (true, true, Some(expiry)) = (phase.fault.is_healthy(), driven, expiry) {
             let healthy_before = expiry.duration_since(phase.steady_since).unwrap_or_default();
@@ -78,7 +76,8 @@ impl World {
     /// Rule 5: while credentials last, the end of an outage is found after ⅜ of what was left, ten minutes at the most.
     fn check_found_in_window(&self, before: &Entry, asked: SystemTime, phase: Phase) {
         let Some(expiry) = before.state.validity.and_then(|validity| validity.expiry) else { return };
-        if !phase.fault.is_healthy() || before.error.is_none() || asked >= expiry {
+        let refused = before.state.refusal != Refusal::None;
+        if !phase.fault.is_healthy() || before.error.is_none() || asked >= expiry || refused {
             return;
         }
         let left = expiry.duration_since(phase.steady_since).unwrap_or_default();
@@ -110,11 +109,14 @@ impl World {
     /// One event for every flight, as loud as what it means.
     fn check_events(&self, entry: &Entry) {
         let successes = self.told.successes.load(Relaxed);
-        self.check(successes == entry.refreshes, format_args!("{successes} events of success"));
+        self.check(
+            successes == entry.refreshes,
+            format_args!("{successes} events of success, {} refreshes", entry.refreshes),
+        );
         let failures = self.told.failures.load(Relaxed);
         self.check(failures == entry.flights_ended - entry.refreshes, format_args!("{failures} events of failure"));
         if let Some(failure) = entry.state.failure {
-            let expired_too = self.serve_expired && !entry.state.rejected;
+            let expired_too = self.serve_expired && entry.state.refusal == Refusal::None;
             let something_to_serve = entry.held.is_some() && (entry.state.is_usable(failure.at) || expired_too);
             let harmless = failure.verdict.serves_expired && something_to_serve;
             self.check(self.told.only_warned.load(Relaxed) == harmless, "the last failure was told at a wrong level");
@@ -131,12 +133,13 @@ impl World {
         let allowed = match phase.fault {
             Fault::None => lives,
             // The agent's own renewal takes up to 13 shares of 12 h.
-            Fault::SameAgain => 13 * (lives + 1),
+            // What a service has refused is asked for again every ten minutes, for as long as it lasts.
+            Fault::SameAgain => {
+                13 * (lives + 1) + theirs.rejections * (10 + phase.lifetime.as_secs().min(seconds) / 120)
+            }
             // At the ceiling of the backoff it is 15.5 s on the average.
             Fault::Hangs | Fault::IssuesExpired => seconds / 8 + OUTAGE_BEGINS,
-            Fault::Fails(kind) if Error::internal(kind, "").is_transient() => seconds / 8 + OUTAGE_BEGINS,
-            // Kept for 3 s on the average, if somebody asks.
-            Fault::Fails(_) => seconds / 2 + OUTAGE_BEGINS,
+            Fault::Fails(_) => seconds / 8 + OUTAGE_BEGINS,
         };
         let allowed = allowed + asked_for + 6;
         self.check(attempts <= allowed, format_args!("{attempts} attempts in {lasted:?}, {allowed} are allowed"));

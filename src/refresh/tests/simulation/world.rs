@@ -7,6 +7,7 @@ use fastrand::Rng;
 
 use super::events::Told;
 use super::*;
+use crate::refresh::cache::Held;
 use crate::refresh::schedule;
 
 const ATTEMPT: Duration = secs(10);
@@ -138,12 +139,19 @@ impl Fetch for World {
                 Err(_) => Err(Error::internal(ErrorKind::Timeout, "no answer")),
                 Ok(()) => match phase.fault {
                     Fault::Fails(kind) => Err(Error::internal(kind, "scripted")),
-                    _ => Ok(Fetched { credentials: self.issue(phase), source: SourceKind::PodIdentity }),
+                    _ => Ok(Fetched::new(self.issue(phase), SourceKind::PodIdentity)),
                 },
             };
             let now = self.clock.now();
             let usable = outcome.as_ref().is_ok_and(|fetched| fetched.credentials.expiry().unwrap() > now);
-            *self.last_failed.lock().unwrap() = !usable;
+            // The source has only what a service has refused.
+            let entry = self.shared().cache.load_full();
+            let refused = entry.state.refusal != schedule::Refusal::None
+                && outcome.as_ref().is_ok_and(|fetched| {
+                    let same = |held: &Held| held.credentials.access_key_id() == fetched.credentials.access_key_id();
+                    entry.held.as_ref().is_some_and(same)
+                });
+            *self.last_failed.lock().unwrap() = !usable || refused;
             outcome
         })
     }
@@ -203,7 +211,12 @@ impl World {
             told,
         });
         let source: Arc<dyn Fetch> = world.clone();
-        let shared = Shared::new(Ok(source), Policy { serve_expired, ..POLICY }, Some(SharedTimeSource::new(clock)));
+        let shared = Shared::new(
+            Ok(source),
+            Policy { serve_expired, ..POLICY },
+            Some(SharedTimeSource::new(clock)),
+            Place::Callers,
+        );
         *world.shared.lock().unwrap() = Some(Arc::new(shared));
         world
     }
