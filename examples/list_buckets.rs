@@ -2,13 +2,16 @@
 //!
 //! In a pod: `cargo run --example list_buckets`, with the region from `AWS_REGION`, and `AWS_ENDPOINT_URL_S3` and
 //! `AWS_ENDPOINT_URL_STS` if they are set. Anywhere else it starts a local pod (STS, Pod Identity agent and S3 on loopback)
-//! and lists that one's buckets through IRSA and through Pod Identity.
+//! and lists that one's buckets through IRSA and through Pod Identity. In a Kubernetes cluster it never does: there, missing
+//! credentials are an error that says what is missing.
 //!
 //! `--watch` keeps listing once a second and prints every refresh; `--bucket NAME` lists the objects of a bucket.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 #[path = "support/local_s3.rs"]
 mod local_s3;
+#[path = "support/pod.rs"]
+mod pod;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,7 +25,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use local_s3::LocalS3;
 
-const USAGE: &str = "usage: list_buckets [--watch] [--bucket NAME]";
+const USAGE: &str = "usage: list_buckets [--watch] [--bucket NAME] [--help]";
+/// The exit code for wrong arguments, of `sysexits.h`.
+const EX_USAGE: u8 = 64;
 /// In the local pod credentials live this long with `--watch`, so that refreshes can be seen.
 const LOCAL_LIFETIME: Duration = Duration::from_secs(20);
 
@@ -36,13 +41,21 @@ struct Options {
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
     let options = match options() {
-        Ok(options) => options,
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         Err(what) => {
             eprintln!("{what}\n{USAGE}");
-            return ExitCode::from(2);
+            return ExitCode::from(EX_USAGE);
         }
     };
-    match run(&options).await {
+    let outcome = tokio::select! {
+        outcome = run(&options) => outcome,
+        () = pod::told_to_end() => Ok(()),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", DisplayErrorContext(&*error));
@@ -51,17 +64,19 @@ async fn main() -> ExitCode {
     }
 }
 
-fn options() -> Result<Options, String> {
+/// `None`: only the usage is wanted.
+fn options() -> Result<Option<Options>, String> {
     let mut options = Options::default();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--watch" => options.watch = true,
             "--bucket" => options.bucket = Some(args.next().ok_or("--bucket needs a name")?),
+            "--help" | "-h" => return Ok(None),
             other => return Err(format!("unknown argument {other}")),
         }
     }
-    Ok(options)
+    Ok(Some(options))
 }
 
 async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -69,6 +84,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     if provider.status().source.is_some() {
         return list(&provider, options).await;
     }
+    pod::refuse_stand_in_in_a_cluster().await?;
     println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
     println!("Starting a local pod (STS, Pod Identity agent and S3 on loopback) and listing its buckets instead.");
     let pod = LocalPod::start().await?;
@@ -95,7 +111,12 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 async fn list(provider: &EksCredentialsProvider, options: &Options) -> Result<(), Box<dyn Error>> {
     provider.warm_up().await?;
     println!("\n{}", describe(provider));
-    let s3 = Client::new(&provider.sdk_config(BehaviorVersion::latest()).build());
+    let config = provider.sdk_config(BehaviorVersion::latest()).build();
+    // If S3 refuses the credentials before they expire, they are renewed and the attempt is repeated.
+    let config = aws_sdk_s3::config::Builder::from(&config)
+        .interceptor(provider.recovery())
+        .retry_classifier(provider.recovery());
+    let s3 = Client::from_conf(config.build());
     list_once(&s3, options).await?;
     if options.watch { watch(provider, &s3, options).await } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! A service's `/readyz` and `/metrics`: ready from the first credentials until they expire, through any outage.
 //!
 //! In a pod: `cargo run --example readiness`, on port 8080, or `--listen ADDRESS`. Anywhere else it starts a local pod and
-//! says so.
+//! says so. In a Kubernetes cluster it never does: there, missing credentials are an error that says what is missing.
 //!
 //! ```yaml
 //! readinessProbe:
@@ -15,6 +15,8 @@
 
 #[path = "support/http.rs"]
 mod http;
+#[path = "support/pod.rs"]
+mod pod;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -31,7 +33,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::time::{interval, sleep};
 
-const USAGE: &str = "usage: readiness [--outage] [--listen ADDRESS]";
+const USAGE: &str = "usage: readiness [--outage] [--listen ADDRESS] [--help]";
+/// The exit code for wrong arguments, of `sysexits.h`.
+const EX_USAGE: u8 = 64;
 /// From a healthy agent on the node to a cold start that used its whole budget.
 const BUCKETS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 20.0];
 /// In the outage that is played credentials live this long, so that their end can be seen.
@@ -49,10 +53,14 @@ struct Options {
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
     let options = match options() {
-        Ok(options) => options,
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         Err(what) => {
             eprintln!("{what}\n{USAGE}");
-            return ExitCode::from(2);
+            return ExitCode::from(EX_USAGE);
         }
     };
     match run(&options).await {
@@ -64,7 +72,8 @@ async fn main() -> ExitCode {
     }
 }
 
-fn options() -> Result<Options, String> {
+/// `None`: only the usage is wanted.
+fn options() -> Result<Option<Options>, String> {
     let mut options = Options::default();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -74,10 +83,11 @@ fn options() -> Result<Options, String> {
                 let address = args.next().ok_or("--listen needs an address, as 0.0.0.0:8080")?;
                 options.listen = Some(address.parse().map_err(|e| format!("--listen {address}: {e}"))?);
             }
+            "--help" | "-h" => return Ok(None),
             other => return Err(format!("unknown argument {other}")),
         }
     }
-    Ok(options)
+    Ok(Some(options))
 }
 
 async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -86,9 +96,13 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         .install_recorder()?;
     let provider = EksCredentialsProvider::from_env()?;
     if provider.detection().is_ok() {
+        if options.outage {
+            return Err("--outage is played on a local pod, and this one has credentials of its own".into());
+        }
         let address = options.listen.unwrap_or(([0, 0, 0, 0], 8080).into());
         return serve(TcpListener::bind(address).await?, provider, recorder).await;
     }
+    pod::refuse_stand_in_in_a_cluster().await?;
     println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
     println!("Starting a local pod (STS and Pod Identity agent on loopback) instead.");
     let pod = LocalPod::start().await?;
@@ -116,21 +130,19 @@ async fn serve(
     provider: EksCredentialsProvider,
     recorder: PrometheusHandle,
 ) -> Result<(), Box<dyn Error>> {
+    // The first request for credentials. From then on they are fetched and refreshed without any.
+    let first = provider.clone();
+    tokio::spawn(async move { first.warm_up().await });
     let service = Service { provider, recorder };
     let metrics = |State(service): State<Service>| async move { service.recorder.render() };
     let routes = axum::Router::new().route("/readyz", get(readyz)).route("/metrics", get(metrics)).with_state(service);
-    Ok(axum::serve(listener, routes).await?)
+    Ok(axum::serve(listener, routes).with_graceful_shutdown(pod::told_to_end()).await?)
 }
 
-/// The probe of a pod that is not ready is an ask, too: nobody else may be asking, and after a denial only an ask tries
-/// again. It waits for nothing, and all asks share one fetch.
 async fn readyz(State(Service { provider, .. }): State<Service>) -> (StatusCode, String) {
     let status = provider.status();
-    if status.is_ready() {
-        return (StatusCode::OK, describe(&status));
-    }
-    tokio::spawn(async move { provider.warm_up().await });
-    (StatusCode::SERVICE_UNAVAILABLE, describe(&status))
+    let code = if status.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, describe(&status))
 }
 
 /// One line.

@@ -9,7 +9,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let provider = EksCredentialsProvider::from_env()?;
     // Not needed, but outside a pod this says why, before S3 asks for a region.
     provider.warm_up().await?;
-    let s3 = aws_sdk_s3::Client::new(&provider.sdk_config(BehaviorVersion::latest()).build());
+    let config = provider.sdk_config(BehaviorVersion::latest()).build();
+    // If S3 refuses the credentials before they expire, they are renewed and the attempt is repeated.
+    let config = aws_sdk_s3::config::Builder::from(&config)
+        .interceptor(provider.recovery())
+        .retry_classifier(provider.recovery());
+    let s3 = aws_sdk_s3::Client::from_conf(config.build());
 
     match s3.list_buckets().send().await {
         Ok(listed) => println!("{} buckets", listed.buckets().len()),

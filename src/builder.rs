@@ -148,6 +148,11 @@ impl Builder {
         self
     }
 
+    pub(crate) fn env_snapshot(mut self, env: Env) -> Self {
+        self.env = Some(env);
+        self
+    }
+
     /// The wall clock, also of clients from [`sdk_config`](EksCredentialsProvider::sdk_config), which sign by it. Default: the
     /// system's.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {

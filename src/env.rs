@@ -18,9 +18,10 @@ use crate::problem::setting::Setting;
 pub(crate) use names::*;
 
 /// The copied variables as they were when the snapshot was taken. Clones share it: one of them may hold a token.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Env(Arc<HashMap<String, Value>>);
 
+#[derive(PartialEq, Eq)]
 enum Value {
     Text(Zeroizing<String>),
     NotUnicode,

@@ -61,7 +61,7 @@ impl EksIdentityCache {
     /// The prebuilt identity, if it may be used at once and, for a partition of somebody else's making, if it is the
     /// one that its resolver has answered with.
     fn hit(&self, generation: Option<u64>) -> Option<IdentityFuture<'static>> {
-        let entry = self.provider.shared().servable()?;
+        let entry = self.provider.core().servable()?;
         let held =
             entry.held.as_ref().filter(|held| generation.is_none_or(|generation| generation == held.generation))?;
         Some(IdentityFuture::ready(Ok(held.identity.clone())))
@@ -75,7 +75,7 @@ impl EksIdentityCache {
     fn learn(&self, partition: IdentityCachePartition, identity: &Identity) {
         let ours = |held: &Held| (identity.data() == Some(&held.credentials)).then_some(held.generation);
         // Whether or not they may be used at once: also credentials that an outage makes the provider serve are its own.
-        let generation = self.provider.shared().cache.load().held.as_ref().and_then(ours);
+        let generation = self.provider.core().cache.load().held.as_ref().and_then(ours);
         if generation == self.known(partition) {
             return;
         }
@@ -110,7 +110,7 @@ impl ResolveCachedIdentity for EksIdentityCache {
         if self.own == Some(partition) {
             return self.hit(None).unwrap_or_else(|| {
                 IdentityFuture::new(async {
-                    self.provider.shared().get(|held| held.identity.clone()).await.map_err(BoxError::from)
+                    self.provider.core().get(|held| held.identity.clone()).await.map_err(BoxError::from)
                 })
             });
         }

@@ -125,7 +125,7 @@
 //! |---|---|---|
 //! | `irsa` | yes | the IRSA source, with an XML parser. https to STS needs one of the three HTTP clients below |
 //! | `pod-identity` | yes | the Pod Identity source. Alone (`default-features = false`) there is no TLS and no XML crate in the tree |
-//! | `sdk-config` | yes | [`sdk_config`](EksCredentialsProvider::sdk_config) and [`identity_cache`](EksCredentialsProvider::identity_cache) |
+//! | `sdk-config` | yes | [`sdk_config`](EksCredentialsProvider::sdk_config), [`identity_cache`](EksCredentialsProvider::identity_cache) and [`recovery`](EksCredentialsProvider::recovery) |
 //! | `reqwest-http-client` | yes | https to STS by reqwest 0.13 with aws-lc-rs |
 //! | `sdk-http-client` | | https to STS by the AWS SDK's own HTTP client with aws-lc-rs. Use it instead of `reqwest-http-client` in a program that has an SDK client: then there is no reqwest in the tree |
 //! | `rustls-ring` | | https to STS by the AWS SDK's own HTTP client with ring |
@@ -209,11 +209,14 @@ mod identity_cache;
 mod probe;
 mod problem;
 mod provider;
+#[cfg(feature = "sdk-config")]
+mod recovery;
 mod refresh;
 #[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
 mod region;
 #[cfg(feature = "sdk-config")]
 mod sdk_config;
+mod shared_provider;
 mod source;
 mod status;
 #[cfg(feature = "testing")]
@@ -234,6 +237,8 @@ pub use diagnose::{Diagnosis, Finding, FindingId, Severity};
 pub use error::{Error, ErrorKind};
 pub use probe::{Granted, Probe};
 pub use provider::EksCredentialsProvider;
+#[cfg(feature = "sdk-config")]
+pub use recovery::Recovery;
 #[cfg(feature = "sdk-config")]
 pub use sdk_config::SdkConfigBuilder;
 pub use source::SourceKind;

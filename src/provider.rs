@@ -1,7 +1,7 @@
 //! The provider: a cheap handle on shared state.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -16,6 +16,8 @@ use crate::detection::Detection;
 #[cfg(feature = "diagnose")]
 use crate::diagnose::{self, Diagnosis, Subject};
 use crate::error::Error;
+#[cfg(feature = "sdk-config")]
+use crate::recovery::refusals::Refusals;
 use crate::refresh::Fetch;
 use crate::refresh::cache::Held;
 use crate::refresh::schedule::Policy;
@@ -37,7 +39,7 @@ use crate::status::Status;
 pub struct EksCredentialsProvider(Arc<Handle>);
 
 /// Ends the driver with the last provider; the driver itself only holds what is inside.
-struct Handle {
+pub(crate) struct Handle {
     shared: Arc<Shared>,
     /// The error is that nothing is configured.
     configured: Result<Configured, Error>,
@@ -45,6 +47,8 @@ struct Handle {
     subject: Subject,
     #[cfg(feature = "sdk-config")]
     sdk: SdkSettings,
+    #[cfg(feature = "sdk-config")]
+    refusals: Refusals,
 }
 
 /// What the pod has.
@@ -60,7 +64,8 @@ impl Drop for Handle {
 }
 
 impl EksCredentialsProvider {
-    /// A provider configured by the environment alone, which is read here and never again. Does no I/O.
+    /// A provider configured by the environment alone, which is read here and never again. Does no I/O. Every call builds
+    /// another one, with a refresh task of its own: a library calls [`shared`](Self::shared) instead.
     ///
     /// # Errors
     ///
@@ -91,6 +96,8 @@ impl EksCredentialsProvider {
             subject,
             #[cfg(feature = "sdk-config")]
             sdk,
+            #[cfg(feature = "sdk-config")]
+            refusals: Refusals::default(),
         }))
     }
 
@@ -107,7 +114,7 @@ impl EksCredentialsProvider {
     /// What the shared fetch failed with. After a failure without valid credentials the error is kept for the callers
     /// behind until the next retry: 1–5 s at first and up to 60 s later if it is permanent, else 1–30 s.
     pub async fn credentials(&self) -> Result<Credentials, Error> {
-        self.shared().get(pick_credentials).await
+        self.core().get(pick_credentials).await
     }
 
     /// Credentials that stay valid for `ttl` from now: for presigned URLs and long uploads. Fetches new ones if those at
@@ -119,13 +126,13 @@ impl EksCredentialsProvider {
     /// without a fetch, if they are less than a minute old. If newer ones could not be fetched, the kind of that failure:
     /// it may pass, and those at hand are still good for [`credentials`](Self::credentials). Otherwise as there.
     pub async fn credentials_valid_for(&self, ttl: Duration) -> Result<Credentials, Error> {
-        self.shared().get_valid_for(ttl, pick_credentials).await
+        self.core().get_valid_for(ttl, pick_credentials).await
     }
 
     /// The valid credentials at hand, if there are any (or the expired ones that an outage makes
     /// [`credentials`](Self::credentials) serve). Neither waits nor fetches: a synchronous peek.
     pub fn cached(&self) -> Option<Credentials> {
-        self.shared().at_hand(pick_credentials)
+        self.core().at_hand(pick_credentials)
     }
 
     /// Fetches the first credentials, before a service calls itself ready.
@@ -134,7 +141,7 @@ impl EksCredentialsProvider {
     ///
     /// As [`credentials`](Self::credentials).
     pub async fn warm_up(&self) -> Result<(), Error> {
-        self.shared().get(|_| ()).await
+        self.core().get(|_| ()).await
     }
 
     /// Says that a service refused these credentials (`ExpiredToken`). If they are still the current ones, they count as
@@ -143,18 +150,18 @@ impl EksCredentialsProvider {
     /// are served, the [`status`](Self::status) is degraded, and the source is asked for others less and less often, up to
     /// every ten minutes. To say so of older ones, or once more of the same, changes nothing.
     pub fn invalidate(&self, rejected: &Credentials) {
-        self.shared().invalidate(rejected.access_key_id());
+        self.core().invalidate(rejected.access_key_id());
     }
 
     /// How it stands now.
     pub fn status(&self) -> Status {
-        self.shared().status()
+        self.core().status()
     }
 
     /// The status as of the last attempt or expiry, and every change of it. Does not keep the provider alive: the stream
     /// ends with it.
     pub fn subscribe(&self) -> watch::Receiver<Status> {
-        self.shared().changes.subscribe()
+        self.core().changes.subscribe()
     }
 
     /// Says what is wrong with this pod's credentials and what to do: from the variables over token, endpoint and a fetch of
@@ -193,7 +200,7 @@ impl EksCredentialsProvider {
     pub async fn compare(&self) -> Result<Comparison, Error> {
         self.configured()?;
         let this = self.clone();
-        self.shared().run(async move { this.compare_both().await }).await?
+        self.core().run(async move { this.compare_both().await }).await?
     }
 
     async fn compare_both(&self) -> Result<Comparison, Error> {
@@ -202,15 +209,28 @@ impl EksCredentialsProvider {
         let identify = &self.0.subject;
         #[cfg(not(all(feature = "diagnose", feature = "irsa")))]
         let identify = &Identify;
-        Comparison::of(sources, identify, || self.shared().now()).await
+        Comparison::of(sources, identify, || self.core().now()).await
+    }
+
+    pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
+        Self(handle)
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Handle> {
+        Arc::downgrade(&self.0)
     }
 
     fn configured(&self) -> Result<&Configured, Error> {
         self.0.configured.as_ref().map_err(Clone::clone)
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn core(&self) -> &Arc<Shared> {
         &self.0.shared
+    }
+
+    #[cfg(feature = "sdk-config")]
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     #[cfg(feature = "sdk-config")]
@@ -228,7 +248,7 @@ impl ProvideCredentials for EksCredentialsProvider {
     where
         Self: 'a,
     {
-        if let Some(held) = self.shared().servable().as_ref().and_then(|entry| entry.held.as_ref()) {
+        if let Some(held) = self.core().servable().as_ref().and_then(|entry| entry.held.as_ref()) {
             return future::ProvideCredentials::ready(Ok(held.credentials.clone()));
         }
         future::ProvideCredentials::new(async { Ok(self.credentials().await?) })
