@@ -29,7 +29,7 @@ use crate::source::web_identity;
 use crate::source::{Source, SourceKind, Sources};
 #[cfg(feature = "irsa")]
 use crate::transport;
-use crate::transport::Client;
+use crate::transport::{Client, Timeouts};
 
 /// Below the ~22 s after which an SDK client gives up on its credentials provider (3 attempts of 2 × 3.1 s, and the
 /// backoff between them), so that the caller gets this crate's error and not the SDK's timeout.
@@ -42,7 +42,7 @@ pub struct Builder {
     shadow: bool,
     env: Option<Env>,
     policy: Policy,
-    attempt_timeout: Option<Duration>,
+    timeouts: Timeouts,
     time_source: Option<SharedTimeSource>,
     sts_client: Option<Result<Client, Error>>,
     runtime: Option<Handle>,
@@ -55,7 +55,7 @@ impl Default for Builder {
             shadow: false,
             env: None,
             policy: Policy { advisory_window: None, startup_timeout: STARTUP_TIMEOUT, serve_expired: true },
-            attempt_timeout: None,
+            timeouts: Timeouts::default(),
             time_source: None,
             sts_client: None,
             runtime: None,
@@ -126,7 +126,16 @@ impl Builder {
     /// While credentials last, no attempt takes longer than half of what is left of them (but a second at least), so that
     /// there is time for another one: that is less than the default only in their last 24 s.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = Some(timeout);
+        self.timeouts.attempt = Some(timeout);
+        self
+    }
+
+    /// The bound for name resolution, TCP, a proxy's `CONNECT` and TLS together, in each attempt. Default: 3.1 s, as in the AWS
+    /// SDKs, or more in proportion if [`attempt_timeout`](Self::attempt_timeout) is longer than its default. If that is too
+    /// short, the next attempt over https has twice as long, up to the whole attempt, so that a slow path works within the
+    /// budget of a cold start; a value that is set here is never exceeded. Clients that are given to the builder have their own.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.connect = Some(timeout);
         self
     }
 
@@ -186,7 +195,7 @@ impl Builder {
         let configured = match detect::detect(&env, &self.settings)? {
             None => Err(detect::not_configured()),
             Some(Detected { first, second, detection }) => {
-                let source = |config| Source::new(config, self.sts_client(), self.attempt_timeout);
+                let source = |config| Source::new(config, self.sts_client(), self.timeouts);
                 let sources = Sources {
                     first: source(first),
                     second: second.map(|second| second.map(source)),
@@ -227,7 +236,7 @@ impl Builder {
         Subject {
             env: env.clone(),
             settings: self.settings.clone(),
-            attempt_timeout: self.attempt_timeout,
+            timeouts: self.timeouts,
             time: self.time_source.clone().unwrap_or_default(),
             sts_client: self.sts_client(),
         }
@@ -245,7 +254,8 @@ impl Builder {
         let durations = [
             ("advisory_window", self.policy.advisory_window),
             ("startup_timeout", Some(self.policy.startup_timeout)),
-            ("attempt_timeout", self.attempt_timeout),
+            ("attempt_timeout", self.timeouts.attempt),
+            ("connect_timeout", self.timeouts.connect),
         ];
         if let Some((name, _)) = durations.iter().find(|(_, duration)| duration.is_some_and(|d| d.is_zero())) {
             let observed = format!("the builder's {name} is zero");
@@ -323,7 +333,7 @@ impl Builder {
     /// agent, whose requests must not meet a proxy.
     ///
     /// Any client of the AWS SDK can be given, for example one that the program already has for its service clients. It is
-    /// asked for one connector, with a connect timeout of 2 s, at the first request. `AWS_CA_BUNDLE` and the proxy variables
+    /// asked for one connector, with a connect timeout of 3.1 s, at the first request. `AWS_CA_BUNDLE` and the proxy variables
     /// are not applied to it; the limits of time and the limit of 64 KiB for an answer are.
     ///
     /// **It must not follow redirects**: the request carries the service account token, and a client that follows a 307

@@ -13,8 +13,6 @@ mod other_address;
 mod remedies;
 mod token;
 
-use std::time::Duration;
-
 use aws_smithy_async::time::SharedTimeSource;
 
 pub use catalogue::FindingId;
@@ -26,7 +24,7 @@ use crate::provider::EksCredentialsProvider;
 use crate::refresh::sync::OwnRuntime;
 use crate::refresh::task::run_on;
 use crate::source::{Source, SourceKind};
-use crate::transport::Client;
+use crate::transport::{Client, Timeouts};
 
 /// What is well and what is not with a pod's credentials, each with what to do about it.
 ///
@@ -183,7 +181,7 @@ impl Finding {
 pub(crate) struct Subject {
     pub(crate) env: Env,
     pub(crate) settings: Settings,
-    pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) timeouts: Timeouts,
     pub(crate) time: SharedTimeSource,
     pub(crate) sts_client: Option<Client>,
 }
@@ -246,7 +244,7 @@ async fn examine(subject: &Subject, detected: Detected, findings: &mut Vec<Findi
         },
         None => None,
     };
-    let source = Source::new(config.clone(), subject.sts_client.clone(), subject.attempt_timeout);
+    let source = Source::new(config.clone(), subject.sts_client.clone(), subject.timeouts);
     let credentials = fetch::check(subject, &config, &source, token.as_ref(), findings).await;
     #[cfg(feature = "irsa")]
     if let Some(credentials) = credentials {

@@ -28,7 +28,7 @@ use crate::refresh::Fetched;
 use crate::token_file::{Token, TokenSource};
 #[cfg(feature = "diagnose")]
 use crate::transport::Reply;
-use crate::transport::{Client, HttpUrl};
+use crate::transport::{Client, HttpUrl, Timeouts};
 pub(crate) use sources::Sources;
 
 /// The two ways in which a pod on EKS gets AWS access.
@@ -88,15 +88,15 @@ pub(crate) enum Source {
 impl Source {
     /// `sts_client` is what the program gave to the builder; it is never used for an agent.
     #[cfg_attr(not(feature = "irsa"), expect(unused_variables, reason = "this build never asks STS"))]
-    pub(crate) fn new(config: SourceConfig, sts_client: Option<Client>, attempt_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(config: SourceConfig, sts_client: Option<Client>, timeouts: Timeouts) -> Self {
         match config {
             #[cfg(feature = "irsa")]
             SourceConfig::WebIdentity(config) => {
-                Self::WebIdentity(Box::new(web_identity::WebIdentity::new(*config, sts_client, attempt_timeout)))
+                Self::WebIdentity(Box::new(web_identity::WebIdentity::new(*config, sts_client, timeouts)))
             }
             #[cfg(feature = "pod-identity")]
             SourceConfig::PodIdentity(config) => {
-                Self::PodIdentity(Box::new(pod_identity::PodIdentity::new(*config, attempt_timeout)))
+                Self::PodIdentity(Box::new(pod_identity::PodIdentity::new(*config, timeouts)))
             }
         }
     }

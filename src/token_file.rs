@@ -6,16 +6,20 @@
 
 mod claims;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 #[cfg(feature = "pod-identity")]
 use http::header::HeaderValue;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 pub(crate) use self::claims::Claims;
@@ -36,14 +40,46 @@ const MISSING_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token(Zeroizing<String>);
 
+/// The last read of each file, so that a volume that hangs takes one thread and not one for each attempt.
+static READS: Mutex<BTreeMap<PathBuf, (Weak<()>, Instant)>> = Mutex::new(BTreeMap::new());
+/// A read that has not ended after this long hangs. Another provider may read the same file at the same time.
+const HANGS_AFTER: Duration = Duration::from_secs(1);
+
+/// Whether an earlier read of the file has not returned yet.
+fn hangs(path: &Path) -> bool {
+    let reads = READS.lock().unwrap_or_else(PoisonError::into_inner);
+    reads.get(path).is_some_and(|(running, began)| running.strong_count() > 0 && began.elapsed() >= HANGS_AFTER)
+}
+
+fn note_read(path: &Path, running: &Arc<()>) {
+    let mut reads = READS.lock().unwrap_or_else(PoisonError::into_inner);
+    reads.retain(|_, (running, _)| running.strong_count() > 0);
+    // Of several at the same time the oldest counts.
+    reads.entry(path.to_owned()).or_insert_with(|| (Arc::downgrade(running), Instant::now()));
+}
+
 /// Reads the token on a blocking thread: the file may be on a slow or hung volume.
 pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
+    read_by(path, read_blocking).await
+}
+
+async fn read_by(path: &Path, reader: fn(&Path) -> io::Result<Zeroizing<Vec<u8>>>) -> Result<Token, Error> {
     let bad = |what| BadToken { origin: path.display().to_string(), what };
     let mut missing = 0_u32;
     loop {
+        if hangs(path) {
+            return Err(bad(What::Hangs).into());
+        }
         let owned = path.to_owned();
-        let read =
-            tokio::task::spawn_blocking(move || read_blocking(&owned).map_err(|e| (e.kind(), explain(&owned, e))));
+        let (begin, began) = oneshot::channel();
+        let read = tokio::task::spawn_blocking(move || {
+            let running = Arc::new(());
+            note_read(&owned, &running);
+            let _ = begin.send(());
+            reader(&owned).map_err(|e| (e.kind(), explain(&owned, e)))
+        });
+        // To wait for a free thread is not the volume's fault. The limit of the attempt ends it.
+        let _ = began.await;
         let Ok(outcome) = tokio::time::timeout(READ_TIMEOUT, read).await else {
             return Err(bad(What::Hangs).into());
         };
@@ -186,6 +222,9 @@ impl TokenSource {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::RwLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::claims::MAX_SHOWN;
     use super::*;
     use crate::error::ErrorKind;
@@ -252,6 +291,42 @@ mod tests {
             assert_eq!(explained.kind(), kind, "{explained}");
             assert!(explained.to_string().contains(said), "{explained}");
         }
+    }
+
+    /// As a network volume whose server is gone.
+    #[tokio::test(start_paused = true)]
+    async fn a_volume_that_hangs_takes_one_thread_however_often_it_is_asked() {
+        static READERS: AtomicUsize = AtomicUsize::new(0);
+        static VOLUME: RwLock<()> = RwLock::new(());
+        fn hanging(_: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+            READERS.fetch_add(1, Ordering::Relaxed);
+            drop(VOLUME.read().unwrap());
+            Ok(Zeroizing::new(b"header.payload.signature".to_vec()))
+        }
+        let path = Path::new("/hung/token");
+        let gone = VOLUME.write().unwrap();
+        // tokio leaves paused time alone while a blocking thread works.
+        let mut first = tokio_test::task::spawn(read_by(path, hanging));
+        while READERS.load(Ordering::Relaxed) == 0 {
+            assert!(first.poll().is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert!(first.poll().is_pending());
+        tokio::time::advance(READ_TIMEOUT).await;
+        let std::task::Poll::Ready(Err(error)) = first.poll() else { panic!("no limit of time") };
+        assert!(error.to_string().contains("/hung/token"), "{error}");
+        for _ in 0..10 {
+            let error = read_by(path, hanging).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        }
+        assert_eq!(READERS.load(Ordering::Relaxed), 1);
+        drop(gone);
+        // What the old read brings is thrown away: the token may have been rotated since.
+        while hangs(path) {
+            tokio::task::yield_now().await;
+        }
+        read_by(path, hanging).await.unwrap();
+        assert_eq!(READERS.load(Ordering::Relaxed), 2);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | `url.rs` | which URLs can be requested |
 //! | `plain.rs`, `resolver.rs` | plain http to checked addresses, without a proxy |
 //! | `https.rs`, `proxy.rs`, `roots.rs` | what the environment says about https |
+//! | `renewing.rs` | builds the https client, and builds it anew with more time to connect or another CA bundle |
 //! | `reqwest_client.rs`, `sdk_client.rs` | the HTTP client for https: one of the two, by Cargo feature |
 //! | `no_https.rs` | in place of the four above, in a build without a client for https |
 //! | `http_client.rs`, `reqwest_transport.rs` | requests through any HTTP client of the SDK, and through reqwest |
@@ -27,6 +28,8 @@ mod https;
 mod plain;
 #[cfg(feature = "__tls")]
 mod proxy;
+#[cfg(feature = "__tls")]
+mod renewing;
 mod reply;
 #[cfg(all(feature = "reqwest-http-client", not(feature = "__sdk-http-client")))]
 mod reqwest_client;
@@ -70,9 +73,46 @@ pub(crate) use reqwest_transport::from_reqwest_0_13;
 pub(crate) use url::Host;
 pub(crate) use url::HttpUrl;
 
-/// A healthy agent accepts a connection in microseconds and STS in tens of milliseconds: 2 s leaves room for one lost
-/// SYN (retransmitted after 1 s), and is short enough to try again within an attempt's budget.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The default of the AWS SDKs: two lost SYNs (retransmitted after 1 and 3 s), and time to try again within an attempt.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
+
+/// How long name resolution, TCP, a proxy and TLS may take together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectTimeout {
+    pub(crate) first: Duration,
+    /// After an attempt that was too short, the next one has twice as long, up to this.
+    pub(crate) longest: Duration,
+}
+
+impl Default for ConnectTimeout {
+    fn default() -> Self {
+        Self { first: CONNECT_TIMEOUT, longest: CONNECT_TIMEOUT }
+    }
+}
+
+/// The limits of time that were set in code.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timeouts {
+    pub(crate) attempt: Option<Duration>,
+    pub(crate) connect: Option<Duration>,
+}
+
+impl Timeouts {
+    /// The limit of an attempt at a source whose default is `default`.
+    pub(crate) fn attempt(self, default: Duration) -> Duration {
+        self.attempt.unwrap_or(default)
+    }
+
+    /// A longer attempt has proportionally longer to connect, unless that was set too.
+    pub(crate) fn connect(self, default_attempt: Duration) -> ConnectTimeout {
+        let attempt = self.attempt(default_attempt);
+        let share = (attempt.as_secs_f64() / default_attempt.as_secs_f64()).max(1.0);
+        match self.connect {
+            Some(connect) => ConnectTimeout { first: connect, longest: connect },
+            None => ConnectTimeout { first: CONNECT_TIMEOUT.mul_f64(share), longest: attempt.max(CONNECT_TIMEOUT) },
+        }
+    }
+}
 
 const AGENT_NAME: HeaderValue = HeaderValue::from_static(concat!("eks-credentials/", env!("CARGO_PKG_VERSION")));
 

@@ -5,6 +5,8 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use eks_credentials::testing::LocalPod;
 use eks_credentials::{Error, ErrorKind};
@@ -12,6 +14,9 @@ use rcgen::date_time_ymd;
 use support::ca::{Ca, named};
 use support::{builder, whole, with};
 use tempfile::NamedTempFile;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 async fn ask(pod: &LocalPod, sts: SocketAddr, bundle: Option<&NamedTempFile>) -> Result<(), Error> {
     let mut env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("https://localhost:{}", sts.port()));
@@ -77,4 +82,112 @@ async fn without_a_bundle_a_private_ca_is_not_trusted() {
     let (untrusted, no_roots) =
         (error.to_string().contains("set AWS_CA_BUNDLE"), error.to_string().contains("no usable root"));
     assert!(untrusted || no_roots, "{}", whole(&error));
+}
+
+/// STS behind TLS that changes its certificate, and takes its time.
+#[derive(Clone)]
+struct Front {
+    address: SocketAddr,
+    acceptor: Arc<Mutex<TlsAcceptor>>,
+}
+
+impl Front {
+    async fn start(upstream: SocketAddr, acceptor: TlsAcceptor, delay: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = Self { address: listener.local_addr().unwrap(), acceptor: Arc::new(Mutex::new(acceptor)) };
+        let acceptor = Arc::clone(&front.acceptor);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.lock().unwrap().clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    let Ok(mut tls) = acceptor.accept(stream).await else { return };
+                    let mut upstream = TcpStream::connect(upstream).await.unwrap();
+                    let _ = copy_bidirectional(&mut tls, &mut upstream).await;
+                });
+            }
+        });
+        front
+    }
+
+    fn env(&self, pod: &LocalPod, bundle: &NamedTempFile) -> Vec<(String, String)> {
+        let url = format!("https://localhost:{}", self.address.port());
+        with(with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &url), "AWS_CA_BUNDLE", bundle.path().to_str().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_that_was_rotated_with_the_certificate_is_read_again_at_once() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let (old, new) = (Ca::new(), Ca::new());
+    let front = Front::start(pod.sts().address(), old.acceptor(named("localhost")), Duration::ZERO).await;
+    let bundle = old.bundle();
+    let provider = builder(front.env(&pod, &bundle)).build().unwrap();
+    let first = provider.credentials().await.unwrap();
+
+    *front.acceptor.lock().unwrap() = new.acceptor(named("localhost"));
+    std::fs::copy(new.bundle().path(), bundle.path()).unwrap();
+    provider.invalidate(&first);
+    let second = provider.credentials().await.unwrap();
+    assert_eq!((pod.sts().requests(), provider.status().consecutive_failures), (2, 0));
+
+    // A certificate that the bundle does not know, and one that cannot be read any more, are what they are.
+    *front.acceptor.lock().unwrap() = Ca::new().acceptor(named("localhost"));
+    provider.invalidate(&second);
+    let error = provider.credentials().await.unwrap_err();
+    assert!(error.to_string().contains("unknown issuer"), "{error}");
+    std::fs::write(bundle.path(), "not a certificate").unwrap();
+    let error = provider.credentials().await.unwrap_err();
+    assert!(error.to_string().contains("unknown issuer"), "{error}");
+    assert_eq!(pod.sts().requests(), 2);
+}
+
+#[tokio::test]
+async fn a_slow_path_works_within_the_budget_of_a_cold_start_and_a_configured_limit_is_kept() {
+    support::trace();
+    let pod = LocalPod::start().await.unwrap();
+    let (ca, delay) = (Ca::new(), Duration::from_secs(4));
+    let front = Front::start(pod.sts().address(), ca.acceptor(named("localhost")), delay).await;
+    let bundle = ca.bundle();
+    let env = || front.env(&pod, &bundle);
+    // Longer than the default of 3.1 s: the second attempt has time enough.
+    let by_default = builder(env()).build().unwrap();
+    // In proportion to an attempt of 30 s it is 9.3 s.
+    let longer = builder(env()).attempt_timeout(Duration::from_secs(30)).build().unwrap();
+    let configured = builder(env()).connect_timeout(Duration::from_secs(6)).build().unwrap();
+    let too_short = builder(env()).connect_timeout(support::millis(200)).startup_timeout(support::millis(900));
+    let too_short = too_short.build().unwrap();
+    let began = std::time::Instant::now();
+    let (a, b, c, d) = tokio::join!(by_default.warm_up(), longer.warm_up(), configured.warm_up(), too_short.warm_up());
+    a.and(b).and(c).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    let error = d.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("200ms") || error.to_string().contains("0.2 s"), "{error}");
+    assert_eq!(pod.sts().requests(), 3);
+}
+
+/// As seen from STS: the clock of this machine is 65 minutes ahead, and then 5 minutes behind.
+#[tokio::test]
+async fn the_date_of_sts_corrects_the_expiry_over_tls_and_not_over_plain_http() {
+    support::trace();
+    for ahead in [65 * 60, -5 * 60] {
+        let pod = LocalPod::start().await.unwrap();
+        pod.sts().set_clock_offset(-ahead);
+        let ca = Ca::new();
+        let front = Front::start(pod.sts().address(), ca.acceptor(named("localhost")), Duration::ZERO).await;
+        let bundle = ca.bundle();
+        let provider = builder(front.env(&pod, &bundle)).build().unwrap();
+        let credentials = provider.credentials().await.unwrap();
+        let now = aws_smithy_async::time::TimeSource::now(&aws_smithy_async::time::SystemTimeSource::new());
+        let left = credentials.expiry().unwrap().duration_since(now).unwrap().as_secs();
+        assert!((3590..=3602).contains(&left), "{left}");
+        assert!((provider.status().clock_skew_seconds.unwrap() - ahead).abs() <= 2);
+
+        let plain = builder(pod.irsa_env()).startup_timeout(support::millis(100)).build().unwrap();
+        let outcome = plain.credentials().await;
+        assert_eq!(plain.status().clock_skew_seconds, None);
+        assert_eq!(outcome.is_err(), ahead > 0, "{outcome:?}");
+    }
 }

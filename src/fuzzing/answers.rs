@@ -98,7 +98,7 @@ pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
         provider_id: None,
         https: HttpsSettings::default(),
     };
-    WebIdentity::new(config, None, None)
+    WebIdentity::new(config, None, transport::Timeouts::default())
 }
 
 /// STS's XML, and whatever else comes from where STS should be.
@@ -137,7 +137,10 @@ pub fn agent(input: &[u8]) {
     static AGENT: OnceLock<PodIdentity> = OnceLock::new();
     let agent = AGENT.get_or_init(|| {
         let endpoint = ContainerEndpoint::full("http://169.254.170.23/v1/credentials").unwrap();
-        PodIdentity::new(PodIdentityConfig { endpoint, token: None, https: HttpsSettings::default() }, None)
+        PodIdentity::new(
+            PodIdentityConfig { endpoint, token: None, https: HttpsSettings::default() },
+            transport::Timeouts::default(),
+        )
     });
     let exchange = Exchange::of(input);
     let token = exchange.token.clone();

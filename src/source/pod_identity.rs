@@ -19,7 +19,7 @@ use crate::refresh::Fetched;
 use crate::source::container_endpoint::{self, ContainerEndpoint};
 use crate::source::{Keys, SourceKind, with_token};
 use crate::token_file::{Token, TokenSource};
-use crate::transport::{self, Client, HttpsSettings, Reply};
+use crate::transport::{self, Client, HttpsSettings, Reply, Timeouts};
 
 /// The agent's own budget for EKS Auth is 9–11 s (measured), and a client that gives up sooner cancels the upstream
 /// call for everybody: so a little more than that.
@@ -44,10 +44,11 @@ pub(crate) struct PodIdentity {
 }
 
 impl PodIdentity {
-    pub(crate) fn new(config: PodIdentityConfig, attempt_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(mut config: PodIdentityConfig, timeouts: Timeouts) -> Self {
+        config.https.connect = timeouts.connect(ATTEMPT_TIMEOUT);
         Self {
             peer: config.endpoint.peer(&config.https),
-            attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
+            attempt_timeout: timeouts.attempt(ATTEMPT_TIMEOUT),
             client: OnceCell::new(),
             config,
         }
@@ -79,7 +80,7 @@ impl PodIdentity {
         let url = self.config.endpoint.url();
         match url.is_https() {
             true => self.config.https.client(self.peer.server, url).await,
-            false => Ok(transport::plain(container_endpoint::vet)),
+            false => Ok(transport::plain(container_endpoint::vet, self.config.https.connect)),
         }
     }
 
@@ -167,8 +168,10 @@ mod tests {
     use crate::error::ErrorKind;
 
     async fn answered(endpoint: ContainerEndpoint, status: u16, body: &'static str) -> Error {
-        let source =
-            PodIdentity::new(PodIdentityConfig { endpoint, token: None, https: HttpsSettings::default() }, None);
+        let source = PodIdentity::new(
+            PodIdentityConfig { endpoint, token: None, https: HttpsSettings::default() },
+            Timeouts::default(),
+        );
         let answer = http::Response::builder().status(status).body(Full::new(Bytes::from(body))).unwrap();
         let reply = transport::read(answer, source.peer()).await.unwrap_or_else(|error| panic!("{error}"));
         source.read(&reply, None).unwrap_err()

@@ -24,7 +24,7 @@ use crate::source::role_arn::{RoleArn, account_of};
 use crate::source::sts_endpoint::{self, StsEndpoint};
 use crate::source::{Keys, SourceKind, with_token};
 use crate::token_file::{Token, TokenSource};
-use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply};
+use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply, Timeouts};
 
 /// STS answers in well under a second; 10 s is ten times its slowest percentile and leaves a second attempt inside the
 /// 20 s budget of a cold start.
@@ -44,7 +44,7 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 pub(crate) async fn sts_client(endpoint: &HttpUrl, https: &HttpsSettings) -> Result<Client, Error> {
     match endpoint.is_https() {
         true => https.client(Server::Sts, endpoint).await,
-        false => Ok(transport::plain(|_| Ok(()))),
+        false => Ok(transport::plain(|_| Ok(()), https.connect)),
     }
 }
 
@@ -77,12 +77,13 @@ pub(crate) struct WebIdentity {
 }
 
 impl WebIdentity {
-    pub(crate) fn new(config: WebIdentityConfig, client: Option<Client>, attempt_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(mut config: WebIdentityConfig, client: Option<Client>, timeouts: Timeouts) -> Self {
+        config.https.connect = timeouts.connect(ATTEMPT_TIMEOUT);
         let peer = config.endpoint.peer(client.is_none().then_some(&config.https));
         Self {
             tokens: TokenSource::File(config.token_file.clone()),
             peer,
-            attempt_timeout: attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
+            attempt_timeout: timeouts.attempt(ATTEMPT_TIMEOUT),
             client: OnceCell::new_with(client),
             session_name: OnceLock::new(),
             config,
@@ -282,7 +283,7 @@ mod tests {
         };
         let longest = config(Some("\u{e9}".repeat(2048)), vec![format!("arn:{}", "/".repeat(2044)); 10]);
         for config in [config(None, Vec::new()), longest] {
-            let source = WebIdentity::new(config, None, None);
+            let source = WebIdentity::new(config, None, Timeouts::default());
             let token = Token::parse(Zeroizing::new(vec![b'+'; 20_000]), "a test").unwrap();
             let form = source.form(&token);
             assert!(form.len() > 60_000);

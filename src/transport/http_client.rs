@@ -26,8 +26,8 @@ use crate::problem::peer::Peer;
 
 /// Sends through `connector`, whose connect timeout is known.
 #[cfg(feature = "__sdk-http-client")]
-pub(super) fn from_connector(connector: SharedHttpConnector) -> Client {
-    Arc::new(Connected { connector, connect_timeout: Some(CONNECT_TIMEOUT) })
+pub(super) fn from_connector(connector: SharedHttpConnector, connect_timeout: Duration) -> Client {
+    Arc::new(Connected { connector, connect_timeout: Some(connect_timeout) })
 }
 
 /// Sends through a connector of `client`, which is asked for one at the first request.

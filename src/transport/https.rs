@@ -1,18 +1,18 @@
 //! What the environment says about reaching https hosts, and the client built from it.
 //!
-//! The client is built on first need and off the async threads: reading a root store takes file I/O and milliseconds of
-//! CPU. It is for one server, so whether a proxy is used is decided before, in [`HttpsSettings::proxy_for`].
+//! The client is built on first need. It is for one server, so whether a proxy is used is decided before, in [`HttpsSettings::proxy_for`].
 
 use std::path::PathBuf;
 
-use super::proxy::{ProxySettings, ThroughProxy};
+use super::proxy::ProxySettings;
+use super::renewing::Renewing;
 #[cfg(not(feature = "__sdk-http-client"))]
-use super::reqwest_client as https_client;
+pub(super) use super::reqwest_client as https_client;
 #[cfg(feature = "__sdk-http-client")]
-use super::sdk_client as https_client;
-use super::{Client, Host, HttpUrl};
+pub(super) use super::sdk_client as https_client;
+use super::{Client, ConnectTimeout, Host, HttpUrl};
 use crate::env::{self, Env};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::problem::peer::{Peer, Server, Trust};
 use crate::problem::setting::Setting;
 
@@ -21,26 +21,20 @@ use crate::problem::setting::Setting;
 pub(crate) struct HttpsSettings {
     pub(super) ca_bundle: Option<PathBuf>,
     pub(super) proxy: Option<ProxySettings>,
+    /// Not of the environment.
+    pub(crate) connect: ConnectTimeout,
 }
 
 impl HttpsSettings {
     pub(crate) fn from_env(env: &Env) -> Result<Self, Setting> {
         let ca_bundle = env.get(env::CA_BUNDLE)?.map(PathBuf::from);
-        Ok(Self { ca_bundle, proxy: ProxySettings::from_env(env)? })
+        Ok(Self { ca_bundle, proxy: ProxySettings::from_env(env)?, connect: ConnectTimeout::default() })
     }
 
-    /// A client for the server at `url`, built on a blocking thread.
+    /// A client for the server at `url`.
     pub(crate) async fn client(&self, server: Server, url: &HttpUrl) -> Result<Client, Error> {
         let proxy = self.proxy_for(server, url).cloned();
-        let settings = Self { ca_bundle: self.ca_bundle.clone(), proxy: proxy.clone() };
-        let client = match tokio::task::spawn_blocking(move || https_client::build(&settings)).await {
-            Ok(client) => client?,
-            Err(_) => return Err(Error::internal(ErrorKind::Unavailable, "the thread that sets up TLS ended early")),
-        };
-        Ok(match proxy {
-            Some(proxy) => ThroughProxy::around(client, proxy, url),
-            None => client,
-        })
+        Renewing::build(Self { proxy, ..self.clone() }, url.clone()).await
     }
 
     /// `peer` with the way to it.

@@ -1,19 +1,21 @@
 //! This build has no client for https: what the environment says about it is not read.
 
-use super::{Client, HttpUrl};
+use super::{Client, ConnectTimeout, HttpUrl};
 use crate::env::Env;
 use crate::error::Error;
 use crate::problem::peer::{Peer, Server};
 use crate::problem::setting::Setting;
 
-/// Nothing.
+/// For plain http alone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HttpsSettings;
+pub(crate) struct HttpsSettings {
+    pub(crate) connect: ConnectTimeout,
+}
 
 impl HttpsSettings {
     #[expect(clippy::unnecessary_wraps, reason = "the interface of a build with https")]
     pub(crate) fn from_env(_: &Env) -> Result<Self, Setting> {
-        Ok(Self)
+        Ok(Self::default())
     }
 
     #[expect(clippy::unused_async, reason = "the interface of a build with https")]

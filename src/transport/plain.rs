@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
@@ -19,19 +20,20 @@ use tokio::time::timeout;
 
 use super::failure::Failure;
 use super::resolver::{self, Vet};
-use super::{BoxError, BoxFuture, CONNECT_TIMEOUT, Client, Reply, Transport, reply};
+use super::{BoxError, BoxFuture, Client, ConnectTimeout, Reply, Transport, reply};
 use crate::error::Error;
 use crate::problem::network::Phase;
 use crate::problem::peer::Peer;
 
 /// A client for plain http. `vet` judges every address before it is connected to.
-pub(crate) fn plain(vet: Vet) -> Client {
-    Arc::new(PlainHttp { vet })
+pub(crate) fn plain(vet: Vet, connect: ConnectTimeout) -> Client {
+    Arc::new(PlainHttp { vet, connect_timeout: connect.first })
 }
 
 #[derive(Debug)]
 struct PlainHttp {
     vet: Vet,
+    connect_timeout: Duration,
 }
 
 impl Transport for PlainHttp {
@@ -39,7 +41,7 @@ impl Transport for PlainHttp {
         Box::pin(async move {
             let stream = self.connect(request.uri()).await;
             let stream = stream.map_err(|error| match error.downcast_ref().map(io::Error::kind) {
-                Some(io::ErrorKind::TimedOut) => Failure::timeout(Phase::Connect, Some(CONNECT_TIMEOUT), error),
+                Some(io::ErrorKind::TimedOut) => Failure::timeout(Phase::Connect, Some(self.connect_timeout), error),
                 _ => Failure::new(Phase::Connect, error),
             });
             let stream = stream.map_err(|failure| failure.explain(peer))?;
@@ -56,18 +58,17 @@ impl PlainHttp {
             Ok(ip) => vec![resolver::vetted(self.vet, host, ip)?],
             Err(_) => resolver::resolve(self.vet, host).await?,
         };
-        let stream = connect_to_any(&addresses, port).await?;
+        let stream = connect_to_any(&addresses, port, self.connect_timeout).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
 }
 
-/// The first address that accepts. Each gets the whole connect timeout, which allows for one lost SYN; the limit of the
-/// attempt is that of all together.
-async fn connect_to_any(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+/// The first address that accepts. Each gets the whole connect timeout; the limit of the attempt is that of all together.
+async fn connect_to_any(addresses: &[IpAddr], port: u16, limit: Duration) -> io::Result<TcpStream> {
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for &ip in addresses {
-        match timeout(CONNECT_TIMEOUT, TcpStream::connect(SocketAddr::new(ip, port))).await {
+        match timeout(limit, TcpStream::connect(SocketAddr::new(ip, port))).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failed = error,
             Err(_) => failed = io::ErrorKind::TimedOut.into(),

@@ -8,14 +8,15 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 use super::https::HttpsSettings;
 use super::roots::Roots;
-use super::{CONNECT_TIMEOUT, Client, proxy, reqwest_transport, resolver};
+use super::{Client, proxy, reqwest_transport, resolver};
 use crate::error::{Error, ErrorKind};
 
 /// Reads root certificates: it belongs on a blocking thread.
 pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
+    let connect_timeout = settings.connect.first;
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls_config(settings)?)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(connect_timeout)
         .http1_only()
         .dns_resolver(Names)
         // The environment of the process is not read instead of the snapshot.
@@ -24,7 +25,7 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
         let uri = zeroize::Zeroizing::new(settings.uri()?.to_string());
         builder = builder.proxy(reqwest::Proxy::https(uri.as_str()).map_err(|_| settings.error(proxy::A_URL))?);
     }
-    reqwest_transport::from_builder(builder, Some(CONNECT_TIMEOUT))
+    reqwest_transport::from_builder(builder, Some(connect_timeout))
 }
 
 fn tls_config(settings: &HttpsSettings) -> Result<ClientConfig, Error> {

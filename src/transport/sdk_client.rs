@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use super::http_client::from_connector;
 use super::https::HttpsSettings;
 use super::roots::Roots;
-use super::{CONNECT_TIMEOUT, Client, proxy, resolver};
+use super::{Client, proxy, resolver};
 use crate::error::{Error, ErrorKind};
 use crate::timer::TokioSleep;
 
@@ -30,8 +30,9 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
     };
     let tls = TlsContext::builder().with_trust_store(trust_store(&roots)).build();
     let tls = tls.map_err(|_| Error::internal(ErrorKind::InvalidConfiguration, "TLS could not be set up"))?;
+    let connect_timeout = settings.connect.first;
     let mut builder = Connector::builder()
-        .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
+        .connector_settings(HttpConnectorSettings::builder().connect_timeout(connect_timeout).build())
         .sleep_impl(TokioSleep)
         .pool_max_idle_per_host(0);
     if let Some(settings) = &settings.proxy {
@@ -39,7 +40,7 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
         builder = builder.proxy_config(proxy);
     }
     let connector = builder.tls_provider(Provider::Rustls(CRYPTO)).tls_context(tls).build_with_resolver(Names);
-    Ok(from_connector(SharedHttpConnector::new(connector)))
+    Ok(from_connector(SharedHttpConnector::new(connector), connect_timeout))
 }
 
 /// The SDK's client takes certificates as PEM and panics on those that it cannot parse. These have been parsed.

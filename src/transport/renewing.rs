@@ -1,0 +1,115 @@
+//! An https client that is built anew when that can help: with more time to connect after it had too little, and with the CA
+//! bundle as it is now after the server's certificate was not trusted.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::https::{HttpsSettings, https_client};
+use super::proxy::ThroughProxy;
+use super::{BoxFuture, Client, HttpUrl, Reply, Transport};
+use crate::error::{Error, ErrorKind};
+use crate::problem::Problem;
+use crate::problem::network::{NoAnswer, Phase, What};
+use crate::problem::peer::Peer;
+
+#[derive(Debug)]
+pub(super) struct Renewing {
+    settings: HttpsSettings,
+    url: HttpUrl,
+    current: Mutex<Built>,
+}
+
+#[derive(Clone, Debug)]
+struct Built {
+    client: Client,
+    connect_timeout: Duration,
+    /// What the CA bundle held. `None`: there is none.
+    bundle: Option<Vec<u8>>,
+}
+
+impl Renewing {
+    /// `settings` with the proxy for the server at `url`, or none.
+    pub(super) async fn build(settings: HttpsSettings, url: HttpUrl) -> Result<Client, Error> {
+        let built = build(&settings, &url).await?;
+        Ok(Arc::new(Self { settings, url, current: Mutex::new(built) }))
+    }
+
+    fn current(&self) -> MutexGuard<'_, Built> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// With twice the time to connect, if that is allowed.
+    async fn more_patient(&self, connect_timeout: Duration) {
+        let mut settings = self.settings.clone();
+        settings.connect.first = connect_timeout.saturating_mul(2).min(settings.connect.longest);
+        if settings.connect.first > connect_timeout
+            && let Ok(built) = build(&settings, &self.url).await
+        {
+            *self.current() = built;
+        }
+    }
+
+    /// With the CA bundle that is there now, if it is another one and can be used.
+    async fn with_other_bundle(&self, used: &Built) -> Option<Client> {
+        let mut settings = self.settings.clone();
+        settings.connect.first = used.connect_timeout;
+        let built = build(&settings, &self.url).await.ok()?;
+        let changed = built.bundle != used.bundle;
+        let client = Arc::clone(&built.client);
+        if changed {
+            tracing::info!("the CA bundle has changed: the https client is built anew");
+            *self.current() = built;
+        }
+        changed.then_some(client)
+    }
+}
+
+impl Transport for Renewing {
+    fn send<'a>(&'a self, request: http::Request<Bytes>, peer: &'a Peer) -> BoxFuture<'a, Result<Reply, Error>> {
+        Box::pin(async move {
+            let built = self.current().clone();
+            let outcome = built.client.send(request.clone(), peer).await;
+            match outcome.as_ref().err().map(Error::problem) {
+                Some(Problem::NoAnswer(failed)) if is_slow(failed) => self.more_patient(built.connect_timeout).await,
+                Some(Problem::NoAnswer(failed)) if matches!(failed.what, What::Tls(_)) && built.bundle.is_some() => {
+                    if let Some(client) = self.with_other_bundle(&built).await {
+                        return client.send(request, peer).await;
+                    }
+                }
+                _ => {}
+            }
+            outcome
+        })
+    }
+}
+
+fn is_slow(failed: &NoAnswer) -> bool {
+    failed.phase == Phase::Connect && matches!(failed.what, What::TimedOut(_))
+}
+
+/// On a blocking thread: reading certificates takes file I/O and milliseconds of CPU.
+async fn build(settings: &HttpsSettings, url: &HttpUrl) -> Result<Built, Error> {
+    let owned = settings.clone();
+    let built = tokio::task::spawn_blocking(move || {
+        // Before the client reads it: what is compared later must not be newer than what is used.
+        let bundle = owned.ca_bundle.as_deref().map(contents);
+        https_client::build(&owned).map(|client| (client, bundle))
+    });
+    let Ok(built) = built.await else {
+        return Err(Error::internal(ErrorKind::Unavailable, "the thread that sets up TLS ended early"));
+    };
+    let (client, bundle) = built?;
+    let client = match settings.proxy.clone() {
+        Some(proxy) => ThroughProxy::around(client, proxy, url),
+        None => client,
+    };
+    Ok(Built { client, connect_timeout: settings.connect.first, bundle })
+}
+
+/// Certificates are public. Nothing, if the file cannot be read: then building the client fails too.
+fn contents(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_default()
+}
