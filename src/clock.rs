@@ -31,6 +31,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 }
 
 /// The `Date` header: `Tue, 24 Nov 2026 04:59:36 GMT`.
+#[cfg(any(feature = "irsa", feature = "diagnose"))]
 pub(crate) fn parse_http_date(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text.trim(), Format::HttpDate).ok()?).ok()
 }

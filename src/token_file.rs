@@ -40,22 +40,30 @@ const MISSING_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token(Zeroizing<String>);
 
-/// The last read of each file, so that a volume that hangs takes one thread and not one for each attempt.
-static READS: Mutex<BTreeMap<PathBuf, (Weak<()>, Instant)>> = Mutex::new(BTreeMap::new());
-/// A read that has not ended after this long hangs. Another provider may read the same file at the same time.
+/// A read for as long as it has not returned, and when it began.
+type Read = (Weak<()>, Instant);
+
+/// The reads of each file that have not returned.
+static READS: Mutex<BTreeMap<PathBuf, Vec<Read>>> = Mutex::new(BTreeMap::new());
+/// A volume that hangs must not take one more thread with every attempt. A second read finds out whether the path leads to
+/// something else by now.
+const MAX_HANGING: usize = 2;
+/// A read that has not returned after this long hangs. Another provider may read the same file at the same time.
 const HANGS_AFTER: Duration = Duration::from_secs(1);
 
-/// Whether an earlier read of the file has not returned yet.
+/// Whether so many earlier reads of the file have not returned yet that another one would be of no use.
 fn hangs(path: &Path) -> bool {
     let reads = READS.lock().unwrap_or_else(PoisonError::into_inner);
-    reads.get(path).is_some_and(|(running, began)| running.strong_count() > 0 && began.elapsed() >= HANGS_AFTER)
+    let hanging = |(running, began): &&Read| running.strong_count() > 0 && began.elapsed() >= HANGS_AFTER;
+    reads.get(path).is_some_and(|reads| reads.iter().filter(hanging).count() >= MAX_HANGING)
 }
 
+/// Notes a read that lasts as long as `running`.
 fn note_read(path: &Path, running: &Arc<()>) {
     let mut reads = READS.lock().unwrap_or_else(PoisonError::into_inner);
-    reads.retain(|_, (running, _)| running.strong_count() > 0);
-    // Of several at the same time the oldest counts.
-    reads.entry(path.to_owned()).or_insert_with(|| (Arc::downgrade(running), Instant::now()));
+    reads.values_mut().for_each(|reads| reads.retain(|(running, _)| running.strong_count() > 0));
+    reads.retain(|_, reads| !reads.is_empty());
+    reads.entry(path.to_owned()).or_default().push((Arc::downgrade(running), Instant::now()));
 }
 
 /// Reads the token on a blocking thread: the file may be on a slow or hung volume.
@@ -222,7 +230,7 @@ impl TokenSource {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::RwLock;
+    use std::sync::Condvar;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::claims::MAX_SHOWN;
@@ -295,38 +303,40 @@ mod tests {
 
     /// As a network volume whose server is gone.
     #[tokio::test(start_paused = true)]
-    async fn a_volume_that_hangs_takes_one_thread_however_often_it_is_asked() {
+    async fn a_volume_that_hangs_takes_two_threads_however_often_it_is_asked() {
         static READERS: AtomicUsize = AtomicUsize::new(0);
-        static VOLUME: RwLock<()> = RwLock::new(());
+        static RETURNED: (std::sync::Mutex<bool>, Condvar) = (std::sync::Mutex::new(false), Condvar::new());
         fn hanging(_: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
             READERS.fetch_add(1, Ordering::Relaxed);
-            drop(VOLUME.read().unwrap());
+            drop(RETURNED.1.wait_while(RETURNED.0.lock().unwrap(), |returned| !*returned).unwrap());
             Ok(Zeroizing::new(b"header.payload.signature".to_vec()))
         }
         let path = Path::new("/hung/token");
-        let gone = VOLUME.write().unwrap();
         // tokio leaves paused time alone while a blocking thread works.
-        let mut first = tokio_test::task::spawn(read_by(path, hanging));
-        while READERS.load(Ordering::Relaxed) == 0 {
-            assert!(first.poll().is_pending());
-            tokio::task::yield_now().await;
+        for n in 1..=MAX_HANGING {
+            let mut read = tokio_test::task::spawn(read_by(path, hanging));
+            while READERS.load(Ordering::Relaxed) < n {
+                assert!(read.poll().is_pending());
+                tokio::task::yield_now().await;
+            }
+            assert!(read.poll().is_pending());
+            tokio::time::advance(READ_TIMEOUT).await;
+            let std::task::Poll::Ready(Err(error)) = read.poll() else { panic!("no limit of time") };
+            assert!(error.to_string().contains("/hung/token"), "{error}");
         }
-        assert!(first.poll().is_pending());
-        tokio::time::advance(READ_TIMEOUT).await;
-        let std::task::Poll::Ready(Err(error)) = first.poll() else { panic!("no limit of time") };
-        assert!(error.to_string().contains("/hung/token"), "{error}");
         for _ in 0..10 {
             let error = read_by(path, hanging).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         }
-        assert_eq!(READERS.load(Ordering::Relaxed), 1);
-        drop(gone);
-        // What the old read brings is thrown away: the token may have been rotated since.
+        assert_eq!(READERS.load(Ordering::Relaxed), MAX_HANGING);
+        *RETURNED.0.lock().unwrap() = true;
+        RETURNED.1.notify_all();
+        // What the old reads bring is thrown away: the token may have been rotated since.
         while hangs(path) {
             tokio::task::yield_now().await;
         }
         read_by(path, hanging).await.unwrap();
-        assert_eq!(READERS.load(Ordering::Relaxed), 2);
+        assert_eq!(READERS.load(Ordering::Relaxed), MAX_HANGING + 1);
     }
 
     #[test]

@@ -110,7 +110,8 @@ async fn list_until(
     calls: &Calls,
     timeline: &Timeline,
 ) {
-    let provider = builder.build().unwrap();
+    // On the thread of this pod, by whose name the timeline tells the pods apart.
+    let provider = builder.runtime(tokio::runtime::Handle::current()).build().unwrap();
     timeline.say(&provider.detection().unwrap().to_string());
     let s3 = Client::new(&provider.sdk_config(BehaviorVersion::latest()).build());
     let mut ready = Some(ready);

@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use eks_credentials::testing::{LocalPod, Signing};
-use eks_credentials::{Error, ErrorKind};
-use support::{Recorder, http, millis, provider, whole, with};
+use eks_credentials::{EksCredentialsProvider, Error, ErrorKind};
+use support::{Recorder, builder, http, millis, provider, whole, with};
 use tempfile::TempDir;
 use tokio::time::{self, Instant};
 
@@ -121,13 +121,18 @@ async fn ten_thousand_swaps_and_every_fetch_sends_a_whole_token_no_older_than_it
     assert!(requests.len() > 50, "{} fetches prove little", requests.len());
 }
 
+/// Whose time can be paused.
+fn on_this_runtime(bench: &Bench) -> EksCredentialsProvider {
+    builder(bench.env()).runtime(tokio::runtime::Handle::current()).build().unwrap()
+}
+
 /// Five reads, 50 ms apart. In virtual time until the file is there, because loopback sockets are in real time.
 #[tokio::test]
 async fn a_gap_shorter_than_the_retries_is_bridged_and_a_longer_one_is_an_error() {
     let bench = Bench::start().await;
     for gap in [25, 75, 125, 175] {
         let _ = fs::remove_file(&bench.path);
-        let provider = provider(bench.env());
+        let provider = on_this_runtime(&bench);
         time::pause();
         let mut ask = tokio_test::task::spawn(provider.credentials());
         tokio_test::assert_pending!(ask.poll());
@@ -136,7 +141,7 @@ async fn a_gap_shorter_than_the_retries_is_bridged_and_a_longer_one_is_an_error(
         time::resume();
         ask.await.unwrap_or_else(|e| panic!("a gap of {gap} ms: {}", whole(&e)));
     }
-    let provider = provider(bench.env());
+    let provider = on_this_runtime(&bench);
     fs::remove_file(&bench.path).unwrap();
     time::pause();
     let began = Instant::now();

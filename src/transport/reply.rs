@@ -2,14 +2,17 @@
 
 mod echo;
 
+#[cfg(any(feature = "irsa", feature = "diagnose"))]
 use std::time::SystemTime;
 
+#[cfg(any(feature = "irsa", feature = "diagnose"))]
 use http::header::DATE;
 use http_body_util::BodyExt;
 use zeroize::Zeroizing;
 
 use super::BoxError;
 use super::failure::Failure;
+#[cfg(any(feature = "irsa", feature = "diagnose"))]
 use crate::clock;
 use crate::error::Error;
 use crate::problem::Problem;
@@ -26,6 +29,7 @@ const MAX_QUOTE: usize = 300;
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The server's time, to the second.
+    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     pub(crate) date: Option<SystemTime>,
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
@@ -39,6 +43,7 @@ where
     if answer.status().is_redirection() {
         return Err(bad(peer, status, Body::NotRead, What::Redirect));
     }
+    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     let date = answer.headers().get(DATE).and_then(|value| clock::parse_http_date(value.to_str().ok()?));
     let mut stream = answer.into_body();
     // It never grows: that would leave a copy behind.
@@ -52,7 +57,12 @@ where
         }
         body.extend_from_slice(chunk);
     }
-    Ok(Reply { status, date, body })
+    Ok(Reply {
+        status,
+        #[cfg(any(feature = "irsa", feature = "diagnose"))]
+        date,
+        body,
+    })
 }
 
 fn bad(peer: &Peer, status: u16, body: Body, what: What) -> Error {
