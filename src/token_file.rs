@@ -305,7 +305,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_volume_that_hangs_takes_two_threads_however_often_it_is_asked() {
         static READERS: AtomicUsize = AtomicUsize::new(0);
-        static RETURNED: (std::sync::Mutex<bool>, Condvar) = (std::sync::Mutex::new(false), Condvar::new());
+        static RETURNED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
         fn hanging(_: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
             READERS.fetch_add(1, Ordering::Relaxed);
             drop(RETURNED.1.wait_while(RETURNED.0.lock().unwrap(), |returned| !*returned).unwrap());
