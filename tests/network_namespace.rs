@@ -101,7 +101,7 @@ async fn fails_and_passes(network: &Network, rule: &str, kind: ErrorKind, said: 
         let pod = pod_at(ip).await;
         // Refreshed after 10–15 s: an attempt that takes 3 s has failed 2 s before they expire, and another one begun.
         pod.agent().set_lifetime(20 * SECOND);
-        let builder = || builder(pod.pod_identity_env()).attempt_timeout(3 * SECOND);
+        let builder = || builder(pod.pod_identity_env()).attempt_timeout(3 * SECOND).connect_timeout(2 * SECOND);
         let served = builder().build().unwrap();
         served.warm_up().await.unwrap();
         let mut changes = served.subscribe();
