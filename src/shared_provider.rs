@@ -1,6 +1,6 @@
 //! One provider for all parts of a program that ask the environment alone.
 
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::env::Env;
 use crate::error::Error;
@@ -43,16 +43,28 @@ impl EksCredentialsProvider {
     }
 
     fn shared_of(env: Env) -> Result<Self, Error> {
-        let mut providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
-        providers.retain(|(_, handle)| handle.strong_count() > 0);
-        let known = providers.iter().find(|(known, _)| *known == env);
-        if let Some(handle) = known.and_then(|(_, handle)| handle.upgrade()) {
-            return Ok(Self::from_handle(handle));
+        if let Some(known) = find(&mut lock(), &env) {
+            return Ok(known);
         }
-        let provider = Self::builder().env_snapshot(env.clone()).build()?;
-        providers.push((env, provider.downgrade()));
-        Ok(provider)
+        // Without the lock: what logs events while it is built may ask for the provider, too.
+        let built = Self::builder().env_snapshot(env.clone()).build()?;
+        let mut providers = lock();
+        if let Some(known) = find(&mut providers, &env) {
+            return Ok(known);
+        }
+        providers.push((env, built.downgrade()));
+        Ok(built)
     }
+}
+
+fn lock() -> MutexGuard<'static, Vec<(Env, Weak<Handle>)>> {
+    PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn find(providers: &mut Vec<(Env, Weak<Handle>)>, env: &Env) -> Option<EksCredentialsProvider> {
+    providers.retain(|(_, handle)| handle.strong_count() > 0);
+    let (_, handle) = providers.iter().find(|(known, _)| known == env)?;
+    handle.upgrade().map(EksCredentialsProvider::from_handle)
 }
 
 #[cfg(all(test, feature = "irsa"))]
