@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::refresh::schedule::{after, since};
+use crate::refresh::schedule::after;
 
 /// `Date` has whole seconds and answers take a moment. Clocks that are synchronised differ by less than this.
 const IGNORED: Duration = Duration::from_secs(30);
@@ -38,10 +38,18 @@ impl Skew {
         if life > requested.saturating_add(TOLERANCE) {
             return None;
         }
-        Some(match now.duration_since(date) {
+        Some(Self::between(date, now))
+    }
+
+    fn between(right: SystemTime, now: SystemTime) -> Self {
+        match now.duration_since(right) {
             Ok(by) => Self { ahead: true, by },
             Err(behind) => Self { ahead: false, by: behind.duration() },
-        })
+        }
+    }
+
+    pub(crate) fn is_ahead(self) -> bool {
+        self.ahead
     }
 
     /// Whether it is more than latency and rounding.
@@ -70,11 +78,10 @@ impl fmt::Display for Skew {
     }
 }
 
-/// Whether the wall clock has been set, or the machine was suspended, since `then`: it has gone by another amount of time than
-/// the timers know of.
-pub(crate) fn has_jumped(then: SystemTime, now: SystemTime, elapsed: Duration) -> bool {
-    let expected = after(then, elapsed);
-    since(now, expected).max(since(expected, now)) > IGNORED
+/// How far the wall clock has gone ahead of the timers, or behind, since `then`: it has been set, or the machine was suspended,
+/// which the timers do not count.
+pub(crate) fn jump(then: SystemTime, now: SystemTime, elapsed: Duration) -> Option<Skew> {
+    Some(Skew::between(after(then, elapsed), now)).filter(|jump| jump.matters())
 }
 
 #[cfg(test)]
@@ -115,7 +122,8 @@ mod tests {
         for (now, elapsed, jumped) in
             [(1000, 1000, false), (1030, 1000, false), (1031, 1000, true), (969, 1000, true), (970, 1000, false)]
         {
-            assert_eq!(has_jumped(at(0), at(now), Duration::from_secs(elapsed)), jumped, "{now}");
+            let jump = jump(at(0), at(now), Duration::from_secs(elapsed));
+            assert_eq!(jump.map(Skew::is_ahead), jumped.then_some(now > elapsed), "{now}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! [`Cache::update`], one at a time.
 
 use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::Guard;
 use aws_credential_types::Credentials;
@@ -33,10 +33,26 @@ pub(crate) struct Entry {
     pub(crate) refreshes: u64,
     /// How far this machine's clock was from the server's at the last success that told.
     pub(crate) skew: Option<Skew>,
-    /// When the expiry was moved because of the skew, on both clocks.
-    pub(crate) moved: Option<(SystemTime, Instant)>,
     /// What the other source said when it was asked on the side.
     pub(crate) shadow: Option<Probe>,
+}
+
+/// When an expiry was last compared with this machine's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged {
+    pub(crate) at: SystemTime,
+    /// The same moment on the timers' clock, which nobody sets.
+    pub(crate) timer: Instant,
+    /// When the credentials have ended on the timers' clock, if the server said how long they last.
+    pub(crate) ends_by: Option<Instant>,
+}
+
+impl Judged {
+    fn new(fetched: &Fetched, now: SystemTime) -> Self {
+        let timer = Instant::now();
+        let expiry = fetched.server_time.and(fetched.credentials.expiry());
+        Self { at: now, timer, ends_by: expiry.and_then(|expiry| timer.checked_add(schedule::since(expiry, now))) }
+    }
 }
 
 /// Credentials, and what is made of them once instead of for every request.
@@ -44,6 +60,7 @@ pub(crate) struct Entry {
 pub(crate) struct Held {
     pub(crate) credentials: Credentials,
     pub(crate) source: SourceKind,
+    pub(crate) judged: Judged,
     #[cfg(feature = "sdk-config")]
     pub(crate) identity: Identity,
     /// Which of the successful fetches brought them, from 1.
@@ -52,14 +69,33 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    #[cfg(feature = "sdk-config")]
-    pub(crate) fn new(Fetched { credentials, source, .. }: Fetched, generation: u64) -> Self {
-        Self { identity: credentials.clone().into(), credentials, source, generation }
+    #[cfg_attr(not(feature = "sdk-config"), expect(unused_variables, reason = "the identity's generation"))]
+    pub(crate) fn new(fetched: Fetched, generation: u64, now: SystemTime) -> Self {
+        let judged = Judged::new(&fetched, now);
+        let Fetched { credentials, source, .. } = fetched;
+        Self {
+            #[cfg(feature = "sdk-config")]
+            identity: credentials.clone().into(),
+            #[cfg(feature = "sdk-config")]
+            generation,
+            credentials,
+            source,
+            judged,
+        }
     }
 
-    #[cfg(not(feature = "sdk-config"))]
-    pub(crate) fn new(Fetched { credentials, source, .. }: Fetched, _: u64) -> Self {
-        Self { credentials, source }
+    /// After a jump of the wall clock. By how much the expiry is earlier on it now.
+    pub(crate) fn judge_again(&mut self, now: SystemTime) -> Duration {
+        let timer = Instant::now();
+        (self.judged.at, self.judged.timer) = (now, timer);
+        let Some((expiry, ends_by)) = self.credentials.expiry().zip(self.judged.ends_by) else { return Duration::ZERO };
+        let ends = schedule::after(now, ends_by.saturating_duration_since(timer)).min(expiry);
+        *self.credentials.expiry_mut() = Some(ends);
+        #[cfg(feature = "sdk-config")]
+        {
+            self.identity = self.credentials.clone().into();
+        }
+        schedule::since(expiry, ends)
     }
 }
 

@@ -62,11 +62,9 @@ async fn live(driver: &Driver) {
         let entry = driver.shared.cache.load_full();
         let now = driver.shared.now();
         driver.report_expiry(&entry, now, &mut reported_expiry);
-        if let Some((then, since)) = entry.moved
-            && clock_skew::has_jumped(then, now, since.elapsed())
-        {
-            // The clock by which the expiry was moved is not the same any more: only new credentials tell.
-            driver.publish(|entry| (entry.moved, entry.state.forced) = (None, true));
+        let jumped = |held: &Held| clock_skew::jump(held.judged.at, now, held.judged.timer.elapsed()).is_some();
+        if entry.held.as_ref().is_some_and(jumped) {
+            driver.judge_again(now);
             continue;
         }
         let next = schedule::next_fetch(&entry.state, now);
@@ -206,11 +204,23 @@ impl Driver {
                 );
             }
         }
-        self.publish(|entry| {
-            entry.skew = skew;
-            entry.moved = significant.map(|_| (now, Instant::now()));
-        });
+        match skew {
+            None => fetched.server_time = None,
+            Some(_) => _ = self.publish(|entry| entry.skew = skew),
+        }
         fetched
+    }
+
+    /// The clock by which the expiry was judged has jumped: only new credentials tell. Until there are any, those whose life
+    /// was measured by the server's clock last for no longer because this one was set back. If it has gone ahead, the machine
+    /// may have been suspended, so that nothing is added to their life.
+    fn judge_again(&self, now: SystemTime) {
+        self.publish(|entry| {
+            (entry.skew, entry.state.forced) = (None, true);
+            let Some(held) = &mut entry.held else { return };
+            let early = held.judge_again(now);
+            entry.state.validity = entry.state.validity.map(|validity| validity.earlier(early));
+        });
     }
 
     /// An agent may hand out expired credentials in an outage of EKS Auth: a failed refresh, not a success. AWS may still
@@ -228,7 +238,7 @@ impl Driver {
                 if is_later && !refused {
                     let validity = Validity::new(&self.shared.policy, &entry.state, now, Some(expiry), 0.0);
                     (entry.state.validity, entry.state.refusal) = (Some(validity), Refusal::None);
-                    entry.held = Some(Held::new(fetched, entry.refreshes));
+                    entry.held = Some(Held::new(fetched, entry.refreshes, now));
                 }
             });
         }
@@ -251,7 +261,7 @@ impl Driver {
             entry.error = None;
             entry.state.refusal = Refusal::None;
             entry.refreshes = entry.refreshes.saturating_add(1);
-            entry.held = Some(Held::new(fetched, entry.refreshes));
+            entry.held = Some(Held::new(fetched, entry.refreshes, now));
         };
         self.land(now, outcome, || ())
     }
@@ -267,7 +277,7 @@ impl Driver {
             entry.state.validity = Some(validity);
             entry.state.refusal = Refusal::HandedOutAgain;
             entry.error = Some(error.clone());
-            entry.held = Some(Held::new(fetched, entry.refreshes));
+            entry.held = Some(Held::new(fetched, entry.refreshes, now));
         };
         self.land(now, outcome, || self.complain(&error))
     }
@@ -401,7 +411,7 @@ impl Awake {
     /// Whether the wall clock has gone far ahead of the timers, which stand still in a suspension.
     fn was_interrupted(&self, shared: &Shared) -> bool {
         let now = shared.now();
-        now > self.began && clock_skew::has_jumped(self.began, now, self.started.elapsed())
+        clock_skew::jump(self.began, now, self.started.elapsed()).is_some_and(Skew::is_ahead)
     }
 }
 

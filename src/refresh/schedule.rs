@@ -267,6 +267,17 @@ impl State {
 }
 
 impl Validity {
+    /// The same, but all of it earlier.
+    pub(crate) fn earlier(self, by: Duration) -> Self {
+        let earlier = |at| before(at, by);
+        Self {
+            fetched_at: earlier(self.fetched_at),
+            expiry: self.expiry.map(earlier),
+            refresh_at: self.refresh_at.map(earlier),
+            mandatory_at: self.mandatory_at.map(earlier),
+        }
+    }
+
     /// The times of credentials fetched now, by who was in the state `before`. Recomputed at every success: an agent hands
     /// the same credentials out again and again, each time with less of their life left.
     pub(crate) fn new(
@@ -380,6 +391,11 @@ pub(crate) fn cold_retry(retry: u32, random: f64) -> Duration {
 pub(crate) fn after(time: SystemTime, by: Duration) -> SystemTime {
     const MILLENNIUM: Duration = Duration::from_secs(1000 * 366 * 24 * 3600);
     time.checked_add(by.min(MILLENNIUM)).unwrap_or(time)
+}
+
+/// `time - by`, or `time` where the clock cannot count so far back.
+pub(crate) fn before(time: SystemTime, by: Duration) -> SystemTime {
+    time.checked_sub(by).unwrap_or(time)
 }
 
 /// How far `later` lies ahead of `earlier`; zero if it does not.

@@ -158,6 +158,23 @@ async fn when_the_clock_is_corrected_the_credentials_are_fetched_anew() {
     }
 }
 
+/// Nothing tells the right time then but the timers, which nobody sets.
+#[tokio::test(start_paused = true)]
+async fn in_an_outage_a_clock_that_is_set_back_does_not_prolong_the_life_of_credentials() {
+    let bench = Bench::with(Mode::Skewed(0), Policy { serve_expired: false, ..POLICY });
+    let first = bench.ask().await.unwrap();
+    bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
+    bench.wall.back(2 * HOUR);
+    sleep(secs(25)).await;
+    let moved = first.expiry().unwrap() - 2 * HOUR;
+    assert_eq!(bench.ask_at_once().unwrap().expiry(), Some(moved));
+    sleep(HOUR - secs(30)).await;
+    assert_eq!(bench.ask_at_once().unwrap().access_key_id(), first.access_key_id());
+    sleep(secs(6)).await;
+    assert_eq!(bench.shared.status().health, Health::Expired);
+    assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
 /// The machine sleeps for longer than the credentials last while an attempt is under way, which fails when it wakes up.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_slept_does_not_count_and_the_next_caller_gets_fresh_credentials() {

@@ -18,6 +18,7 @@ use fastrand::Rng;
 use self::events::Told;
 use self::world::{World, between};
 use super::*;
+use crate::refresh::schedule;
 
 const DAY: Duration = secs(24 * 3600);
 
@@ -35,6 +36,10 @@ struct Tally {
     attempts: u64,
     faults: u64,
     jumps: u64,
+    /// Phases in which the machine's clock differs from that of STS.
+    skewed: u64,
+    /// Times in which nothing was polled.
+    stuck: u64,
     runtimes: u64,
 }
 
@@ -49,6 +54,8 @@ impl AddAssign for Tally {
         self.attempts += other.attempts;
         self.faults += other.faults;
         self.jumps += other.jumps;
+        self.skewed += other.skewed;
+        self.stuck += other.stuck;
         self.runtimes += other.runtimes;
     }
 }
@@ -62,13 +69,14 @@ impl World {
             self.phase.lock().unwrap().steady_since = self.clock.now();
         }
         let (before, phase, now, asked) = (shared.cache.load_full(), self.phase(), self.clock.now(), Instant::now());
+        let stuck = *self.stuck.lock().unwrap();
         let ttl = (rng.u8(..20) == 0).then(|| between(rng, secs(1), 2 * HOUR));
         let patience = if rng.u8(..10) == 0 { Duration::from_millis(50) } else { HOUR };
         let answer = match ttl {
             None => timeout(patience, shared.get(|held| held.credentials.clone())).await,
             Some(ttl) => timeout(patience, shared.get_valid_for(ttl, |held| held.credentials.clone())).await,
         };
-        let waited = asked.elapsed();
+        let waited = asked.elapsed().saturating_sub(*self.stuck.lock().unwrap() - stuck);
         tally.asks += 1;
         tally.demands += u64::from(ttl.is_some());
         tally.waits += u64::from(waited > Duration::ZERO);
@@ -96,8 +104,12 @@ impl World {
         while began.elapsed() < until {
             let (turned, calls) = (Instant::now(), self.calls.load(Relaxed));
             self.turn(rng, tally);
-            let theirs = self.pass_phase(rng, until.saturating_sub(began.elapsed())).await;
+            // What was refused before is asked for again.
+            let refused = u64::from(self.shared().cache.load_full().state.refusal != schedule::Refusal::None);
+            let mut theirs = self.pass_phase(rng, until.saturating_sub(began.elapsed())).await;
+            theirs.rejections += refused;
             self.check_attempts(self.phase(), turned.elapsed(), self.calls.load(Relaxed) - calls, &theirs);
+            theirs.rejections -= refused;
             *tally += theirs;
         }
     }
@@ -105,7 +117,7 @@ impl World {
     /// No longer than what is left of the runtime's life, or a seed would have months instead of its weeks.
     async fn pass_phase(self: &Arc<Self>, rng: &mut Rng, left: Duration) -> Tally {
         let phase = self.phase();
-        let longest = match phase.fault.is_healthy() {
+        let longest = match phase.is_healthy() {
             true => (100 * phase.lifetime).min(left),
             false if rng.u8(..16) == 0 => DAY,
             false => HOUR,
@@ -125,8 +137,17 @@ impl World {
                 tally
             });
         }
-        sleep(length).await;
         let mut all = Tally::default();
+        if rng.u8(..16) == 0 {
+            let begins = length.mul_f64(rng.f64());
+            sleep(begins).await;
+            self.is_stuck(between(rng, secs(1), HOUR)).await;
+            all.stuck += 1;
+            sleep(length - begins).await;
+        } else {
+            sleep(length).await;
+        }
+        self.check_ready();
         while let Some(done) = callers.join_next().await {
             match done {
                 Ok(theirs) => all += theirs,
@@ -152,10 +173,9 @@ fn simulate(seed: u64) -> Tally {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         stopped = Some(runtime.block_on(async {
             let world = world.get_or_insert_with(|| World::new(seed, &mut rng, told.clone()));
-            // Every runtime's virtual time begins anew, the wall clock goes on.
-            world.clock.set(stopped.unwrap_or_else(|| world.clock.now()));
+            world.go_on(stopped);
             Arc::clone(world).live(&mut rng, &mut tally, life).await;
-            world.clock.now()
+            (world.clock.of_the_server.now(), Instant::now())
         }));
     }
     let world = world.unwrap();
@@ -205,5 +225,13 @@ fn no_promise_is_broken_in_any_life() {
     });
     let lives = seeds.end - seeds.start;
     println!("{lives} lives: {total:?}");
-    assert!(total.served_expired > 0 && total.waits > 0 && total.jumps > 0 && total.runtimes > lives, "{total:?}");
+    assert!(
+        total.served_expired > 0
+            && total.waits > 0
+            && total.jumps > 0
+            && total.skewed > 0
+            && total.stuck > 0
+            && total.runtimes > lives,
+        "{total:?}"
+    );
 }

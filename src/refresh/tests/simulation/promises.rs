@@ -51,7 +51,13 @@ impl World {
             }
         }
         let steady = asked.duration_since(phase.steady_since).unwrap_or_default();
-        if phase.fault.is_healthy() && steady >= RECOVERY && ttl.is_none() {
+        if let (Ok(credentials), true) = (answer, phase.is_healthy() && steady >= RECOVERY) {
+            // Clocks that differ by less than 30 s are taken for the same, and `Date` has whole seconds.
+            let end = self.end(credentials);
+            let late = end.and_then(|end| self.server_now().duration_since(end).ok()).unwrap_or_default();
+            self.check(late <= secs(31), format_args!("credentials that ended {late:?} ago on the server's clock"));
+        }
+        if phase.is_healthy() && steady >= RECOVERY && ttl.is_none() {
             let fresh = answer.as_ref().is_ok_and(|credentials| credentials.expiry().unwrap() > now);
             self.check(
                 fresh,
@@ -64,7 +70,7 @@ impl World {
         // Never asked for before, or refused by a service, they are renewed at an ask.
         let driven = before.held.is_some() && before.state.refusal == Refusal::None;
         let expiry = before.state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry <= asked);
-        if let (true, true, Some(expiry)) = (phase.fault.is_healthy(), driven, expiry) {
+        if let (true, true, Some(expiry)) = (phase.is_healthy(), driven, expiry) {
             let healthy_before = expiry.duration_since(phase.steady_since).unwrap_or_default();
             self.check(
                 healthy_before < secs(30),
@@ -73,11 +79,21 @@ impl World {
         }
     }
 
+    /// After a fault nobody needs to ask.
+    pub(super) fn check_ready(&self) {
+        let (phase, now) = (self.phase(), self.clock.now());
+        let steady = now.duration_since(phase.steady_since).unwrap_or_default();
+        let refused = self.shared().cache.load().state.refusal != Refusal::None;
+        if phase.is_healthy() && *self.asked.lock().unwrap() && steady >= RECOVERY && !refused {
+            self.check(self.shared().status().is_ready(), format_args!("not ready {steady:?} after the last fault"));
+        }
+    }
+
     /// Rule 5: while credentials last, the end of an outage is found after ⅜ of what was left, ten minutes at the most.
     fn check_found_in_window(&self, before: &Entry, asked: SystemTime, phase: Phase) {
         let Some(expiry) = before.state.validity.and_then(|validity| validity.expiry) else { return };
         let refused = before.state.refusal != Refusal::None;
-        if !phase.fault.is_healthy() || before.error.is_none() || asked >= expiry || refused {
+        if !phase.is_healthy() || before.error.is_none() || asked >= expiry || refused {
             return;
         }
         let left = expiry.duration_since(phase.steady_since).unwrap_or_default();
@@ -131,6 +147,8 @@ impl World {
         // Each demand is two flights at most; after each rejection an outage is new.
         let asked_for = 2 * theirs.demands + 8 * theirs.rejections;
         let allowed = match phase.fault {
+            // Credentials seem to last for less than they do, or to have ended.
+            Fault::None if !phase.is_healthy() => seconds,
             Fault::None => lives,
             // The agent's own renewal takes up to 13 shares of 12 h.
             // What a service has refused is asked for again every ten minutes, for as long as it lasts.

@@ -1,5 +1,6 @@
 //! The world around a provider: its clock, its source, and what a seed does to them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
@@ -7,26 +8,72 @@ use fastrand::Rng;
 
 use super::events::Told;
 use super::*;
+use crate::clock_skew::ServerTime;
 use crate::refresh::cache::Held;
 use crate::refresh::schedule;
 
 const ATTEMPT: Duration = secs(10);
 
-/// The wall clock: virtual time, continued over the runtimes, and jumps.
+/// A clock without jumps: virtual time, continued over the runtimes.
 #[derive(Clone, Debug)]
-pub(super) struct Clock(Arc<Mutex<(SystemTime, Instant)>>);
+pub(super) struct TrueClock(Arc<Mutex<(SystemTime, Instant)>>);
 
-impl TimeSource for Clock {
+impl TimeSource for TrueClock {
     fn now(&self) -> SystemTime {
         let (base, since) = *self.0.lock().unwrap();
         base + since.elapsed()
     }
 }
 
-impl Clock {
-    pub(super) fn set(&self, to: SystemTime) {
-        *self.0.lock().unwrap() = (to, Instant::now());
+/// How far the machine's clock is from the true one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Offset {
+    ahead: Duration,
+    behind: Duration,
+}
+
+impl Offset {
+    fn of(self, time: SystemTime) -> SystemTime {
+        time + self.ahead - self.behind
     }
+
+    fn plus(self, ahead: Duration, behind: Duration) -> Self {
+        let (ahead, behind) = (self.ahead + ahead, self.behind + behind);
+        Self { ahead: ahead.saturating_sub(behind), behind: behind.saturating_sub(ahead) }
+    }
+
+    fn by(self) -> Duration {
+        self.ahead + self.behind
+    }
+}
+
+/// The machine's clock, which jumps.
+#[derive(Clone, Debug)]
+pub(super) struct Clock {
+    pub(super) of_the_server: TrueClock,
+    offset: Arc<Mutex<Offset>>,
+}
+
+impl TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        self.offset().of(self.of_the_server.now())
+    }
+}
+
+impl Clock {
+    fn offset(&self) -> Offset {
+        *self.offset.lock().unwrap()
+    }
+}
+
+/// The `Date` of the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Date {
+    Right,
+    Missing,
+    /// By days, so that it contradicts the expiry.
+    DaysBehind,
+    DaysAhead,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,18 +98,32 @@ pub(super) struct Phase {
     pub(super) fault: Fault,
     pub(super) lifetime: Duration,
     latency: Duration,
+    date: Date,
     /// Since when the source works, the clock runs evenly and somebody has started a driver.
     pub(super) steady_since: SystemTime,
     /// Grows with everything that happens from outside, so that a check can tell that it saw two worlds.
     pub(super) number: u64,
 }
 
+impl Phase {
+    /// Whether good credentials can be had, and recognised as such.
+    pub(super) fn is_healthy(self) -> bool {
+        self.fault.is_healthy() && self.date == Date::Right
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     seed: u64,
+    /// Of an agent, which shares this machine's clock and says no `Date`; or of STS.
+    source: SourceKind,
     pub(super) clock: Clock,
     pub(super) phase: Mutex<Phase>,
     last_issued: Mutex<Option<Credentials>>,
+    /// When credentials end on the server's clock, by access key: those that came with a right `Date`.
+    ends: Mutex<HashMap<String, SystemTime>>,
+    /// For how long nothing has been polled.
+    pub(super) stuck: Mutex<Duration>,
     /// The starts of attempts, those of the present runtime.
     pub(super) last_call: Mutex<Option<Instant>>,
     pub(super) last_failed: Mutex<bool>,
@@ -98,25 +159,66 @@ impl World {
         }
     }
 
+    pub(super) fn end(&self, credentials: &Credentials) -> Option<SystemTime> {
+        self.ends.lock().unwrap().get(credentials.access_key_id()).copied()
+    }
+
+    pub(super) fn server_now(&self) -> SystemTime {
+        match self.source {
+            SourceKind::WebIdentity => self.clock.of_the_server.now(),
+            _ => self.clock.now(),
+        }
+    }
+
+    /// What the client makes of an expiry on the server's clock.
+    fn on_this_clock(&self, phase: Phase, expiry: SystemTime) -> SystemTime {
+        let offset = self.clock.offset();
+        match (self.source, phase.date) {
+            (SourceKind::WebIdentity, Date::Right) if offset.by() > secs(30) && expiry > self.server_now() => {
+                offset.of(expiry)
+            }
+            _ => expiry,
+        }
+    }
+
+    fn server_time(&self, phase: Phase) -> Option<ServerTime> {
+        let now = self.server_now();
+        let whole_seconds = now - Duration::from_nanos(now.duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into());
+        let date = match phase.date {
+            _ if self.source == SourceKind::PodIdentity => return None,
+            Date::Missing => return None,
+            Date::Right => whole_seconds,
+            Date::DaysBehind => whole_seconds - 3 * DAY,
+            Date::DaysAhead => whole_seconds + 3 * DAY,
+        };
+        Some(ServerTime { date, requested: phase.lifetime })
+    }
+
     fn issue(&self, phase: Phase) -> Credentials {
-        let now = self.clock.now();
+        let now = self.server_now();
         let mut last = self.last_issued.lock().unwrap();
         if let (Fault::SameAgain, Some(same)) = (phase.fault, last.as_ref())
             && same.expiry().unwrap() > now + secs(15)
         {
             return same.clone();
         }
-        let expiry = if matches!(phase.fault, Fault::IssuesExpired) { now - secs(1) } else { now + phase.lifetime };
+        let expiry = match phase.fault {
+            Fault::IssuesExpired => now.min(self.clock.now()) - secs(1),
+            _ => now + phase.lifetime,
+        };
         let issued =
             Credentials::new(format!("key-{}", self.calls.load(Relaxed)), "secret", None, Some(expiry), "test");
         *last = Some(issued.clone());
+        if phase.date == Date::Right {
+            self.ends.lock().unwrap().insert(issued.access_key_id().to_owned(), expiry);
+        }
         issued
     }
 }
 
 impl Fetch for World {
     fn kind(&self) -> SourceKind {
-        SourceKind::PodIdentity
+        self.source
     }
 
     fn attempt_timeout(&self) -> Duration {
@@ -139,11 +241,16 @@ impl Fetch for World {
                 Err(_) => Err(Error::internal(ErrorKind::Timeout, "no answer")),
                 Ok(()) => match phase.fault {
                     Fault::Fails(kind) => Err(Error::internal(kind, "scripted")),
-                    _ => Ok(Fetched::new(self.issue(phase), SourceKind::PodIdentity)),
+                    _ => {
+                        let server_time = self.server_time(phase);
+                        Ok(Fetched { server_time, ..Fetched::new(self.issue(phase), self.source) })
+                    }
                 },
             };
             let now = self.clock.now();
-            let usable = outcome.as_ref().is_ok_and(|fetched| fetched.credentials.expiry().unwrap() > now);
+            let usable = outcome
+                .as_ref()
+                .is_ok_and(|fetched| self.on_this_clock(phase, fetched.credentials.expiry().unwrap()) > now);
             // The source has only what a service has refused.
             let entry = self.shared().cache.load_full();
             let refused = entry.state.refusal != schedule::Refusal::None
@@ -187,20 +294,25 @@ fn any_fault(rng: &mut Rng) -> Fault {
 impl World {
     pub(super) fn new(seed: u64, rng: &mut Rng, told: Told) -> Arc<Self> {
         let start = UNIX_EPOCH + secs(1_800_000_000);
-        let clock = Clock(Arc::new(Mutex::new((start, Instant::now()))));
+        let of_the_server = TrueClock(Arc::new(Mutex::new((start, Instant::now()))));
+        let clock = Clock { of_the_server, offset: Arc::default() };
         let phase = Phase {
             fault: Fault::None,
             lifetime: HOUR,
             latency: Duration::from_millis(200),
+            date: Date::Right,
             steady_since: start,
             number: 0,
         };
         let serve_expired = rng.u8(..4) > 0;
         let world = Arc::new(Self {
             seed,
+            source: if rng.bool() { SourceKind::PodIdentity } else { SourceKind::WebIdentity },
             clock: clock.clone(),
             phase: Mutex::new(phase),
             last_issued: Mutex::default(),
+            ends: Mutex::default(),
+            stuck: Mutex::default(),
             last_call: Mutex::default(),
             last_failed: Mutex::default(),
             asked: Mutex::default(),
@@ -223,25 +335,65 @@ impl World {
 
     /// The next phase: another fault or none, now and then another time of day.
     pub(super) fn turn(&self, rng: &mut Rng, tally: &mut Tally) {
-        let now = self.clock.now();
-        let mut jumped = now;
-        if rng.u8(..6) == 0 {
+        let from_sts = self.source == SourceKind::WebIdentity;
+        let jumps = rng.u8(..6) == 0;
+        if jumps {
             tally.jumps += 1;
             let by = between(rng, secs(1), 12 * HOUR);
-            jumped = if rng.bool() { now + by } else { now - by };
+            let (ahead, behind) = if rng.bool() { (by, Duration::ZERO) } else { (Duration::ZERO, by) };
+            let mut offset = self.clock.offset.lock().unwrap();
+            let jumped = offset.plus(ahead, behind);
+            // Whether so little is corrected depends on how long an answer takes.
+            *offset = if (secs(27)..secs(33)).contains(&jumped.by()) { Offset::default() } else { jumped };
         }
-        self.clock.set(jumped);
         let mut phase = self.phase.lock().unwrap();
-        let was_healthy = phase.fault.is_healthy();
+        let was_healthy = phase.is_healthy();
         phase.fault = any_fault(rng);
-        // Short lives are rare, or most of the time would go by in refreshing them.
-        phase.lifetime =
-            if rng.u8(..8) == 0 { between(rng, secs(10), HOUR / 4) } else { between(rng, HOUR / 4, 12 * HOUR) };
+        // Short lives are rare, or most of the time would go by in refreshing them. STS has none.
+        let short = rng.u8(..8) == 0;
+        phase.lifetime = match short && !from_sts {
+            true => between(rng, secs(10), HOUR / 4),
+            false => between(rng, HOUR / 4, 12 * HOUR),
+        };
+        if from_sts {
+            if matches!(phase.fault, Fault::SameAgain) {
+                phase.fault = Fault::None;
+            }
+            phase.date = match rng.u8(..8) {
+                0 => rng.choice([Date::Missing, Date::DaysBehind, Date::DaysAhead]).unwrap(),
+                _ => Date::Right,
+            };
+        }
         phase.latency = between(rng, Duration::from_millis(1), Duration::from_millis(900));
         phase.number += 1;
-        if !was_healthy || jumped != now {
-            phase.steady_since = jumped;
+        if !was_healthy || jumps {
+            phase.steady_since = self.clock.now();
         }
-        tally.faults += u64::from(!phase.fault.is_healthy());
+        tally.faults += u64::from(!phase.is_healthy());
+        tally.skewed += u64::from(from_sts && self.clock.offset().by() > secs(30));
+    }
+
+    /// Every runtime's virtual time begins anew, unlike that of a machine: what the last one's timers said is moved.
+    pub(super) fn go_on(&self, stopped: Option<(SystemTime, Instant)>) {
+        let Some((wall, timer)) = stopped else { return };
+        let now = Instant::now();
+        let moved = |then: Instant| if then > timer { now + (then - timer) } else { now - (timer - then) };
+        *self.clock.of_the_server.0.lock().unwrap() = (wall, now);
+        self.shared().cache.update(|entry| {
+            if let Some(Held { judged, .. }) = &mut entry.held {
+                judged.timer = moved(judged.timer);
+                judged.ends_by = judged.ends_by.map(moved);
+            }
+        });
+    }
+
+    /// For a while nothing is polled, of the provider or of its callers.
+    pub(super) async fn is_stuck(&self, by: Duration) {
+        self.phase.lock().unwrap().number += 1;
+        *self.stuck.lock().unwrap() += by;
+        advance(by).await;
+        let mut phase = self.phase.lock().unwrap();
+        phase.number += 1;
+        phase.steady_since = self.clock.now();
     }
 }
