@@ -81,7 +81,8 @@ pub struct Finding {
     pub expected: Option<String>,
     /// What to do. `None` if there is nothing to be done.
     pub remedy: Option<String>,
-    /// Commands to run. What stands in `<…>` is not known here.
+    /// Commands to run, on a workstation with access to the account and the cluster if they do not say otherwise. What stands
+    /// in capitals is not known here.
     pub commands: Vec<String>,
     /// A statement of a policy in JSON, to compare or to paste.
     pub policy: Option<String>,
@@ -175,6 +176,10 @@ impl Finding {
         Self { policy: Some(policy.into()), ..self }
     }
 }
+
+const SET_THE_CLOCK: &str = "synchronise the node's clock with Amazon Time Sync (169.254.169.123, UDP port 123): the commands show \
+                             whether it is reached and set the clock. Replace a node without a shell (EKS Auto Mode, \
+                             Fargate, Bottlerocket)";
 
 /// What is diagnosed: all that a provider was built from.
 #[derive(Clone, Debug)]

@@ -37,8 +37,8 @@ use crate::verdict::Verdict;
 
 /// When the answer is not of the expected protocol.
 const IF_NOT_ITSELF: &str = "check what answers at that address: a proxy or another server may be in its place";
-const IF_THROTTLED: &str =
-    "the request is repeated; if this lasts, start fewer pods at the same time or have the limit raised";
+const IF_THROTTLED: &str = "the provider repeats the request; if this lasts, let each process use one provider, start fewer pods at the same time, \
+     or ask AWS to raise the account's request rate";
 
 /// Something that is wrong.
 #[derive(Debug)]

@@ -126,7 +126,7 @@ async fn each_variable_for_https_leads_sts_to_the_proxy_and_those_for_http_do_no
             assert_obtained(&pod, &said);
             assert_eq!(trap.take(), Vec::<String>::new(), "{name}");
         } else {
-            let names_it = format!("failed: the proxy {} of {name}, on the way to STS", trap.url());
+            let names_it = format!("failed: the proxy {} (from {name}), on the way to STS", trap.url());
             assert!(said.starts_with(&names_it) && said.contains("NO_PROXY"), "{name}: {said}");
             assert!(!trap.take().is_empty(), "{name}");
         }
@@ -200,9 +200,9 @@ async fn a_proxy_that_refuses_is_named_with_its_status() {
     let pod = LocalPod::start().await.unwrap();
     let (env, _bundle) = sts(&pod).await;
     for (status, remedy) in [
-        (407, "put the proxy's user name and password into HTTPS_PROXY"),
+        (407, "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"),
         (403, "let the proxy's rules allow CONNECT to localhost:"),
-        (502, "see the proxy's log: it could not reach localhost:"),
+        (502, "see the proxy's log: usually it could not reach localhost:"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -217,7 +217,7 @@ async fn a_proxy_that_refuses_is_named_with_its_status() {
             }
         });
         let said = in_a_process_with(with(env.clone(), "HTTPS_PROXY", &url)).await;
-        assert!(said.starts_with(&format!("failed: the proxy {url} of HTTPS_PROXY")), "{said}");
+        assert!(said.starts_with(&format!("failed: the proxy {url} (from HTTPS_PROXY)")), "{said}");
         assert!(said.contains(&format!("with status {status}; ")) && said.contains(remedy), "{said}");
         refusing.abort();
     }

@@ -234,7 +234,7 @@ pub(crate) fn all() -> Vec<Fault> {
                 "<html><body>Blocked by your administrator</body></html>",
             ));
         }),
-        fault("proxy-demands-a-password", Id::Proxy, Irsa, |_, env| refusing_proxy(env, 407)),
+        fault("proxy-demands-a-password", Id::ProxyAuth, Irsa, |_, env| refusing_proxy(env, 407)),
         fault("proxy-forbids-the-host", Id::Proxy, Irsa, |_, env| refusing_proxy(env, 403)),
         fault("proxy-cannot-reach-sts", Id::Proxy, Irsa, |_, env| refusing_proxy(env, 502)),
         fault("sts-refused", Id::StsUnreachable, Irsa, |_, env| set(env, STS, NOBODY)),

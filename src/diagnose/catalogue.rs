@@ -56,7 +56,7 @@ catalogue! {
         "A variable or a setting of the builder that no other finding is about: a session name, a proxy URL, a session policy with EKS Pod Identity.";
     CaBundle "CA-BUNDLE" Error "the certificates to trust cannot be loaded",
         "The file of AWS_CA_BUNDLE cannot be used, or without it the image has no root certificates.";
-    RoleArn "ROLE-ARN" Error "the role is not the ARN of a role",
+    RoleArn "ROLE-ARN" Error "the role is not given as the ARN of a role",
         "A role's name, an instance profile or a policy stands where the role's ARN belongs.";
     RolePartition "ROLE-PARTITION" Error "role and region belong to different partitions",
         "Roles of AWS China, GovCloud and the other partitions exist in their own regions only.";
@@ -68,7 +68,7 @@ catalogue! {
         "The value of AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder's sts_endpoint is not a valid URL, or it is combined with AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT. These two apply only to AWS's own endpoints.";
     ContainerUri "CONTAINER-URI" Error "the URI for container credentials cannot be used",
         "Plain http carries the pod's token, so it is only used to this machine and to the link-local agents. The agent must be named by its address.";
-    ContainerPath "CONTAINER-PATH" Error "the server for container credentials does not know this path",
+    ContainerPath "CONTAINER-PATH" Error "the container credentials server does not know this path",
         "The EKS agent serves /v1/credentials, without a slash at the end. Other servers have paths of their own.";
     TokenMissing "TOKEN-MISSING" Error "the token file does not exist",
         "The variables are set, but the projected volume is not mounted in this container: they were written by hand, or an ephemeral container was given them without the mount.";
@@ -79,14 +79,14 @@ catalogue! {
     TokenExpired "TOKEN-EXPIRED" Error "the token has expired",
         "kubelet has not rotated it, because it cannot reach the API server or has stopped; or the file is a copy, or mounted by subPath, which is never updated.";
     TokenNotYet "TOKEN-NOT-YET" Error "the token is not valid yet",
-        "This machine's clock is behind that of the API server.";
+        "The node's clock is behind that of the API server.";
     TokenAudience "TOKEN-AUDIENCE" Error "the token is for another audience",
         "A token's audience is fixed when it is projected. The variable names another token than that of this source.";
     TokenIssuer "TOKEN-ISSUER" Error "the token's issuer is not an https URL",
         "STS fetches the issuer's keys over https. The API server was started with another --service-account-issuer.";
     TokenRejected "TOKEN-REJECTED" Error "the token was refused",
         "It was refused as expired, not valid yet, malformed, without the claims of a pod, or not signed by this cluster, whatever it says itself.";
-    TrustPolicy "TRUST-POLICY" Error "the role's trust policy does not admit this token",
+    TrustPolicy "TRUST-POLICY" Error "the role does not trust this token, or does not exist",
         "STS verified the token, and no statement of the role's trust policy matches it; or the role does not exist. STS does not say which. Usually the sub condition names another namespace or service account, or the pod runs as the service account default; with an audience other than sts.amazonaws.com the aud condition may also differ.";
     OidcAudience "OIDC-AUDIENCE" Error "the IAM OIDC provider does not accept the token's audience",
         "The IAM OIDC provider does not list the token's audience as a client id.";
@@ -98,7 +98,7 @@ catalogue! {
         "STS in an opt-in region must be enabled for the account.";
     StsRefused "STS-REFUSED" Error "STS refused the request",
         "A parameter is out of range, longer than the role allows, or a session policy is not valid or too large; or STS has a code that this crate does not know.";
-    StsThrottled "STS-THROTTLED" Error "STS throttles",
+    StsThrottled "STS-THROTTLED" Error "STS throttles requests",
         "Too many calls for this account and region at this moment. The provider itself repeats the request.";
     StsFailing "STS-FAILING" Error "STS answers with a server error",
         "An outage of STS. The provider itself repeats the request.";
@@ -111,7 +111,9 @@ catalogue! {
     StsTls "STS-TLS" Error "there is no TLS connection to STS",
         "A proxy inspects TLS with a CA of its own, the server's certificate is not valid, the clock is wrong, or the server at the endpoint does not speak TLS.";
     Proxy "PROXY" Error "the proxy does not connect to STS",
-        "The proxy of HTTPS_PROXY or ALL_PROXY cannot be reached, demands a password, or does not connect to STS.";
+        "The proxy of HTTPS_PROXY or ALL_PROXY cannot be reached, or does not connect to STS: its rules forbid it, or it cannot reach STS itself.";
+    ProxyAuth "PROXY-AUTH" Error "the proxy requires authentication",
+        "The proxy of HTTPS_PROXY or ALL_PROXY answers 407: its URL has no user name and password, or other ones.";
     IssuerUnreachable "ISSUER-UNREACHABLE" Error "STS could not fetch the issuer's keys",
         "STS verifies the token with keys that it fetches from the issuer's URL. That failed, at the issuer or in an outage of STS.";
     AssociationNone "ASSOCIATION-NONE" Error "the service account has no Pod Identity association",
@@ -124,26 +126,26 @@ catalogue! {
         "EKS Pod Identity adds session tags for cluster, namespace, service account and pod, which share one limit on their packed size with the association's session policy.";
     EksAuthRefused "EKS-AUTH-REFUSED" Error "the request was refused with an unknown code",
         "EKS Auth or another server for container credentials has a code that this crate does not know.";
-    AgentRefused "AGENT-REFUSED" Error "nothing listens at the agent's address",
+    AgentRefused "AGENT-REFUSED" Error "nothing listens at the address of the container credentials server",
         "The eks-pod-identity-agent does not run on this node: the add-on is not installed, or not up yet on a new node, or the pod is on Fargate, which has no agent.";
-    AgentFamily "AGENT-FAMILY" Error "the agent listens at its other address",
+    AgentFamily "AGENT-FAMILY" Error "the EKS Pod Identity agent listens at its other address",
         "The agent has an IPv4 and an IPv6 address, and on this node only the other one answers: the cluster is IPv6 only, or one family is disabled.";
-    AgentUnreachable "AGENT-UNREACHABLE" Error "the server for container credentials cannot be reached",
+    AgentUnreachable "AGENT-UNREACHABLE" Error "the container credentials server cannot be reached",
         "The connection broke off, the name cannot be resolved, or there is no route to the address.";
-    AgentTimeout "AGENT-TIMEOUT" Error "the server for container credentials does not answer in time",
+    AgentTimeout "AGENT-TIMEOUT" Error "the container credentials server does not answer in time",
         "A NetworkPolicy drops the packets, or the agent itself waits for EKS Auth.";
-    AgentForeign "AGENT-FOREIGN" Error "another server answers instead of the agent",
+    AgentForeign "AGENT-FOREIGN" Error "another server answers instead of the container credentials server",
         "A proxy, a service mesh or another metadata agent (kube2iam, kiam) has the agent's address. Such an answer never counts as a refusal.";
-    AgentFailing "AGENT-FAILING" Error "the agent answers with a server error",
+    AgentFailing "AGENT-FAILING" Error "the container credentials server answers with a server error",
         "The agent cannot reach EKS Auth from the node, or EKS Auth fails.";
-    AgentThrottled "AGENT-THROTTLED" Error "EKS Auth or the agent throttles",
-        "Too many pods of this cluster or account ask at this moment. The provider itself repeats the request.";
+    AgentThrottled "AGENT-THROTTLED" Error "requests for container credentials are throttled",
+        "EKS Auth or the agent refuses for now, because too many pods of this node, cluster or account ask. The provider repeats the request.";
     FetchExpired "FETCH-EXPIRED" Error "the credentials that came back had expired",
-        "An agent that cannot reach EKS Auth may hand out what it has left; or this machine's clock is ahead.";
+        "An agent that cannot reach EKS Auth may hand out what it has left; or the node's clock is ahead.";
     FetchInvalid "FETCH-INVALID" Error "the answer has no usable credentials",
         "A success in which a field is missing or not valid.";
-    ClockSkew "CLOCK-SKEW" Error "this machine's clock is wrong",
-        "The clock differs from the server's. From 30 seconds on it is a warning, because the agent checks tokens without any leeway; from 5 minutes on it is an error, because AWS refuses what is signed with such a time.";
+    ClockSkew "CLOCK-SKEW" Error "the node's clock is wrong",
+        "The clock differs from that of STS or of the container credentials server. From 30 seconds on it is a warning, because the agent checks tokens without any leeway; from 5 minutes on it is an error, because AWS refuses what is signed with such a time. With IRSA the expiry of the credentials is corrected by the difference.";
     IdentityOther "IDENTITY-OTHER" Error "the credentials are those of another role",
         "The server that answered instead of STS gave a role that was not requested.";
     IdentityRefused "IDENTITY-REFUSED" Error "STS does not accept the credentials",
@@ -178,8 +180,8 @@ catalogue! {
         "Other AWS SDKs read them: profile files, IMDS, static keys, or AWS_STS_REGIONAL_ENDPOINTS. This crate reads none of them, and always calls STS at the region's own endpoint.";
     StsOverride "STS-OVERRIDE" Info "the STS endpoint is configured",
         "AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the builder names another endpoint than the region's.";
-    ContainerOther "CONTAINER-OTHER" Info "the URI is not that of the EKS agent",
-        "Another server for container credentials, such as the ECS agent at 169.254.170.2 or a stand-in.";
+    ContainerOther "CONTAINER-OTHER" Info "the container credentials server is not the EKS Pod Identity agent",
+        "Another server, such as the ECS agent at 169.254.170.2 or a stand-in for tests.";
     TokenAudienceOwn "TOKEN-AUDIENCE-OWN" Info "the token has an audience of its own",
         "The annotation eks.amazonaws.com/audience, a volume that was defined by hand, or a cluster of kOps. The IAM OIDC provider and the trust policy must name the same audience.";
     TokenIssuerOwn "TOKEN-ISSUER-OWN" Info "the token's issuer is not EKS",
@@ -193,14 +195,14 @@ catalogue! {
         "All variables of the source are set.";
     StsEndpointOk "STS-ENDPOINT-OK" Ok "STS is called at the region's endpoint",
         "By region, FIPS and dual-stack switches, as the AWS SDKs do.";
-    TokenOk "TOKEN-OK" Ok "the token is there and valid",
+    TokenOk "TOKEN-OK" Ok "the token file exists and has not expired",
         "It can be read, is a service account token for this source, and kubelet has rotated it in time.";
     FetchOk "FETCH-OK" Ok "credentials were fetched",
         "By one request of the diagnosis itself. The credentials that the provider serves are not touched.";
-    ClockOk "CLOCK-OK" Ok "the clock agrees with the server's",
+    ClockOk "CLOCK-OK" Ok "the node's clock is right, as far as the answer shows",
         "By the Date of the answer, to 30 seconds. The agent runs on the same node and has the same clock, so that only STS can show that the clock is wrong.";
-    IdentityOk "IDENTITY-OK" Ok "the credentials are those that were requested",
-        "STS says so (GetCallerIdentity), and with IRSA it is the role that was requested.";
+    IdentityOk "IDENTITY-OK" Ok "STS confirms whose the credentials are",
+        "By GetCallerIdentity. With IRSA the role is compared with the one that was requested; with EKS Pod Identity the association decides which role it is.";
 }
 
 impl FindingId {
@@ -208,7 +210,7 @@ impl FindingId {
     pub(super) fn explains(self, other: Self) -> bool {
         use FindingId as Id;
         let refusals = [Id::TokenRejected, Id::TrustPolicy, Id::OidcAudience, Id::OidcProvider, Id::StsRefused];
-        let no_connection = [Id::StsUnreachable, Id::StsTimeout, Id::StsTls, Id::StsForeign, Id::Proxy];
+        let no_connection = [Id::StsUnreachable, Id::StsTimeout, Id::StsTls, Id::StsForeign, Id::Proxy, Id::ProxyAuth];
         match self {
             Id::TokenInvalid | Id::TokenAudience => refusals.contains(&other) || other == Id::EksAuthRefused,
             Id::TokenExpired | Id::TokenNotYet | Id::TokenRotation => other == Id::TokenRejected,

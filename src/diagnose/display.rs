@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use super::{Diagnosis, Finding, Severity};
+use super::{Diagnosis, Finding, FindingId, Severity};
 
 /// Where a line is broken, so that what belongs together stays below each other.
 const WIDTH: usize = 100;
-const INDENT: &str = "          ";
+const INDENT: &str = "            ";
+
+const WHERE_TO_RUN: &str =
+    "Commands run on a workstation with access to the account and the cluster, unless they say otherwise.
+Words in capitals are not known here. Changed variables and service accounts take effect in new pods only.";
 
 impl Diagnosis {
     /// The same as `Display`, with colours if `colored`: for a terminal, and where `NO_COLOR` is not set.
@@ -32,11 +36,11 @@ impl fmt::Display for View<'_> {
         let Diagnosis { source, findings, .. } = self.diagnosis;
         let source = source.map_or_else(|| "no usable source".to_owned(), |source| source.to_string());
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-        let verdict = match (count(Severity::Error), count(Severity::Warning)) {
-            (0, 0) => "nothing is wrong".to_owned(),
-            (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
-        };
-        writeln!(f, "AWS credentials of this pod: {source}, {verdict}")?;
+        let (errors, warnings) =
+            (counted(count(Severity::Error), "error"), counted(count(Severity::Warning), "warning"));
+        let unverified = findings.iter().any(|finding| finding.id == FindingId::IdentityUnknown);
+        let verified = if unverified { ", identity not verified" } else { "" };
+        writeln!(f, "AWS credentials of this pod: {source}, {errors}, {warnings}{verified}")?;
         let mut quiet = false;
         for finding in findings {
             // Below what must be acted on.
@@ -47,6 +51,9 @@ impl fmt::Display for View<'_> {
                 Severity::Error | Severity::Warning => self.whole(f, finding)?,
                 Severity::Info | Severity::Ok => self.line(f, finding)?,
             }
+        }
+        if findings.iter().any(|finding| !finding.commands.is_empty()) {
+            writeln!(f, "\n{WHERE_TO_RUN}")?;
         }
         Ok(())
     }
@@ -65,8 +72,9 @@ impl View<'_> {
 
     fn whole(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         writeln!(f, "\n{}{}: {}", self.label(finding.severity), finding.id, finding.title)?;
-        paragraph(f, "observed  ", &finding.observed)?;
-        let rest = [("cause     ", &finding.cause), ("expected  ", &finding.expected), ("remedy    ", &finding.remedy)];
+        paragraph(f, "observed    ", &finding.observed)?;
+        let rest =
+            [("cause       ", &finding.cause), ("expected    ", &finding.expected), ("remedy      ", &finding.remedy)];
         for (label, text) in rest {
             text.as_ref().map_or(Ok(()), |text| paragraph(f, label, text))?;
         }
@@ -79,14 +87,15 @@ impl View<'_> {
         }
         for consequence in &finding.consequences {
             let text = format!("{}, {}: {}", consequence.id, consequence.title, consequence.observed);
-            paragraph(f, "therefore ", &text)?;
+            paragraph(f, "consequence ", &text)?;
         }
         Ok(())
     }
 
     fn line(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         writeln!(f, "{}{}: {}", self.label(finding.severity), finding.id, finding.title)?;
-        paragraph(f, INDENT, &finding.observed)
+        paragraph(f, INDENT, &finding.observed)?;
+        finding.remedy.as_ref().map_or(Ok(()), |remedy| paragraph(f, INDENT, remedy))
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn check(env: &Env, settings: &Settings, config: &SourceConfig, findi
         SourceConfig::PodIdentity(config) => {
             if !config.endpoint.is_eks_agent() {
                 let (url, setting) = (config.endpoint.url(), config.endpoint.setting());
-                findings.push(Finding::new(FindingId::ContainerOther, format!("{setting} leads to {url}")));
+                findings.push(Finding::new(FindingId::ContainerOther, format!("{setting} is {url}")));
             }
         }
     }
@@ -42,7 +42,11 @@ pub(super) fn check(env: &Env, settings: &Settings, config: &SourceConfig, findi
         Err(problem) => findings.push(
             Finding::new(FindingId::RegionOther, problem.observed())
                 .expected("a region such as eu-central-1")
-                .remedy(format!("{}, unless an S3-compatible store needs this one", problem.remedy())),
+                .remedy(format!(
+                    "{}, unless it is the region of an S3-compatible store, which may have any name. It is a warning, because \
+                     EKS Pod Identity does not need a region; IRSA does",
+                    problem.remedy()
+                )),
         ),
     }
 }
@@ -84,11 +88,13 @@ mod sts {
             return vec![Finding::new(FindingId::StsEndpointOk, format!("{url}, by {setting}"))];
         }
         let instead = regional.map_or_else(|| "the region's endpoint".to_owned(), |url| url.to_string());
-        let mut findings =
-            vec![Finding::new(FindingId::StsOverride, format!("{setting} leads to {url} instead of {instead}"))];
+        let mut findings = vec![Finding::new(
+            FindingId::StsOverride,
+            format!("{setting} is {url}; without it, STS would be called at {instead}"),
+        )];
         if sts_endpoint::is_clear_text(url) {
             findings.push(
-                Finding::new(FindingId::StsClearText, format!("{setting} leads to {url}"))
+                Finding::new(FindingId::StsClearText, format!("{setting} is {url}"))
                     .expected("an https URL")
                     .remedy(format!("use an https URL for {setting}")),
             );

@@ -109,7 +109,15 @@ fn chosen(detected: &Detected) -> Option<Finding> {
     let detection = &detected.detection;
     let (used, preference) = (detection.source(), detection.preference());
     if detection.other().is_some() {
-        return Some(Finding::new(FindingId::EnvBoth, format!("{used} is used, because of {preference}")));
+        let others = match used {
+            SourceKind::WebIdentity => "as other SDKs and the AWS CLI do",
+            SourceKind::PodIdentity => "but other SDKs and the AWS CLI do not know this choice: they use IRSA",
+        };
+        let unused = if used == SourceKind::WebIdentity { SourceKind::PodIdentity } else { SourceKind::WebIdentity };
+        return Some(Finding::new(
+            FindingId::EnvBoth,
+            format!("{used} is used, because of {preference}, {others}; {unused} was not checked"),
+        ));
     }
     let Preference::Environment(chosen) = preference else { return None };
     let observed = || format!("{}={}, which is not configured; {used} is used", env::SOURCE, chosen.as_str());

@@ -9,7 +9,7 @@ use super::{Finding, FindingId, Severity, Subject, other_address, token};
 use crate::clock;
 use crate::detect::SourceConfig;
 use crate::problem::Problem;
-use crate::source::Source;
+use crate::source::{Source, SourceKind};
 use crate::token_file::Token;
 
 /// Seconds of a clock that no server minds, and from how many on AWS refuses signatures.
@@ -38,8 +38,10 @@ pub(super) async fn check(
             return None;
         }
     };
-    let (took, now) = (began.elapsed(), subject.time.now());
-    findings.extend(reply.date.map(|date| skew(now, date)));
+    let (took, here) = (began.elapsed(), subject.time.now());
+    findings.extend(reply.date.map(|date| skew(source, here, date)));
+    // How long credentials last is a matter of the server's clock, if that is another one than the node's.
+    let now = reply.date.filter(|_| source.kind() == SourceKind::WebIdentity).unwrap_or(here);
     match source.read(&reply, token) {
         Ok(credentials) => {
             findings.extend(fetched(source, &credentials, took, now));
@@ -75,21 +77,29 @@ fn fetched(source: &Source, credentials: &Credentials, took: Duration, now: Syst
     findings
 }
 
-fn skew(now: SystemTime, date: SystemTime) -> Finding {
+fn skew(source: &Source, now: SystemTime, date: SystemTime) -> Finding {
     let (apart, direction) = match now.duration_since(date) {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     };
-    let observed = format!("this machine's clock is {} {direction} the server's", token::roughly(apart));
-    let wrong = |severity, expected| {
-        Finding::new(FindingId::ClockSkew, observed.clone())
-            .severity(severity)
-            .expected(expected)
-            .remedy("set the node's clock right: chronyc tracking on the node, and let it reach 169.254.169.123")
-    };
-    match apart {
-        _ if apart >= SKEW => wrong(Severity::Error, "less than 5 minutes"),
-        _ if apart >= DRIFT => wrong(Severity::Warning, "less than 30 seconds"),
-        _ => Finding::new(FindingId::ClockOk, format!("{} apart", token::roughly(apart))),
+    let (server, roughly) = (source.peer().name(), token::roughly(apart));
+    if apart < DRIFT {
+        let same = match source.kind() {
+            SourceKind::WebIdentity => "",
+            SourceKind::PodIdentity => {
+                ", which has the same clock if it runs on this node: then this does not show whether it is right"
+            }
+        };
+        return Finding::new(FindingId::ClockOk, format!("it differs by {roughly} from the clock of {server}{same}"));
     }
+    let observed = format!(
+        "the node's clock is {roughly} {direction} the clock of {server}; most AWS services refuse requests that are signed \
+         with a clock 5 minutes off (SignatureDoesNotMatch), S3 from 15 minutes on (RequestTimeTooSkewed)"
+    );
+    let severity = if apart >= SKEW { Severity::Error } else { Severity::Warning };
+    Finding::new(FindingId::ClockSkew, observed)
+        .severity(severity)
+        .expected("a difference of less than 30 seconds; from 5 minutes on it is an error")
+        .remedy(super::SET_THE_CLOCK)
+        .commands(super::remedies::set_the_clock())
 }

@@ -6,12 +6,22 @@ use super::{Finding, FindingId, Subject};
 use crate::caller_identity::{CallerIdentity, Sts, caller_identity};
 use crate::detect::SourceConfig;
 use crate::error::{Error, ErrorKind};
+use crate::problem::Problem;
 
 pub(super) async fn check(subject: &Subject, config: &SourceConfig, credentials: &Credentials) -> Finding {
     let caller = match subject.caller_identity(credentials).await {
         Ok(caller) => caller,
         Err(error) if error.kind() == ErrorKind::Denied => return Finding::of(&error),
-        Err(error) => return Finding::new(FindingId::IdentityUnknown, error.problem().observed()),
+        Err(error) => {
+            let by = match error.problem() {
+                Problem::NoAnswer(no_answer) => {
+                    no_answer.peer.setting.map(|setting| format!("; the address is that of {setting}"))
+                }
+                _ => None,
+            };
+            let observed = error.problem().observed() + by.as_deref().unwrap_or_default();
+            return Finding::new(FindingId::IdentityUnknown, observed);
+        }
     };
     let CallerIdentity { arn, account, .. } = caller;
     match config {

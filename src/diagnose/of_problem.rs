@@ -15,13 +15,16 @@ use crate::source::SourceKind;
 use crate::token_file::Claims;
 
 /// The usual mistake, which neither STS nor EKS Auth can know of.
-const DEFAULT_ACCOUNT: &str = "this pod runs as the service account \"default\": is spec.serviceAccountName missing in the \
-                               pod's template? If it is meant, ";
+const DEFAULT_ACCOUNT: &str = "This pod runs as the service account \"default\": is spec.serviceAccountName missing in the \
+                               pod's template? If \"default\" is meant: ";
 
 impl Finding {
     pub(super) fn of(error: &Error) -> Self {
         let finding = Self::of_problem(error.problem());
-        Self { cause: causes(error, &finding.observed), ..finding }
+        // How the HTTP client words what the proxy answered says nothing more.
+        let said = matches!(error.problem(), Problem::NoAnswer(no_answer) if matches!(no_answer.what, network::What::ProxyRefused(_)));
+        let cause = if said { None } else { causes(error, &finding.observed) };
+        Self { cause, ..finding }
     }
 
     pub(super) fn of_problem(problem: &Problem) -> Self {
@@ -45,7 +48,14 @@ impl Finding {
             Problem::NoAnswer(no_answer) if no_answer.is_of_proxy() => {
                 finding.expected(format!("a connection to {} through the proxy", no_answer.peer.server.name()))
             }
-            Problem::NoAnswer(_) => finding.expected("a complete answer in time"),
+            Problem::NoAnswer(no_answer) => finding.expected(match no_answer.what {
+                network::What::Refused => "a server that accepts connections at this address",
+                network::What::NotResolved { .. } => "a host name that has an address",
+                network::What::NotAllowed { .. } => "an address on this machine or of a link-local agent",
+                network::What::NoRoute { .. } | network::What::NotConnected { .. } => "a connection",
+                network::What::Tls(_) => "a TLS connection to a server whose certificate is trusted",
+                _ => "a complete answer in time",
+            }),
             Problem::BadAnswer(bad) => finding.expected(format!("an answer of {}", bad.peer.server.name())),
             Problem::Expired { .. } => finding.expected("credentials that are valid for hours"),
             _ => finding.expected("credentials"),
@@ -112,7 +122,10 @@ fn id_of_token(what: &bad_token::What) -> FindingId {
 fn id_of_network(no_answer: &NoAnswer) -> FindingId {
     use network::What;
     if no_answer.is_of_proxy() {
-        return FindingId::Proxy;
+        return match no_answer.what {
+            What::ProxyRefused(407) => FindingId::ProxyAuth,
+            _ => FindingId::Proxy,
+        };
     }
     match (no_answer.peer.server, &no_answer.what) {
         (Server::Sts, What::TimedOut(_)) => FindingId::StsTimeout,
@@ -180,7 +193,9 @@ fn of_setting(finding: Finding, setting: &Setting) -> Finding {
     match setting {
         Setting::Half { set, missing, .. } => finding.expected(format!("both {set} and {missing}, or neither")),
         Setting::Region { .. } | Setting::NoRegion { .. } => finding.expected("a region such as eu-central-1"),
-        Setting::RoleArn { expected, .. } => finding.expected(*expected),
+        Setting::RoleArn { value, .. } => {
+            finding.expected("arn:aws:iam::ACCOUNT:role/NAME").commands([remedies::get_role_arn(value)])
+        }
         Setting::RolePartition { partition, .. } => finding.expected(format!("arn:{partition}:iam::…")),
         Setting::Flag { .. } => finding.expected("true or false"),
         Setting::Source { .. } => finding.expected("irsa, pod-identity or auto"),
@@ -208,24 +223,33 @@ fn of_sts(finding: Finding, refusal: &StsRefusal) -> Finding {
     let own_audience = !claims.aud.split(',').any(|aud| aud == token::audience_of(SourceKind::WebIdentity));
     match refusal.meaning {
         Meaning::NotTrusted => {
-            let compare = match own_audience {
-                false => "compare the token's subject with the sub condition of the role's trust policy",
+            let differs = match own_audience {
+                false => "usually the condition on sub differs",
                 true => {
-                    "compare the token's subject and audience with the sub and aud conditions of the role's trust policy \
-                     (the audience is not sts.amazonaws.com, so either of them may differ)"
+                    "the audience is not sts.amazonaws.com, so that the condition on aud or the one on sub may differ"
                 }
             };
-            let remedy = format!(
-                "{compare}, and check that the role exists; to change the policy: aws iam update-assume-role-policy"
+            let compare = format!(
+                "(1) Show the trust policy with the first command; if it says NoSuchEntity, the role does not exist: correct \
+                 its ARN. (2) Compare its statements with the token: the provider in Federated is the token's iss, the \
+                 conditions name its sub and aud; {differs}."
             );
-            let role = remedies::role_name(role_arn);
-            let finding = finding
-                .expected("a statement in the trust policy that matches this token")
-                .commands([format!("aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument")]);
+            let finding =
+                finding.expected("a role that exists, with a statement in its trust policy that matches this token");
+            let [show, replace] = remedies::trust_policy(role_arn);
             match is_default {
-                // A policy that admits it would admit every pod without a service account of its own.
-                true => finding.remedy(format!("{DEFAULT_ACCOUNT}{remedy}")),
-                false => finding.remedy(remedy).policy(remedies::web_identity_trust(role_arn, claims)),
+                // A policy that allows it would allow every pod without a service account of its own.
+                true => finding
+                    .remedy(format!("{DEFAULT_ACCOUNT}{compare}"))
+                    .commands([show, remedies::get_service_account(claims)]),
+                false => finding
+                    .remedy(format!(
+                        "{compare} (3) If this service account is to have the role, add the statement below to the policy, \
+                         save it as trust.json, and run the second command. If another one is, name it in \
+                         spec.serviceAccountName of the pod's template."
+                    ))
+                    .commands([show, replace])
+                    .policy(remedies::web_identity_trust(role_arn, claims)),
             }
         }
         Meaning::WrongAudience => {
@@ -264,12 +288,12 @@ fn of_agent(finding: Finding, refusal: &AgentRefusal) -> Finding {
         Meaning::AssociationInvalid => finding
             .expected("an association with a role that exists")
             .remedy("look at the association, and update it to a role that exists")
-            .commands(remedies::update_association(claims, "--role-arn <role ARN>")),
+            .commands(remedies::update_association(claims, "--role-arn ROLE_ARN")),
         Meaning::RoleDenied => finding
             .expected("a role that trusts pods.eks.amazonaws.com for both actions")
             .remedy(format!("{remedy}. To use another role, update the association"))
             .policy(remedies::POD_IDENTITY_TRUST)
-            .commands(remedies::update_association(claims, "--role-arn <role ARN>")),
+            .commands(remedies::update_association(claims, "--role-arn ROLE_ARN")),
         Meaning::PolicyTooLarge => finding
             .expected("session policies and tags that are small enough")
             .commands(remedies::update_association(claims, "--disable-session-tags")),

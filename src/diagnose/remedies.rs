@@ -17,14 +17,14 @@ fn word(text: &str, otherwise: &str) -> String {
 
 /// The last part of the role's path.
 pub(super) fn role_name(role_arn: &str) -> String {
-    word(role_arn.rsplit('/').next().unwrap_or_default(), "<name>")
+    word(role_arn.rsplit('/').next().unwrap_or_default(), "ROLE_NAME")
 }
 
 /// The statement of a trust policy that would match this token.
 pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
     let host = issuer_host(claims);
     let audience = claims.aud.split(',').next().map(token::cut).unwrap_or_default();
-    let sub = claims.sub.as_deref().map_or_else(|| "<sub>".to_owned(), token::cut);
+    let sub = claims.sub.as_deref().map_or_else(|| "SUB".to_owned(), token::cut);
     format!(
         r#"{{
   "Effect": "Allow",
@@ -46,7 +46,7 @@ pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
 }
 
 fn issuer(claims: &Claims) -> String {
-    word(claims.iss.as_deref().unwrap_or_default(), "https://<issuer>")
+    word(claims.iss.as_deref().unwrap_or_default(), "https://ISSUER")
 }
 
 fn issuer_host(claims: &Claims) -> String {
@@ -61,12 +61,12 @@ fn provider_arn(role_arn: &str, host: &str) -> String {
 
 /// As [`provider_arn`], for a shell.
 fn provider(role_arn: &str, claims: &Claims) -> String {
-    word(&provider_arn(role_arn, &issuer_host(claims)), "<provider ARN>")
+    word(&provider_arn(role_arn, &issuer_host(claims)), "PROVIDER_ARN")
 }
 
 /// Makes the IAM OIDC provider accept this audience.
 pub(super) fn add_audience(role_arn: &str, claims: &Claims) -> String {
-    let audience = word(claims.aud.split(',').next().unwrap_or_default(), "<audience>");
+    let audience = word(claims.aud.split(',').next().unwrap_or_default(), "AUDIENCE");
     let provider = provider(role_arn, claims);
     format!(
         "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {provider} --client-id {audience}"
@@ -77,7 +77,7 @@ pub(super) fn update_thumbprint(role_arn: &str, claims: &Claims) -> String {
     let provider = provider(role_arn, claims);
     format!(
         "aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {provider} --thumbprint-list \
-         <thumbprint>"
+         THUMBPRINT"
     )
 }
 
@@ -85,7 +85,7 @@ pub(super) fn update_thumbprint(role_arn: &str, claims: &Claims) -> String {
 pub(super) fn oidc_provider(claims: &Claims) -> [String; 3] {
     let audience = word(claims.aud.split(',').next().unwrap_or_default(), "sts.amazonaws.com");
     [
-        "eksctl utils associate-iam-oidc-provider --cluster <cluster> --approve".to_owned(),
+        "eksctl utils associate-iam-oidc-provider --cluster CLUSTER --approve".to_owned(),
         "# or".to_owned(),
         format!("aws iam create-open-id-connect-provider --url {} --client-id-list {audience}", issuer(claims)),
     ]
@@ -93,15 +93,15 @@ pub(super) fn oidc_provider(claims: &Claims) -> [String; 3] {
 
 fn service_account(claims: &Claims) -> (String, String) {
     let (namespace, name) = token::service_account(claims).unwrap_or_default();
-    (word(namespace, "<namespace>"), word(name, "<service account>"))
+    (word(namespace, "NAMESPACE"), word(name, "SERVICE_ACCOUNT"))
 }
 
 /// The association that this service account would need.
 pub(super) fn create_association(claims: &Claims) -> String {
     let (namespace, name) = service_account(claims);
     format!(
-        "aws eks create-pod-identity-association --cluster-name <cluster> --namespace {namespace} --service-account {name} \
-         --role-arn <role ARN>"
+        "aws eks create-pod-identity-association --cluster-name CLUSTER --namespace {namespace} --service-account {name} \
+         --role-arn ROLE_ARN"
     )
 }
 
@@ -110,12 +110,41 @@ pub(super) fn update_association(claims: &Claims, change: &str) -> [String; 2] {
     let (namespace, name) = service_account(claims);
     [
         format!(
-            "aws eks list-pod-identity-associations --cluster-name <cluster> --namespace {namespace} --service-account {name}"
+            "aws eks list-pod-identity-associations --cluster-name CLUSTER --namespace {namespace} --service-account {name}"
         ),
         format!(
-            "aws eks update-pod-identity-association --cluster-name <cluster> --association-id <association id> {change}"
+            "aws eks update-pod-identity-association --cluster-name CLUSTER --association-id ASSOCIATION_ID {change}"
         ),
     ]
+}
+
+/// Shows the role's trust policy, and replaces it.
+pub(super) fn trust_policy(role_arn: &str) -> [String; 2] {
+    let role = role_name(role_arn);
+    [
+        format!("aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
+        format!("aws iam update-assume-role-policy --role-name {role} --policy-document file://trust.json"),
+    ]
+}
+
+/// Shows the annotations of the service account.
+pub(super) fn get_service_account(claims: &Claims) -> String {
+    let (namespace, name) = service_account(claims);
+    format!("kubectl get serviceaccount {name} -n {namespace} -o yaml")
+}
+
+/// The ARN of a role that is only named.
+pub(super) fn get_role_arn(value: &str) -> String {
+    let role = word(value.rsplit(['/', ':']).next().unwrap_or_default(), "ROLE_NAME");
+    format!("aws iam get-role --role-name {role} --query Role.Arn --output text")
+}
+
+pub(super) fn set_the_clock() -> [String; 2] {
+    ["chronyc sources -v  # on the node".to_owned(), "sudo chronyc makestep  # on the node".to_owned()]
+}
+
+pub(super) fn kubelet() -> [String; 2] {
+    ["kubectl describe node NODE".to_owned(), "journalctl -u kubelet  # on the node".to_owned()]
 }
 
 /// What the association's role must trust.

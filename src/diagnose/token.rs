@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Finding, FindingId, Subject};
+use super::{Finding, FindingId, Subject, remedies};
 use crate::clock;
 use crate::region;
 use crate::source::SourceKind;
@@ -13,8 +13,9 @@ const ROTATED_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// kubelet looks at its volumes every minute or two.
 const ROTATION_SLACK: Duration = Duration::from_secs(10 * 60);
 
-const IF_NOT_ROTATED: &str = "mount the projected volume itself (no copy, no subPath); if it is mounted, see the node's kubelet: \
-                              kubectl describe node <node>, journalctl -u kubelet";
+const IF_NOT_ROTATED: &str = "mount the projected volume directly: a copy of the file, or a mount with subPath, is never updated. \
+                              If it is mounted directly, kubelet has stopped rotating it: the commands show why. Then \
+                              restart the pod";
 
 /// The token, if there is one that can be sent.
 pub(super) async fn check(
@@ -41,7 +42,7 @@ pub(super) async fn check(
         return Some(token);
     };
     let before = findings.len();
-    findings.extend(times(&claims, subject.time.now()));
+    findings.extend(times(&origin(tokens), &claims, subject.time.now()));
     findings.extend(audience(&claims, kind));
     findings.extend(issuer(&claims, kind));
     findings.extend(issuer_region(&claims, subject));
@@ -92,30 +93,45 @@ pub(super) fn roughly(duration: Duration) -> String {
     }
 }
 
-fn times(claims: &Claims, now: SystemTime) -> Option<Finding> {
+fn times(origin: &str, claims: &Claims, now: SystemTime) -> Option<Finding> {
     let (iat, exp, nbf) = (at(claims.iat), at(claims.exp), at(claims.nbf));
     let shown = |time: Option<SystemTime>| time.map_or("unknown".to_owned(), clock::rfc3339);
     let since = |then: SystemTime| now.duration_since(then).ok();
     if let Some(ago) = exp.and_then(since) {
-        let observed = format!("it expired {} ago, at {}; issued at {}", roughly(ago), shown(exp), shown(iat));
+        let observed = format!(
+            "the token in {origin} expired {} ago, at {}; it was issued at {}",
+            roughly(ago),
+            shown(exp),
+            shown(iat)
+        );
         let finding = Finding::new(FindingId::TokenExpired, observed).expected("a token that kubelet rotates in time");
-        return Some(finding.remedy(IF_NOT_ROTATED));
+        return Some(finding.remedy(IF_NOT_ROTATED).commands(remedies::kubelet()));
     }
     if let Some(ahead) = nbf.and_then(|nbf| nbf.duration_since(now).ok()).filter(|ahead| !ahead.is_zero()) {
-        let observed = format!("it becomes valid in {}, at {}", roughly(ahead), shown(nbf));
+        let observed = format!("the token in {origin} becomes valid in {}, at {}", roughly(ahead), shown(nbf));
         let finding = Finding::new(FindingId::TokenNotYet, observed);
         return Some(
             finding
-                .expected(format!("by now, {}", clock::rfc3339(now)))
-                .remedy("set the node's clock right: chronyc tracking on the node"),
+                .expected(format!("a token that is valid now, at {} by the node's clock", clock::rfc3339(now)))
+                .remedy(super::SET_THE_CLOCK)
+                .commands(remedies::set_the_clock()),
         );
     }
     let (age, life) = (since(iat?)?, exp?.duration_since(iat?).ok()?);
     let due = life.mul_f32(0.8).min(ROTATED_AFTER);
-    let observed = format!("it is {} old, valid for {} in all, until {}", roughly(age), roughly(life), shown(exp));
+    let observed = format!(
+        "the token in {origin} is {} old, valid for {} in all, until {}",
+        roughly(age),
+        roughly(life),
+        shown(exp)
+    );
     let expected = format!("a new one after {}", roughly(due));
-    (age > due.saturating_add(ROTATION_SLACK))
-        .then(|| Finding::new(FindingId::TokenRotation, observed).expected(expected).remedy(IF_NOT_ROTATED))
+    (age > due.saturating_add(ROTATION_SLACK)).then(|| {
+        Finding::new(FindingId::TokenRotation, observed)
+            .expected(expected)
+            .remedy(IF_NOT_ROTATED)
+            .commands(remedies::kubelet())
+    })
 }
 
 /// The audience of a method's tokens.
@@ -140,10 +156,12 @@ fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
         _ => FindingId::TokenAudience,
     };
     let finding = Finding::new(id, format!("aud={}", cut(&claims.aud))).expected(format!("aud={expected}"));
-    Some(finding.remedy(
-        "let the webhook set the variable, or give the projected volume's serviceAccountToken.audience the value that is \
-         expected",
-    ))
+    let remedy = "let the EKS webhook set the variable, or set serviceAccountToken.audience of the projected volume to the \
+                  expected value";
+    Some(match id {
+        FindingId::TokenAudienceOwn => finding.remedy(format!("if that is not meant, {remedy}")),
+        _ => finding.remedy(remedy),
+    })
 }
 
 /// `https://oidc.eks.<region>.<domain>/id/<ID>`: the region.
@@ -168,8 +186,16 @@ fn issuer(claims: &Claims, kind: SourceKind) -> Option<Finding> {
 fn issuer_region(claims: &Claims, subject: &Subject) -> Option<Finding> {
     let theirs = eks_region(claims.iss.as_deref()?)?;
     let ours = region::region(&subject.env, subject.settings.region.as_deref()).ok()??;
-    let observed = || format!("the cluster is in {}, the pod's region is {ours}", cut(theirs));
-    (theirs != ours).then(|| Finding::new(FindingId::TokenRegion, observed()))
+    let observed = || {
+        format!(
+            "the cluster is in {}, the configured region is {ours}: STS, and by default every client, is called in {ours}",
+            cut(theirs)
+        )
+    };
+    (theirs != ours).then(|| {
+        Finding::new(FindingId::TokenRegion, observed())
+            .remedy(format!("if that is not meant, set {} to the cluster's region", crate::env::REGION))
+    })
 }
 
 /// Namespace and name in `system:serviceaccount:<namespace>:<name>`.

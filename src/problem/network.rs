@@ -95,7 +95,7 @@ impl NoAnswer {
 
     pub(crate) fn observed(&self) -> String {
         let Self { peer, what, .. } = self;
-        let proxy = peer.proxy.as_ref().map(|proxy| format!("the proxy {} of {}", proxy.address, proxy.variable));
+        let proxy = peer.proxy.as_ref().map(|proxy| format!("the proxy {} (from {})", proxy.address, proxy.variable));
         let (who, through) = match (proxy, self.is_of_proxy()) {
             (Some(proxy), true) => (format!("{proxy}, on the way to {},", peer.name()), String::new()),
             (Some(proxy), false) => (peer.name(), format!(" (through {proxy})")),
@@ -120,7 +120,13 @@ impl NoAnswer {
             What::NotConnected { cause } => format!("{who} could not be reached ({cause}){through}"),
             What::Tls(tls) => format!("{who}{through} {}{}", tls.observed(), self.trusted()),
             What::NotHttp => format!("{who} answered something that is not HTTP{through}"),
-            What::ProxyRefused(status) => format!("{who} refused to connect to it with status {status}"),
+            What::ProxyRefused(status) => {
+                let proxy = peer.proxy.as_ref().map_or_else(
+                    || "the proxy".to_owned(),
+                    |proxy| format!("the proxy {} (from {})", proxy.address, proxy.variable),
+                );
+                format!("{proxy} answered CONNECT {} with status {status}", self.host_and_port())
+            }
         }
     }
 
@@ -151,17 +157,31 @@ impl NoAnswer {
         }
     }
 
+    fn host(&self) -> &str {
+        self.peer.origin.split("//").nth(1).unwrap_or_default()
+    }
+
+    /// As a proxy is asked for it.
+    fn host_and_port(&self) -> String {
+        let host = self.host();
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        if has_port { host.to_owned() } else { format!("{host}:443") }
+    }
+
     fn proxy_remedy(&self) -> String {
         let variable = self.peer.proxy.as_ref().map_or("HTTPS_PROXY", |proxy| proxy.variable.as_str());
-        let host = self.peer.origin.split("//").nth(1).unwrap_or_default();
+        let host = self.host();
         match self.what {
-            What::ProxyRefused(407) => format!("put the proxy's user name and password into {variable}"),
+            What::ProxyRefused(407) => format!(
+                "set {variable} to http://USER:PASSWORD@HOST:PORT, with special characters of user name and password \
+                 percent-encoded, from a Secret"
+            ),
             What::ProxyRefused(403 | 405) => {
                 format!(
                     "let the proxy's rules allow CONNECT to {host}, or add {host} to NO_PROXY if no proxy is needed"
                 )
             }
-            What::ProxyRefused(_) => format!("see the proxy's log: it could not reach {host} itself"),
+            What::ProxyRefused(_) => format!("see the proxy's log: usually it could not reach {host} itself"),
             _ => format!(
                 "correct {variable}, check that the proxy runs and that this pod may reach it, or add {host} to NO_PROXY if \
                  no proxy is needed"

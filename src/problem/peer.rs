@@ -85,7 +85,11 @@ impl Peer {
                  app.kubernetes.io/name=eks-pod-identity-agent -o wide"
                     .to_owned()
             }
-            Server::Container => format!("check that the server behind {} runs", self.setting_or_default()),
+            Server::Container => format!(
+                "check that the server at the address in {0} runs; if this pod should use the EKS Pod Identity agent, remove \
+                 {0} from the container's env, so that the EKS webhook sets it",
+                self.setting_or_default()
+            ),
         }
     }
 

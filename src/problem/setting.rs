@@ -121,7 +121,13 @@ impl Setting {
                 format!("{setting}=\"{value}\" is not 2 to 64 characters of [A-Za-z0-9_+=,.@-]")
             }
             Self::Region { setting, value, .. } if value.is_empty() => format!("{setting} is empty"),
-            Self::Region { setting, value, .. } => {
+            Self::Region { setting, value, meant: Some(meant) } if value.eq_ignore_ascii_case(meant) => {
+                format!("{setting}=\"{value}\" is not an AWS region: their names are in lower case")
+            }
+            Self::Region { setting, value, meant: Some(_) } => {
+                format!("{setting}=\"{value}\" is not an AWS region but an availability zone")
+            }
+            Self::Region { setting, value, meant: None } => {
                 format!("{setting}=\"{value}\" is not an AWS region such as \"eu-central-1\"")
             }
             Self::NoRegion { needed_for } => format!(
@@ -160,13 +166,22 @@ impl Setting {
             Self::Flag { name, .. } => format!("set {name} to true or false, or remove it"),
             Self::Source { .. } => format!("correct {}, or remove it", env::SOURCE),
             Self::Half { .. } => PAIR_RULE.to_owned(),
-            Self::RoleArn { .. } => "copy the ARN from: aws iam get-role --role-name <name>".to_owned(),
+            Self::RoleArn { .. } => {
+                "give the ARN that `aws iam get-role --role-name NAME --query Role.Arn --output text` prints; with the EKS \
+                 webhook it belongs into the annotation eks.amazonaws.com/role-arn of the service account"
+                    .to_owned()
+            }
             Self::RolePartition { .. } => {
                 format!("use a role of the region's partition, or correct {}", env::REGION)
             }
             Self::SessionName { setting, .. } => format!("correct {setting}"),
-            Self::Region { meant: Some(meant), .. } => format!("probably {meant} is meant"),
-            Self::Region { setting, .. } => format!("correct {setting}"),
+            Self::Region { setting, meant, .. } => {
+                let region = meant.as_deref().unwrap_or("the cluster's region");
+                match setting.starts_with("AWS_") {
+                    true => format!("set {setting} to {region} in the container's env of the pod's template"),
+                    false => format!("give {region} to region(..) of the builder"),
+                }
+            }
             Self::NoRegion { .. } => format!(
                 "set {} (the EKS webhook sets it when the container sets neither), or give region(..) to the builder",
                 env::REGION

@@ -124,7 +124,9 @@ impl StsRefusal {
                 let claims = claims
                     .as_ref()
                     .map_or_else(|| "the token is not a JWT".to_owned(), |claims| format!("the token has {claims}"));
-                format!("{server} refused role {role_arn} with {status} {code}: {said}; {claims}")
+                format!(
+                    "{server} refused the request for role {role_arn} with status {status} {code}: {said}; {claims}"
+                )
             }
             _ => format!("{server} answered {status} {code}: {said}"),
         }

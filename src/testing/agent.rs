@@ -78,7 +78,9 @@ impl Protocol for Agent {
     fn assumed_role_arn(&self, request: &Request) -> String {
         let claims = self.issuer.verify(request.header("authorization").unwrap_or_default());
         let pod = claims.and_then(|claims| claims.kubernetes).map(|kubernetes| kubernetes.pod).unwrap_or_default();
-        ledger::assumed_role_arn(&self.role_arn, &format!("eks-local-{}-{}", pod.name, pod.uid))
+        // A session's name has 64 characters at most, of which the UUID and the cluster take 46.
+        let name: String = pod.name.chars().take(18).collect();
+        ledger::assumed_role_arn(&self.role_arn, &format!("eks-local-{name}-{}", pod.uid))
     }
 
     fn refusal(&self, code: &str, message: &str) -> Response {

@@ -562,7 +562,8 @@ fn common(source: SourceKind) -> Vec<Row> {
 
 /// Connections that break, or hang.
 fn transport(source: SourceKind) -> Vec<Row> {
-    let check = if source == SourceKind::WebIdentity { "the pod's egress" } else { "check that the server behind" };
+    let check =
+        if source == SourceKind::WebIdentity { "the pod's egress" } else { "check that the server at the address" };
     let reset = || passes(Unavailable, "reset the connection", check);
     let closed = || passes(Unavailable, "closed the connection before its answer was complete", check);
     let late = || passes(Timeout, "did not answer within", check);
