@@ -8,29 +8,37 @@
 //! ```
 //!
 //! Errors go to stderr, with exit code 1. The output holds secrets: it is for a program to read.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
+#[path = "support/program.rs"]
+mod program;
+
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use eks_credentials::{EksCredentialsProvider, Error};
 use serde::Serialize;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+const USAGE: &str = "\
+usage: credential_process
+
+Prints the pod's credentials in the format of the AWS CLI's `credential_process`. It takes no arguments.
+
+Exit code: 0 with credentials on stdout, 1 if there are none, 64 if there are arguments, 130 or 143 if SIGINT or SIGTERM
+came before the end.";
+
+fn main() -> ExitCode {
+    program::run(USAGE, program::no_arguments, |(), mut signals| async move {
+        signals.interrupt(run()).await.unwrap_or_else(program::Signal::exit_code)
+    })
+}
+
+async fn run() -> ExitCode {
     match credentials().await {
-        Ok(answer) => {
-            println!("{}", serde_json::json!(answer));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            let mut cause = std::error::Error::source(&error);
-            while let Some(because) = cause {
-                eprintln!("  because: {because}");
-                cause = because.source();
-            }
-            ExitCode::FAILURE
-        }
+        Ok(answer) => match writeln!(std::io::stdout(), "{}", serde_json::json!(answer)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => program::failed(&error),
+        },
+        Err(error) => program::failed(&error),
     }
 }
 

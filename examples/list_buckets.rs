@@ -1,17 +1,20 @@
 //! Lists S3 buckets with the pod's own credentials, and says where those came from.
 //!
-//! In a pod: `cargo run --example list_buckets`, with the region from `AWS_REGION`, and `AWS_ENDPOINT_URL_S3` and
-//! `AWS_ENDPOINT_URL_STS` if they are set. Anywhere else it starts a local pod (STS, Pod Identity agent and S3 on loopback)
-//! and lists that one's buckets through IRSA and through Pod Identity. In a Kubernetes cluster it never does: there, missing
-//! credentials are an error that says what is missing.
+//! In a pod: with the region from `AWS_REGION`, and `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL_STS` if they are set. If
+//! the pod has no credentials, it says why and ends with exit code 1.
 //!
-//! `--watch` keeps listing once a second and prints every refresh; `--bucket NAME` lists the objects of a bucket.
+//! `cargo run --example list_buckets` outside a cluster starts a local pod (STS, Pod Identity agent and S3 on loopback) and
+//! lists that one's buckets through IRSA and through Pod Identity.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
-#[path = "support/local_s3.rs"]
-mod local_s3;
-#[path = "support/pod.rs"]
-mod pod;
+#[cfg(feature = "testing")]
+#[path = "local/list_buckets.rs"]
+mod local;
+#[cfg(not(feature = "testing"))]
+#[path = "local/none.rs"]
+mod local;
+#[path = "support/program.rs"]
+mod program;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -19,92 +22,79 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::DisplayErrorContext;
-use eks_credentials::testing::LocalPod;
 use eks_credentials::{BehaviorVersion, EksCredentialsProvider, Health};
 use tokio::time::{MissedTickBehavior, interval};
 
-use local_s3::LocalS3;
+const USAGE: &str = "\
+usage: list_buckets [--watch] [--bucket NAME] [--local]
 
-const USAGE: &str = "usage: list_buckets [--watch] [--bucket NAME] [--help]";
-/// The exit code for wrong arguments, of `sysexits.h`.
-const EX_USAGE: u8 = 64;
-/// In the local pod credentials live this long with `--watch`, so that refreshes can be seen.
-const LOCAL_LIFETIME: Duration = Duration::from_secs(20);
+Lists the S3 buckets of the account that this pod has credentials for.
+
+  --watch        lists once a second and prints every refresh, until SIGTERM or SIGINT
+  --bucket NAME  lists the objects of this bucket instead
+  --local        uses a local pod on loopback, even if this environment configures credentials. Outside a cluster this is
+                 the default if it configures none; in a cluster it is refused
+
+Exit code: 0 if everything was listed, or if --watch was ended by a signal; 1 if a request failed or there are no
+credentials; 64 if the arguments are wrong; 130 or 143 if SIGINT or SIGTERM came before the end.";
 
 #[derive(Clone, Default)]
 struct Options {
     watch: bool,
     bucket: Option<String>,
+    local: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
-    let options = match options() {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
+fn main() -> ExitCode {
+    program::run(USAGE, options, |options, mut signals| async move {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+        match signals.interrupt(run(&options)).await {
+            Ok(code) => code,
+            Err(signal) if options.watch => {
+                eprintln!("{} received", signal.name());
+                ExitCode::SUCCESS
+            }
+            Err(signal) => signal.exit_code(),
         }
-        Err(what) => {
-            eprintln!("{what}\n{USAGE}");
-            return ExitCode::from(EX_USAGE);
+    })
+}
+
+fn options(args: &mut program::Arguments) -> Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--watch" => options.watch = true,
+            "--bucket" => options.bucket = Some(args.next().ok_or("--bucket needs a name")?),
+            "--local" => {
+                program::stand_ins_for(&arg)?;
+                options.local = true;
+            }
+            other => return Err(program::unknown(other)),
+        }
+    }
+    Ok(options)
+}
+
+async fn run(options: &Options) -> ExitCode {
+    let listed = if options.local {
+        local::run(options).await
+    } else {
+        match program::provider().await {
+            Ok(Some(provider)) => list(&provider, options).await,
+            Ok(None) => {
+                println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
+                local::run(options).await
+            }
+            Err(code) => return code,
         }
     };
-    let outcome = tokio::select! {
-        outcome = run(&options) => outcome,
-        () = pod::told_to_end() => Ok(()),
-    };
-    match outcome {
+    match listed {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", DisplayErrorContext(&*error));
             ExitCode::FAILURE
         }
     }
-}
-
-/// `None`: only the usage is wanted.
-fn options() -> Result<Option<Options>, String> {
-    let mut options = Options::default();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--watch" => options.watch = true,
-            "--bucket" => options.bucket = Some(args.next().ok_or("--bucket needs a name")?),
-            "--help" | "-h" => return Ok(None),
-            other => return Err(format!("unknown argument {other}")),
-        }
-    }
-    Ok(Some(options))
-}
-
-async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let provider = EksCredentialsProvider::from_env()?;
-    if provider.status().source.is_some() {
-        return list(&provider, options).await;
-    }
-    pod::refuse_stand_in_in_a_cluster().await?;
-    println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
-    println!("Starting a local pod (STS, Pod Identity agent and S3 on loopback) and listing its buckets instead.");
-    let pod = LocalPod::start().await?;
-    if options.watch {
-        pod.sts().set_lifetime(LOCAL_LIFETIME);
-        pod.agent().set_lifetime(LOCAL_LIFETIME);
-    }
-    let s3 = LocalS3::start(pod.ledger().clone()).await?;
-    let provider = |mut env: Vec<(String, String)>| {
-        env.push(("AWS_ENDPOINT_URL_S3".to_owned(), s3.url().to_owned()));
-        EksCredentialsProvider::builder().env(env).build()
-    };
-    let (irsa, pod_identity) = (provider(pod.irsa_env())?, provider(pod.pod_identity_env())?);
-    if options.watch {
-        tokio::try_join!(list(&irsa, options), list(&pod_identity, options))?;
-    } else {
-        list(&irsa, options).await?;
-        list(&pod_identity, options).await?;
-    }
-    Ok(())
 }
 
 /// Once, or with `--watch` until it is interrupted.

@@ -1,8 +1,9 @@
 //! Says whether a pod can be cut over from the method that serves to the other one: asks both, side by side, and compares
 //! who the pod is to each. What other processes of the pod use is not touched.
 //!
-//! `cargo run --example migrate` in a pod that has both methods; anywhere else it starts a local pod that has both.
-//! `--different-role` and `--different-account` let the local pod's association name another one, `--denied` none at all.
+//! For a pod that has both credential sources. `cargo run --example migrate` outside a cluster starts a local pod that has
+//! both. `--different-role` and `--different-account` let the local pod's association name another one, `--denied` none at
+//! all. In a cluster no local pod is started: if the pod has no credentials, it says why.
 //!
 //! Exit code 0: ready to cut over. 1: not, with what differs and what to do. So it can be what a pod does first, with the
 //! service account and environment of the service:
@@ -21,58 +22,81 @@
 //! credentials those are.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
+#[cfg(feature = "testing")]
+#[path = "local/migrate.rs"]
+mod local;
+#[cfg(not(feature = "testing"))]
+#[path = "local/none.rs"]
+mod local;
+#[path = "support/program.rs"]
+mod program;
+
 use std::error::Error;
 use std::process::ExitCode;
 
 use eks_credentials::EksCredentialsProvider;
-use eks_credentials::testing::{Answer, LocalPod};
 
-const USAGE: &str = "usage: migrate [--different-role | --different-account | --denied]";
+const USAGE: &str = "\
+usage: migrate [--local | --different-role | --different-account | --denied]
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let fault = match args.as_slice() {
-        [] => None,
-        [fault] if ["--different-role", "--different-account", "--denied"].contains(&fault.as_str()) => Some(fault),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(fault.map(String::as_str)).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+Says whether this pod can be cut over from the credential source that serves to the other one.
+
+  --local              compares the sources of a local pod on loopback, even if this environment configures credentials.
+                       Outside a cluster this is the default if it configures none; in a cluster it is refused, as are:
+  --different-role     the same, and the local pod's association names another role
+  --different-account  the same, and it names a role of another account
+  --denied             the same, and the local pod has no association
+
+Exit code: 0 if it is ready to cut over, 1 if not or if there are no credentials, 64 if the arguments are wrong, 130 or 143
+if SIGINT or SIGTERM came before the end.";
+
+/// The association of the local pod.
+#[derive(Clone, Copy, PartialEq)]
+enum Association {
+    SameRole,
+    DifferentRole,
+    DifferentAccount,
+    Denied,
 }
 
-async fn run(fault: Option<&str>) -> Result<bool, Box<dyn Error>> {
-    let provider = EksCredentialsProvider::from_env()?;
-    if provider.detection().is_ok() {
-        return report(&provider).await;
-    }
-    println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
-    println!("Starting a local pod that has both (STS and Pod Identity agent on loopback) instead.");
-    let pod = match fault {
-        Some("--different-role") => LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/another"),
-        Some("--different-account") => {
-            LocalPod::builder().associated_role_arn("arn:aws:iam::444455556666:role/local-pod")
-        }
-        _ => LocalPod::builder(),
+fn main() -> ExitCode {
+    program::run(USAGE, association, |association, mut signals| async move {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+        signals.interrupt(run(association)).await.unwrap_or_else(program::Signal::exit_code)
+    })
+}
+
+/// `None`: the pod that this program runs in.
+fn association(args: &mut program::Arguments) -> Result<Option<Association>, String> {
+    let Some(arg) = args.next() else { return Ok(None) };
+    let association = match arg.as_str() {
+        "--local" => Association::SameRole,
+        "--different-role" => Association::DifferentRole,
+        "--different-account" => Association::DifferentAccount,
+        "--denied" => Association::Denied,
+        other => return Err(program::unknown(other)),
     };
-    let pod = pod.start().await?;
-    if fault == Some("--denied") {
-        pod.agent().always(Answer::refuse_with(
-            "ResourceNotFoundException",
-            "The token included in the request has no service account role association for it.",
-        ));
+    program::stand_ins_for(&arg)?;
+    Ok(Some(association))
+}
+
+async fn run(association: Option<Association>) -> ExitCode {
+    let compared = match association {
+        Some(association) => local::run(association).await,
+        None => match program::provider().await {
+            Ok(Some(provider)) => report(&provider).await,
+            Ok(None) => {
+                println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
+                local::run(Association::SameRole).await
+            }
+            Err(code) => return code,
+        },
+    };
+    match compared {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => program::failed(&*error),
     }
-    report(&EksCredentialsProvider::builder().env(pod.both_env()).build()?).await
 }
 
 async fn report(provider: &EksCredentialsProvider) -> Result<bool, Box<dyn Error>> {

@@ -1,12 +1,15 @@
 //! Each attempt to fetch credentials as an OpenTelemetry span, sent by OTLP over http.
 //!
 //! `cargo run --example opentelemetry` starts a collector on loopback and prints what has arrived there; `--collector URL`
-//! (as `http://localhost:4318`) sends to one that is there. In a pod it fetches that one's credentials; anywhere else those
-//! of a local pod, where the first attempt meets an outage. Exit code 1 if the collector on loopback did not get the spans.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+//! (as `http://localhost:4318`) sends to one that is there, and is required in a cluster. In a pod it fetches that one's
+//! credentials; outside a cluster those of a local pod, where the first attempt meets an outage. Exit code 1 if the collector
+//! on loopback did not get the spans.
+#![allow(clippy::print_stdout, reason = "a program for people")]
 
 #[path = "support/collector.rs"]
 mod collector;
+#[path = "support/program.rs"]
+mod program;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,40 +25,76 @@ use tracing_subscriber::prelude::*;
 
 use collector::{Collector, attribute};
 
-const USAGE: &str = "usage: opentelemetry [--collector URL]";
+const USAGE: &str = "\
+usage: opentelemetry [--collector URL] [--local]
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let url = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => None,
-        ["--collector", url] => Some((*url).to_owned()),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(url).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+Fetches credentials once, and sends a span for each attempt by OTLP over http.
+
+  --collector URL  sends to this collector, as http://localhost:4318. Outside a cluster the default is a collector on
+                   loopback, whose spans are printed; in a cluster there is no default
+  --local          fetches from a local pod on loopback, even if this environment configures credentials. Outside a cluster
+                   this is the default if it configures none; in a cluster it is refused
+
+Exit code: 0, 1 if there are no credentials or the spans did not arrive, 64 if the arguments are wrong, 130 or 143 if SIGINT
+or SIGTERM came before the end. Spans that have ended by then are sent.";
+
+#[derive(Default)]
+struct Options {
+    collector: Option<String>,
+    local: bool,
 }
 
-async fn run(url: Option<String>) -> Result<(), Box<dyn Error>> {
-    let collector = Collector::start().await?;
-    let sent_to = url.clone().unwrap_or_else(|| format!("http://{}", collector.address));
-    let tracers = trace_to(&sent_to)?;
-    let expected = fetch().await?;
-    // Sends what is left; blocks while it does.
-    tokio::task::spawn_blocking(move || tracers.shutdown()).await??;
-    if url.is_some() {
-        println!("The spans were sent to {sent_to}.");
-        return Ok(());
+fn main() -> ExitCode {
+    program::run(USAGE, options, |options, signals| async move {
+        run(options, signals).await.unwrap_or_else(|error| program::failed(&*error))
+    })
+}
+
+fn options(args: &mut program::Arguments) -> Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--collector" => options.collector = Some(args.next().ok_or("--collector needs a URL")?),
+            "--local" => {
+                program::stand_ins_for(&arg)?;
+                options.local = true;
+            }
+            other => return Err(program::unknown(other)),
+        }
     }
-    println!("The collector at {sent_to} got:");
+    if options.collector.is_none() {
+        program::stand_ins_for("the collector on loopback").map_err(|why| format!("{why}; name one by --collector"))?;
+    }
+    Ok(options)
+}
+
+async fn run(options: Options, mut signals: program::Signals) -> Result<ExitCode, Box<dyn Error>> {
+    let (sent_to, stand_in) = match options.collector.clone() {
+        Some(url) => (url, None),
+        None => {
+            let collector = Collector::start().await?;
+            (format!("http://{}", collector.address), Some(collector))
+        }
+    };
+    let tracers = trace_to(&sent_to)?;
+    let fetched = signals.interrupt(fetch(&options)).await;
+    // Sends what is left; blocks while it does.
+    let sent = tokio::task::spawn_blocking(move || tracers.shutdown()).await?;
+    let expected = match fetched {
+        Err(signal) => return Ok(signal.exit_code()),
+        Ok(Err(code)) => return Ok(code),
+        Ok(Ok(expected)) => expected?,
+    };
+    sent?;
+    match stand_in {
+        Some(collector) => show(&collector, expected)?,
+        None => println!("The spans were sent to {sent_to}."),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(collector: &Collector, expected: &[&str]) -> Result<(), Box<dyn Error>> {
+    println!("The collector at http://{} got:", collector.address);
     let mut outcomes = Vec::new();
     for span in collector.spans() {
         let show = |name| format!("{name}={}", attribute(&span, name).unwrap_or_default());
@@ -82,18 +121,30 @@ fn trace_to(url: &str) -> Result<SdkTracerProvider, Box<dyn Error>> {
     Ok(tracers)
 }
 
-/// The outcomes that the spans must tell.
-async fn fetch() -> Result<&'static [&'static str], Box<dyn Error>> {
-    let provider = EksCredentialsProvider::from_env()?;
-    if let Ok(detection) = provider.detection() {
-        println!("{detection}");
-        provider.credentials().await?;
-        return Ok(&["ok"]);
+/// The outcomes that the spans must have.
+type Fetched = Result<&'static [&'static str], Box<dyn Error>>;
+
+/// Fetches once. The outer error is the exit code if there are no credentials to fetch.
+async fn fetch(options: &Options) -> Result<Fetched, ExitCode> {
+    if !options.local {
+        if let Some(provider) = program::provider().await? {
+            return Ok(fetch_from(&provider).await);
+        }
+        println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
     }
-    println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
+    Ok(fetch_from_local_pod().await)
+}
+
+async fn fetch_from(provider: &EksCredentialsProvider) -> Fetched {
+    println!("{}", provider.detection()?);
+    provider.credentials().await?;
+    Ok(&["ok"])
+}
+
+async fn fetch_from_local_pod() -> Fetched {
     println!("Starting a local pod instead, whose STS answers 503 at first.");
     let pod = LocalPod::start().await?;
-    pod.sts().then(Answer::http(503, "an outage that is played"));
+    pod.sts().then(Answer::http(503, "a simulated outage"));
     EksCredentialsProvider::builder().env(pod.irsa_env()).build()?.credentials().await?;
     Ok(&["unavailable", "ok"])
 }

@@ -1,122 +1,111 @@
 //! A service's `/readyz` and `/metrics`: ready from the first credentials until they expire, through any outage.
 //!
-//! In a pod: `cargo run --example readiness`, on port 8080, or `--listen ADDRESS`. Anywhere else it starts a local pod and
-//! says so. In a Kubernetes cluster it never does: there, missing credentials are an error that says what is missing.
+//! In a pod: on port 8080, or `--listen ADDRESS`. If the pod has no credentials, it says why and ends with exit code 1. On
+//! SIGTERM it accepts no more connections, and ends when the requests that it has are answered.
 //!
 //! ```yaml
 //! readinessProbe:
 //!   httpGet: { path: /readyz, port: 8080 }
 //! ```
 //!
-//! `--outage` plays one on a local pod and looks at `/readyz` ten times a second meanwhile: STS fails before the first
-//! refresh, the credentials expire, STS comes back. Exit code 1 if the answers were not 200 until expiry, 503 after it,
-//! and 200 in the end. Then it prints a scrape.
+//! `cargo run --example readiness` outside a cluster starts a local pod and says so. `--outage` plays an outage on a local pod
+//! and looks at `/readyz` ten times a second meanwhile: STS fails before the first refresh, the credentials expire, STS comes
+//! back. Exit code 1 if the answers were not 200 until expiry, 503 after it, and 200 in the end. Then it prints a scrape.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/pod.rs"]
-mod pod;
+#[cfg(feature = "testing")]
+#[path = "local/readiness.rs"]
+mod local;
+#[cfg(not(feature = "testing"))]
+#[path = "local/none.rs"]
+mod local;
+#[path = "support/program.rs"]
+mod program;
 
 use std::error::Error;
+use std::future::IntoFuture as _;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use aws_smithy_async::time::{SystemTimeSource, TimeSource as _};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use eks_credentials::testing::{Answer, LocalPod};
 use eks_credentials::{EksCredentialsProvider, Health, Status};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tokio::time::{interval, sleep};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-const USAGE: &str = "usage: readiness [--outage] [--listen ADDRESS] [--help]";
-/// The exit code for wrong arguments, of `sysexits.h`.
-const EX_USAGE: u8 = 64;
+const USAGE: &str = "\
+usage: readiness [--listen ADDRESS] [--local] [--outage]
+
+Serves /readyz and /metrics of the credentials that this pod has, until SIGTERM or SIGINT.
+
+  --listen ADDRESS  where to listen. Default: 0.0.0.0:8080; with a local pod a free port of 127.0.0.1
+  --local           uses a local pod on loopback, even if this environment configures credentials. Outside a cluster this
+                    is the default if it configures none; in a cluster it is refused
+  --outage          the same, plays an outage of its STS, and ends: exit code 1 if /readyz answered what it should not
+
+Exit code: 0 if it was ended by a signal, 1 if there are no credentials or it cannot serve, 64 if the arguments are wrong.";
 /// From a healthy agent on the node to a cold start that used its whole budget.
 const BUCKETS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 20.0];
-/// In the outage that is played credentials live this long, so that their end can be seen.
-const PLAYED_LIFETIME: Duration = Duration::from_secs(8);
-/// For so long after expiry the outage goes on.
-const PLAYED_REST: Duration = Duration::from_secs(2);
+/// How long requests in progress may take after SIGTERM, and idle connections stay open. Well below the 30 s after which
+/// kubelet kills the process (`terminationGracePeriodSeconds`).
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct Options {
-    outage: bool,
     listen: Option<SocketAddr>,
+    local: bool,
+    outage: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
-    let options = match options() {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(what) => {
-            eprintln!("{what}\n{USAGE}");
-            return ExitCode::from(EX_USAGE);
-        }
-    };
-    match run(&options).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> ExitCode {
+    program::run(USAGE, options, |options, signals| async move {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+        run(options, signals).await.unwrap_or_else(|error| program::failed(&*error))
+    })
 }
 
-/// `None`: only the usage is wanted.
-fn options() -> Result<Option<Options>, String> {
+fn options(args: &mut program::Arguments) -> Result<Options, String> {
     let mut options = Options::default();
-    let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--outage" => options.outage = true,
+            "--local" | "--outage" => {
+                program::stand_ins_for(&arg)?;
+                options.local = true;
+                options.outage |= arg == "--outage";
+            }
             "--listen" => {
                 let address = args.next().ok_or("--listen needs an address, as 0.0.0.0:8080")?;
                 options.listen = Some(address.parse().map_err(|e| format!("--listen {address}: {e}"))?);
             }
-            "--help" | "-h" => return Ok(None),
-            other => return Err(format!("unknown argument {other}")),
+            other => return Err(program::unknown(other)),
         }
     }
-    Ok(Some(options))
+    Ok(options)
 }
 
-async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+async fn run(options: Options, mut signals: program::Signals) -> Result<ExitCode, Box<dyn Error>> {
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full("eks_credentials_refresh_duration_seconds".to_owned()), &BUCKETS)?
         .install_recorder()?;
-    let provider = EksCredentialsProvider::from_env()?;
-    if provider.detection().is_ok() {
-        if options.outage {
-            return Err("--outage is played on a local pod, and this one has credentials of its own".into());
+    if !options.local {
+        let provider = match signals.interrupt(program::provider()).await {
+            Ok(Ok(provider)) => provider,
+            Ok(Err(code)) => return Ok(code),
+            Err(_) => return Ok(ExitCode::SUCCESS),
+        };
+        if let Some(provider) = provider {
+            let address = options.listen.unwrap_or(([0, 0, 0, 0], 8080).into());
+            serve(TcpListener::bind(address).await?, provider, recorder, &mut signals).await?;
+            return Ok(ExitCode::SUCCESS);
         }
-        let address = options.listen.unwrap_or(([0, 0, 0, 0], 8080).into());
-        return serve(TcpListener::bind(address).await?, provider, recorder).await;
+        println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
     }
-    pod::refuse_stand_in_in_a_cluster().await?;
-    println!("Not in a pod: neither IRSA nor EKS Pod Identity is configured in this environment.");
-    println!("Starting a local pod (STS and Pod Identity agent on loopback) instead.");
-    let pod = LocalPod::start().await?;
-    if options.outage {
-        pod.sts().set_lifetime(PLAYED_LIFETIME);
-    }
-    let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
-    let listener = TcpListener::bind(options.listen.unwrap_or(([127, 0, 0, 1], 0).into())).await?;
-    let address = listener.local_addr()?;
-    println!("http://{address}/readyz and http://{address}/metrics");
-    tokio::select! {
-        served = serve(listener, provider.clone(), recorder) => served,
-        played = play(&pod, &provider, address), if options.outage => played,
-    }
+    local::run((options, recorder, signals)).await
 }
 
 #[derive(Clone)]
@@ -125,18 +114,38 @@ struct Service {
     recorder: PrometheusHandle,
 }
 
+/// Until a signal comes. Then it accepts no more connections, and returns when the requests in progress are answered.
 async fn serve(
     listener: TcpListener,
     provider: EksCredentialsProvider,
     recorder: PrometheusHandle,
+    signals: &mut program::Signals,
 ) -> Result<(), Box<dyn Error>> {
+    let address = listener.local_addr()?;
+    println!("http://{address}/readyz and http://{address}/metrics");
     // The first request for credentials. From then on they are fetched and refreshed without any.
     let first = provider.clone();
     tokio::spawn(async move { first.warm_up().await });
     let service = Service { provider, recorder };
     let metrics = |State(service): State<Service>| async move { service.recorder.render() };
     let routes = axum::Router::new().route("/readyz", get(readyz)).route("/metrics", get(metrics)).with_state(service);
-    Ok(axum::serve(listener, routes).with_graceful_shutdown(pod::told_to_end()).await?)
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = axum::serve(listener, routes).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    let mut serving = pin!(serving.into_future());
+    match signals.interrupt(&mut serving).await {
+        Ok(served) => served?,
+        Err(signal) => {
+            eprintln!("{} received: no more connections are accepted", signal.name());
+            drop(stop);
+            match timeout(DRAIN_TIMEOUT, serving).await {
+                Ok(served) => served?,
+                Err(_) => eprintln!("connections that are still open after {DRAIN_TIMEOUT:?} are closed"),
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn readyz(State(Service { provider, .. }): State<Service>) -> (StatusCode, String) {
@@ -163,64 +172,4 @@ fn describe(status: &Status) -> String {
 
 fn rfc3339(time: SystemTime) -> String {
     aws_smithy_types::DateTime::from_secs(aws_smithy_types::DateTime::from(time).secs()).to_string()
-}
-
-/// An outage of STS from the first credentials until after their expiry, as a probe sees it.
-async fn play(pod: &LocalPod, provider: &EksCredentialsProvider, address: SocketAddr) -> Result<(), Box<dyn Error>> {
-    let clock = SystemTimeSource::new();
-    let mut probe = Probe { address, began: clock.now(), last: None };
-    probe.until(200).await?;
-    let expiry = provider.status().expiry.ok_or("credentials that never expire")?;
-    probe.say("STS fails from now on");
-    pod.sts().always(Answer::http(503, "an outage that is played"));
-    let mut ticks = interval(Duration::from_millis(100));
-    loop {
-        ticks.tick().await;
-        let (before, (code, body), after) = (clock.now(), probe.look().await?, clock.now());
-        let expected = if before < expiry { 200 } else { 503 };
-        // The moment of expiry itself may lie between question and answer.
-        if code != expected && (before >= expiry || after < expiry) {
-            return Err(format!("/readyz answered {code}, not {expected}: {body}").into());
-        }
-        if before > expiry + PLAYED_REST {
-            break;
-        }
-    }
-    probe.say("STS works again");
-    pod.sts().always(Answer::proper());
-    probe.until(200).await?;
-    println!("ready through the outage until the credentials expired, not ready after, ready again: as it should be");
-    println!("/metrics says:\n{}", http::get(address, "/metrics").await?.1.trim_end());
-    Ok(())
-}
-
-/// Looks at `/readyz`, and prints what it says when that changes.
-struct Probe {
-    address: SocketAddr,
-    began: SystemTime,
-    last: Option<(u16, String)>,
-}
-
-impl Probe {
-    async fn look(&mut self) -> Result<(u16, String), Box<dyn Error>> {
-        let (code, body) = http::get(self.address, "/readyz").await?;
-        let answer = (code, body.trim_end().to_owned());
-        if self.last.as_ref() != Some(&answer) {
-            self.say(&format!("{code} {}", answer.1));
-            self.last = Some(answer);
-        }
-        Ok((code, body))
-    }
-
-    async fn until(&mut self, expected: u16) -> Result<(), Box<dyn Error>> {
-        while self.look().await?.0 != expected {
-            sleep(Duration::from_millis(100)).await;
-        }
-        Ok(())
-    }
-
-    fn say(&self, what: &str) {
-        let elapsed = SystemTimeSource::new().now().duration_since(self.began).unwrap_or_default();
-        println!("{:5.1} s  {what}", elapsed.as_secs_f64());
-    }
 }

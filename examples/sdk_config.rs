@@ -1,11 +1,34 @@
-//! An SDK client from this crate alone, without aws-config: `provider.sdk_config(..)` is all it takes.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+//! An SDK client from this crate alone, without aws-config: `provider.sdk_config(..)`, and `provider.recovery()` for
+//! credentials that are refused before they expire.
+#![allow(clippy::print_stdout, reason = "a program for people")]
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::process::ExitCode;
 
 use aws_sdk_s3::error::DisplayErrorContext;
 use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+const USAGE: &str = "\
+usage: sdk_config
+
+Counts the S3 buckets of the account that this pod has credentials for. It takes no arguments.
+
+Exit code: 0, 1 if a request failed or there are no credentials, 64 if there are arguments, 130 or 143 if SIGINT or SIGTERM
+came before the end.";
+
+fn main() -> ExitCode {
+    program::run(USAGE, program::no_arguments, |(), mut signals| async move {
+        match signals.interrupt(count_buckets()).await {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(error)) => program::failed(&*error),
+            Err(signal) => signal.exit_code(),
+        }
+    })
+}
+
+async fn count_buckets() -> Result<(), Box<dyn std::error::Error>> {
     let provider = EksCredentialsProvider::from_env()?;
     // Not needed, but outside a pod this says why, before S3 asks for a region.
     provider.warm_up().await?;

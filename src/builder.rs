@@ -216,6 +216,7 @@ impl Builder {
             self.policy,
             self.time_source.clone(),
             self.runtime.clone().map_or_else(|| Place::Own(OwnRuntime::default()), Place::Given),
+            env.clone(),
             #[cfg(feature = "diagnose")]
             self.subject(&env),
             #[cfg(feature = "sdk-config")]

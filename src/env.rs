@@ -133,6 +133,15 @@ impl fmt::Debug for Env {
 }
 
 #[cfg(test)]
+#[cfg(feature = "pod-identity")]
+impl Env {
+    /// How many clones there are of this snapshot.
+    pub(crate) fn users(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
+#[cfg(test)]
 impl<const N: usize> From<[(&str, &str); N]> for Env {
     fn from(vars: [(&str, &str); N]) -> Self {
         Self::from_os(vars.map(|(name, value)| (name.into(), value.into())))

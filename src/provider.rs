@@ -15,6 +15,7 @@ use crate::comparison::Identify;
 use crate::detection::Detection;
 #[cfg(feature = "diagnose")]
 use crate::diagnose::{self, Diagnosis, Subject};
+use crate::env::Env;
 use crate::error::Error;
 #[cfg(feature = "sdk-config")]
 use crate::recovery::refusals::Refusals;
@@ -39,8 +40,9 @@ use crate::status::Status;
 pub struct EksCredentialsProvider(Arc<Handle>);
 
 /// Ends the driver with the last provider; the driver itself only holds what is inside.
-pub(crate) struct Handle {
+struct Handle {
     shared: Arc<Shared>,
+    env: Env,
     /// The error is that nothing is configured.
     configured: Result<Configured, Error>,
     #[cfg(feature = "diagnose")]
@@ -84,6 +86,7 @@ impl EksCredentialsProvider {
         policy: Policy,
         time: Option<SharedTimeSource>,
         place: Place,
+        env: Env,
         #[cfg(feature = "diagnose")] subject: Subject,
         #[cfg(feature = "sdk-config")] sdk: SdkSettings,
     ) -> Self {
@@ -91,6 +94,7 @@ impl EksCredentialsProvider {
         let shared = Arc::new(Shared::new(source.map_err(Clone::clone), policy, time, place));
         Self(Arc::new(Handle {
             shared,
+            env,
             configured,
             #[cfg(feature = "diagnose")]
             subject,
@@ -212,12 +216,12 @@ impl EksCredentialsProvider {
         Comparison::of(sources, identify, || self.core().now()).await
     }
 
-    pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
-        Self(handle)
+    pub(crate) fn env(&self) -> &Env {
+        &self.0.env
     }
 
-    pub(crate) fn downgrade(&self) -> Weak<Handle> {
-        Arc::downgrade(&self.0)
+    pub(crate) fn downgrade(&self) -> WeakProvider {
+        WeakProvider(Arc::downgrade(&self.0))
     }
 
     fn configured(&self) -> Result<&Configured, Error> {
@@ -236,6 +240,16 @@ impl EksCredentialsProvider {
     #[cfg(feature = "sdk-config")]
     pub(crate) fn sdk_settings(&self) -> &SdkSettings {
         &self.0.sdk
+    }
+}
+
+/// Does not keep the provider alive.
+pub(crate) struct WeakProvider(Weak<Handle>);
+
+impl WeakProvider {
+    /// `None` if the provider has ended.
+    pub(crate) fn upgrade(&self) -> Option<EksCredentialsProvider> {
+        self.0.upgrade().map(EksCredentialsProvider)
     }
 }
 

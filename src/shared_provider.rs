@@ -1,13 +1,10 @@
 //! One provider for all parts of a program that ask the environment alone.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::env::Env;
 use crate::error::Error;
-use crate::provider::{EksCredentialsProvider, Handle};
-
-/// What lives, with the environment from which it was built. A process has one environment, unless somebody changes it.
-static PROVIDERS: Mutex<Vec<(Env, Weak<Handle>)>> = Mutex::new(Vec::new());
+use crate::provider::{EksCredentialsProvider, WeakProvider};
 
 impl EksCredentialsProvider {
     /// The provider that [`from_env`](Self::from_env) would build, shared by all who call this in the process: for libraries,
@@ -39,88 +36,64 @@ impl EksCredentialsProvider {
     ///
     /// As [`from_env`](Self::from_env). An error is not kept: the next call reads the environment again.
     pub fn shared() -> Result<Self, Error> {
-        Self::shared_of(Env::from_process())
+        let env = Env::from_process();
+        PROCESS.get_or_build(&env, || Self::builder().env_snapshot(env.clone()).build())
+    }
+}
+
+/// The registry of the process.
+static PROCESS: Registry = Registry::new();
+
+/// At most one provider for each environment. It holds them weakly: neither a provider nor the environment in it, which may
+/// contain a token, outlives the last user.
+struct Registry(Mutex<Vec<WeakProvider>>);
+
+impl Registry {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
     }
 
-    fn shared_of(env: Env) -> Result<Self, Error> {
-        if let Some(known) = find(&mut lock(), &env) {
-            return Ok(known);
+    /// The provider in use that was built from `env`, or the one that `build` returns.
+    ///
+    /// `build` runs without the lock, because it logs, and a subscriber may call `shared` itself. Callers that race may
+    /// therefore build several providers, of which all but one are dropped before anybody has used them.
+    fn get_or_build(
+        &self,
+        env: &Env,
+        build: impl FnOnce() -> Result<EksCredentialsProvider, Error>,
+    ) -> Result<EksCredentialsProvider, Error> {
+        if let Some(provider) = self.in_use(env, None) {
+            return Ok(provider);
         }
-        // Without the lock: what logs events while it is built may ask for the provider, too.
-        let built = Self::builder().env_snapshot(env.clone()).build()?;
-        let mut providers = lock();
-        if let Some(known) = find(&mut providers, &env) {
-            return Ok(known);
-        }
-        providers.push((env, built.downgrade()));
-        Ok(built)
-    }
-}
-
-fn lock() -> MutexGuard<'static, Vec<(Env, Weak<Handle>)>> {
-    PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn find(providers: &mut Vec<(Env, Weak<Handle>)>, env: &Env) -> Option<EksCredentialsProvider> {
-    providers.retain(|(_, handle)| handle.strong_count() > 0);
-    let (_, handle) = providers.iter().find(|(known, _)| known == env)?;
-    handle.upgrade().map(EksCredentialsProvider::from_handle)
-}
-
-#[cfg(all(test, feature = "irsa"))]
-mod tests {
-    use std::sync::{Arc, Barrier};
-
-    use super::*;
-
-    fn env(role: &str) -> Env {
-        let arn = format!("arn:aws:iam::111122223333:role/{role}");
-        Env::from([
-            ("AWS_ROLE_ARN", arn.as_str()),
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"),
-            ("AWS_REGION", "eu-central-1"),
-        ])
+        let built = build()?;
+        Ok(self.in_use(env, Some(&built)).unwrap_or(built))
     }
 
-    fn is_same(a: &EksCredentialsProvider, b: &EksCredentialsProvider) -> bool {
-        Arc::ptr_eq(a.core(), b.core())
-    }
-
-    #[test]
-    fn one_provider_for_each_environment_for_as_long_as_it_is_held() {
-        let (a, b) = (env("one"), env("two"));
-        let shared = |env: &Env| EksCredentialsProvider::shared_of(env.clone()).unwrap();
-        let (first, other) = (shared(&a), shared(&b));
-        assert!(is_same(&first, &shared(&a)) && is_same(&other, &shared(&b)) && !is_same(&first, &other));
-        let clone = first.clone();
-        drop(first);
-        assert!(is_same(&clone, &shared(&a)));
-        let weak = clone.downgrade();
-        drop(clone);
-        assert!(weak.upgrade().is_none(), "the registry keeps it alive");
-        drop(shared(&a));
-    }
-
-    #[test]
-    fn callers_that_race_get_the_same_provider() {
-        let (env, together) = (env("raced"), Barrier::new(8));
-        let providers: Vec<_> = std::thread::scope(|scope| {
-            let ask = || {
-                together.wait();
-                EksCredentialsProvider::shared_of(env.clone()).unwrap()
-            };
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    /// The provider in use that was built from `env`. If there is none, `otherwise` is entered as that provider.
+    fn in_use(&self, env: &Env, otherwise: Option<&EksCredentialsProvider>) -> Option<EksCredentialsProvider> {
+        // Declared before the lock, so that they are dropped after it: one of them may have lost its other users meanwhile,
+        // and its end wakes tasks.
+        let mut providers = Vec::new();
+        let mut entries = self.lock();
+        entries.retain(|entry| {
+            let provider = entry.upgrade();
+            let is_in_use = provider.is_some();
+            providers.extend(provider);
+            is_in_use
         });
-        assert!(providers.iter().all(|provider| is_same(provider, &providers[0])));
+        let found = providers.iter().find(|provider| provider.env() == env).cloned();
+        if found.is_none() {
+            entries.extend(otherwise.map(EksCredentialsProvider::downgrade));
+        }
+        found
     }
 
-    #[test]
-    fn an_error_is_not_kept() {
-        let half = Env::from([("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app")]);
-        for _ in 0..2 {
-            EksCredentialsProvider::shared_of(half.clone()).unwrap_err();
-        }
-        assert!(PROVIDERS.lock().unwrap().iter().all(|(env, _)| *env != half));
+    /// No code panics under the lock; if some did, the entries would still be right.
+    fn lock(&self) -> MutexGuard<'_, Vec<WeakProvider>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "pod-identity")]
+mod tests;

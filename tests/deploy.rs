@@ -1,5 +1,6 @@
 //! What a pod made of a manifest in `examples/deploy` has in its environment once the webhook has been at it, and which
-//! method that means. And that a manifest lets its pods reach what that method asks, and has the probes of `readiness`.
+//! method that means. That a manifest lets its pods reach what that method asks, and has the probes of `readiness`. And that
+//! the image's programs are built without the feature `testing`.
 #![cfg(all(feature = "irsa", feature = "pod-identity"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -231,4 +232,47 @@ fn the_pods_of_the_methods_differ_in_nothing_else_and_may_do_nothing() {
     assert_eq!(container["capabilities"]["drop"], json!(["ALL"]));
     assert_eq!(container["readOnlyRootFilesystem"], json!(true));
     assert_eq!(container["allowPrivilegeEscalation"], json!(false));
+}
+
+/// Cargo builds an example with the dev-dependencies of its package, which turn on `testing`. So the image has a package of
+/// its own; `.ci/run` looks into what it builds.
+#[test]
+fn image_is_built_from_a_package_without_the_feature_testing() {
+    let dockerfile = text("Dockerfile");
+    let commands = dockerfile.lines().filter(|line| !line.starts_with('#'));
+    let builds: Vec<_> = commands.filter(|line| line.contains("cargo build")).collect();
+    let [build] = builds.as_slice() else { panic!("{builds:?}") };
+    assert!(build.contains(" --manifest-path examples/deploy/image/Cargo.toml "), "{build}");
+    assert!(!build.contains("--example") && !build.contains("features"), "{build}");
+
+    let manifest = text("image/Cargo.toml");
+    let settings: Vec<_> = manifest.lines().filter(|line| !line.starts_with('#')).collect();
+    for section in ["[features]", "[dev-dependencies]", "[build-dependencies]"] {
+        assert!(!settings.contains(&section), "{section}");
+    }
+    let testing: Vec<_> = settings.iter().filter(|line| line.contains("testing")).collect();
+    assert_eq!(testing.len(), 1, "only that `cfg` is known: {testing:?}");
+    assert!(testing[0].starts_with("unexpected_cfgs ="), "{testing:?}");
+    let programs: Vec<_> = settings.iter().filter_map(|line| line.strip_prefix("path = \"../../")).collect();
+    assert_eq!(programs, ["readiness.rs\"", "list_buckets.rs\"", "migrate.rs\"", "doctor.rs\""]);
+    assert!(dockerfile.contains("for program in readiness list_buckets migrate doctor; do"));
+}
+
+/// A version that is only in the image would be tested by nothing.
+#[test]
+fn image_has_the_locked_versions_of_the_crate() {
+    let packages = |lock: &str| -> std::collections::BTreeSet<(String, String)> {
+        let value = |line: &str, name| Some(line.strip_prefix(name)?.trim_matches('"').to_owned());
+        let package = |package: &str| {
+            let mut lines = package.lines().skip(1);
+            Some((value(lines.next()?, "name = ")?, value(lines.next()?, "version = ")?))
+        };
+        lock.split("\n\n").filter_map(package).collect()
+    };
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
+    let of_crate = packages(&fs::read_to_string(root).unwrap());
+    let of_image = packages(&text("image/Cargo.lock"));
+    assert!(of_image.len() > 100, "{}", of_image.len());
+    let others: Vec<_> = of_image.difference(&of_crate).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(others, ["image"], "cp Cargo.lock examples/deploy/image/, and cargo metadata there");
 }

@@ -1,34 +1,175 @@
-//! `EksCredentialsProvider::shared()` in a process with a pod's environment.
-#![cfg(all(feature = "irsa", feature = "pod-identity"))]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+//! `EksCredentialsProvider::shared()` in processes with an environment of their own.
+#![cfg(all(feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod support;
 
-use eks_credentials::EksCredentialsProvider;
-use eks_credentials::testing::LocalPod;
-use tokio::process::Command;
+use std::process::Command;
+use std::sync::Barrier;
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use eks_credentials::testing::{LocalPod, StandIn};
+use eks_credentials::{BehaviorVersion, EksCredentialsProvider, ErrorKind};
+use support::{whole, without};
 use tokio::task::JoinSet;
 
-#[tokio::test]
-#[ignore = "run by the other test here, as a process with an environment of its own"]
-async fn child() {
+type Env = Vec<(String, String)>;
+
+/// Set in the processes that the tests start. Not a variable that the crate reads.
+const CHILD: &str = "SHARED_PROVIDER_CHILD";
+
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// Runs the test `name` of this program once more, in a process with `env` alone.
+async fn run_in_child(name: &str, env: Env) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([name, "--exact", "--nocapture"]).env_clear().envs(env).env(CHILD, name);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // A name that no test has would be a success too.
+    assert!(output.status.success() && stdout.contains("1 passed"), "{name}: {stdout}{stderr}");
+}
+
+/// How often the child of `name` called `upstream`.
+async fn calls_of_child(name: &str, upstream: &StandIn, env: Env) -> u64 {
+    let before = upstream.requests();
+    run_in_child(name, env).await;
+    upstream.requests() - before
+}
+
+fn shared() -> EksCredentialsProvider {
+    EksCredentialsProvider::shared().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_fetches_once_for_a_thousand_clients() {
+    if !is_child() {
+        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_fetches_once_for_a_thousand_clients");
+        assert_eq!(calls_of_child(name, pod.sts(), pod.irsa_env()).await, 1);
+        assert_eq!(calls_of_child(name, pod.agent(), pod.pod_identity_env()).await, 1);
+        return;
+    }
+    support::trace();
     let mut clients = JoinSet::new();
     for _ in 0..1000 {
-        clients.spawn(async { EksCredentialsProvider::shared().unwrap().credentials().await.unwrap() });
+        clients.spawn(async {
+            // Each one knows of no other.
+            let client = aws_sdk_dynamodb::Client::new(&shared().sdk_config(BehaviorVersion::latest()).build());
+            let provider = shared();
+            let credentials = provider.provide_credentials().await.unwrap();
+            (client, provider, credentials)
+        });
     }
-    // Somebody holds it all the time, as a client does.
-    let _held = EksCredentialsProvider::shared().unwrap();
-    let credentials = clients.join_all().await;
-    assert!(credentials.iter().all(|one| *one == credentials[0]));
+    let clients = clients.join_all().await;
+    assert_eq!(clients.len(), 1000);
+    assert!(clients.windows(2).all(|pair| pair[0].2 == pair[1].2));
+}
+
+/// Each library has a thread and a runtime of its own, and all of them call `shared` at the same moment.
+#[tokio::test]
+async fn shared_fetches_once_for_first_calls_that_race() {
+    if !is_child() {
+        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_fetches_once_for_first_calls_that_race");
+        assert_eq!(calls_of_child(name, pod.agent(), pod.pod_identity_env()).await, 1);
+        return;
+    }
+    support::trace();
+    const LIBRARIES: usize = 16;
+    let (start, end) = (Barrier::new(LIBRARIES), Barrier::new(LIBRARIES));
+    let library = || {
+        start.wait();
+        let provider = shared();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let credentials = runtime.block_on(provider.credentials()).unwrap();
+        // Whoever ends first must not take the provider with it, nor the runtime with the refresh task.
+        end.wait();
+        credentials
+    };
+    let credentials: Vec<_> = std::thread::scope(|scope| {
+        let libraries: Vec<_> = (0..LIBRARIES).map(|_| scope.spawn(library)).collect();
+        libraries.into_iter().map(|library| library.join().unwrap()).collect()
+    });
+    assert!(credentials.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 #[tokio::test]
-async fn a_thousand_clients_of_the_shared_provider_cause_one_request() {
+async fn shared_is_not_what_from_env_and_the_builder_return() {
+    if !is_child() {
+        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_is_not_what_from_env_and_the_builder_return");
+        assert_eq!(calls_of_child(name, pod.sts(), pod.irsa_env()).await, 3);
+        return;
+    }
     support::trace();
-    let pod = LocalPod::start().await.unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["child", "--exact", "--ignored"]).env_clear().envs(pod.irsa_env());
-    let output = child.output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(pod.sts().requests(), 1);
+    let built = [shared(), EksCredentialsProvider::from_env().unwrap(), shared()];
+    let own = EksCredentialsProvider::builder().build().unwrap();
+    for provider in built.iter().chain([&own]) {
+        provider.warm_up().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn shared_applies_an_invalidation_to_all_users() {
+    if !is_child() {
+        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_applies_an_invalidation_to_all_users");
+        assert_eq!(calls_of_child(name, pod.sts(), pod.irsa_env()).await, 2);
+        return;
+    }
+    support::trace();
+    let (one, other) = (shared(), shared());
+    let rejected = one.credentials().await.unwrap();
+    assert_eq!(other.cached().as_ref(), Some(&rejected));
+    other.invalidate(&rejected);
+    assert_eq!(one.cached(), None);
+    let renewed = one.credentials().await.unwrap();
+    assert_ne!(renewed, rejected);
+    assert_eq!(other.cached(), Some(renewed));
+}
+
+#[tokio::test]
+async fn shared_ends_with_its_last_user_and_begins_again() {
+    if !is_child() {
+        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_ends_with_its_last_user_and_begins_again");
+        assert_eq!(calls_of_child(name, pod.sts(), pod.irsa_env()).await, 2);
+        return;
+    }
+    support::trace();
+    let (one, other) = (shared(), shared());
+    let first = one.credentials().await.unwrap();
+    let mut changes = one.subscribe();
+    drop(one);
+    assert_eq!(shared().cached().as_ref(), Some(&first), "there is a user left");
+    drop(other);
+    // An error says that the provider has ended.
+    while changes.changed().await.is_ok() {}
+
+    let after = shared();
+    assert_eq!(after.cached(), None);
+    assert_ne!(after.credentials().await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn shared_fails_as_from_env_does() {
+    if !is_child() {
+        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_fails_as_from_env_does");
+        let half = without(pod.irsa_env(), "AWS_WEB_IDENTITY_TOKEN_FILE");
+        assert_eq!(calls_of_child(name, pod.sts(), half).await, 0);
+        return;
+    }
+    support::trace();
+    let expected = whole(&EksCredentialsProvider::from_env().unwrap_err());
+    assert!(expected.contains("AWS_WEB_IDENTITY_TOKEN_FILE"), "{expected}");
+    for _ in 0..2 {
+        assert_eq!(whole(&EksCredentialsProvider::shared().unwrap_err()), expected);
+    }
+}
+
+#[tokio::test]
+async fn shared_without_configuration_fails_at_the_call() {
+    if !is_child() {
+        return run_in_child("shared_without_configuration_fails_at_the_call", Env::new()).await;
+    }
+    support::trace();
+    assert_eq!(shared().credentials().await.unwrap_err().kind(), ErrorKind::NotConfigured);
 }

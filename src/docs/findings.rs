@@ -10,7 +10,8 @@
 //! cargo run --example doctor -- --json                        # for programs
 //! ```
 //!
-//! Its exit code is 0 if nothing is wrong, 1 if there are warnings, 2 if there are errors.
+//! Its exit code is 0 if nothing is wrong, 1 if there are warnings, 2 if there are errors, 64 if an argument is wrong. In a
+//! cluster it refuses `--local`.
 //!
 //! An id begins with `E` (there are no credentials, or not the right ones), `W` (it works now, or for this crate, and may
 //! not for long, or for others), `I` (worth knowing) or `OK`. Ids are stable: a program may match them. Of what STS and EKS
@@ -18,7 +19,13 @@
 //!
 //! # In a pod
 //!
-//! Build `doctor` for the image's platform (`cargo build --release --example doctor`) and put it into the image; then
+//! Build `doctor` for the image's platform and put it into the image. In the root of the repository:
+//!
+//! ```sh
+//! cargo build --release --manifest-path examples/deploy/image/Cargo.toml --target-dir target --bin doctor
+//! ```
+//!
+//! (`cargo build --example doctor` would put the local pods of `--local` into it.) Then
 //! `kubectl exec <pod> -c <container> -- /doctor` sees what the service sees. Without a rebuild, `kubectl cp` a static build
 //! into a running container (needs `tar` there).
 //!
