@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use aws_credential_types::Credentials;
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::identity::{
@@ -65,6 +66,21 @@ impl EksIdentityCache {
         let held =
             entry.held.as_ref().filter(|held| generation.is_none_or(|generation| generation == held.generation))?;
         Some(IdentityFuture::ready(Ok(held.identity.clone())))
+    }
+
+    /// A service has refused this identity. What `ResolveCachedIdentity::invalidate` is to do once the trait has it
+    /// (<https://github.com/smithy-lang/smithy-rs/pull/4766>).
+    #[cfg_attr(not(test), expect(dead_code, reason = "the trait does not have it yet"))]
+    pub(crate) fn invalidate(&self, identity: &Identity) {
+        let refused = identity.data::<Credentials>();
+        let ours = |held: &Held| refused.is_some_and(|refused| refused == &held.credentials);
+        match refused {
+            Some(refused) if self.provider.core().cache.load().held.as_ref().is_some_and(ours) => {
+                self.provider.invalidate(refused);
+            }
+            // The lazy cache may hold it.
+            _ => self.others.store(Arc::new(lazy())),
+        }
     }
 
     fn known(&self, partition: IdentityCachePartition) -> Option<u64> {
@@ -155,5 +171,36 @@ fn validate(time_source: bool, sleep_impl: bool) -> Result<(), BoxError> {
 impl fmt::Debug for EksIdentityCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EksIdentityCache").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "irsa")]
+mod tests {
+    use super::*;
+    use crate::testing::LocalPod;
+
+    #[tokio::test]
+    async fn invalidate_renews_our_current_identity_and_forgets_those_of_others() {
+        let pod = LocalPod::start().await.unwrap();
+        let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build().unwrap();
+        let cache = EksIdentityCache::new(provider.clone(), None);
+        let others = cache.others.load_full();
+        let first = provider.credentials().await.unwrap();
+
+        cache.invalidate(&first.clone().into());
+        let second = provider.credentials().await.unwrap();
+        assert_ne!(second.access_key_id(), first.access_key_id());
+        assert!(Arc::ptr_eq(&others, &cache.others.load_full()));
+
+        // An older one, and one of another provider: the credentials at hand are not concerned.
+        let stranger = Credentials::new("key", "secret", None, None, "test");
+        for identity in [first.into(), stranger.into(), Identity::new((), None)] {
+            let others = cache.others.load_full();
+            cache.invalidate(&identity);
+            assert!(!Arc::ptr_eq(&others, &cache.others.load_full()));
+        }
+        assert_eq!(provider.credentials().await.unwrap(), second);
+        assert_eq!(pod.sts().requests(), 2);
     }
 }
