@@ -166,3 +166,18 @@ impl fmt::Debug for Recovery {
         f.debug_struct("Recovery").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By these names the SDK reports what went wrong in an interceptor or classifier.
+    #[test]
+    fn recovery_has_a_name_in_messages_of_the_sdk() {
+        let provider = EksCredentialsProvider::builder().env([("PATH", "/bin")]).build().unwrap();
+        let recovery = provider.recovery();
+        assert_eq!(Intercept::name(&recovery), "EksCredentialsRecovery");
+        assert_eq!(ClassifyRetry::name(&recovery), "EksCredentialsRecovery");
+        assert_eq!(format!("{recovery:?}"), "Recovery { .. }");
+    }
+}

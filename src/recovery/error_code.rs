@@ -83,6 +83,16 @@ mod tests {
     }
 
     #[test]
+    fn a_body_of_more_than_64_kib_is_no_error() {
+        let body = "<Error><Code>ExpiredToken</Code></Error>";
+        for (size, expected) in [(64 * 1024, Some(Refusal::Ended)), (64 * 1024 + 1, None)] {
+            let padded = body.to_owned() + &" ".repeat(size - body.len());
+            let answer = HttpResponse::new(403.try_into().unwrap(), SdkBody::from(padded));
+            assert_eq!(Refusal::of(&answer), expected, "{size}");
+        }
+    }
+
+    #[test]
     fn codes_are_found_in_the_form_of_every_protocol() {
         use Refusal::{Ended, Unknown};
         for (header, body, expected) in [
@@ -114,6 +124,7 @@ mod tests {
             // A service that quotes an error of another one.
             (None, "<Report><Error><Code>ExpiredToken</Code></Error></Report>", None),
             (None, "<html><Error><Code>ExpiredToken</Code></Error></html>", None),
+            (None, "<ErrorsOfAnother><Error><Code>ExpiredToken</Code></Error></ErrorsOfAnother>", None),
             (None, "<Error><Code>AccessDenied</Code></Error><Code>ExpiredToken</Code>", None),
             (None, r#"{"message":"ExpiredToken"}"#, None),
             (None, r#"["ExpiredToken"]"#, None),

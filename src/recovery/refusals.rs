@@ -120,9 +120,16 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "irsa")]
+    use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
+    #[cfg(feature = "irsa")]
+    use aws_smithy_async::time::TimeSource;
+
     use super::*;
+    #[cfg(feature = "irsa")]
+    use crate::{EksCredentialsProvider, testing::LocalPod};
 
     /// A host that refuses everything, once a second for a day.
     #[test]
@@ -147,5 +154,68 @@ mod tests {
         }
         assert_eq!((known.hosts.len(), known.keys.len()), (MAX_HOSTS, MAX_KEYS));
         assert_eq!(known.keys.last().map(String::as_str), Some("key-999"));
+    }
+
+    /// A clock that stands still until it is set.
+    #[cfg(feature = "irsa")]
+    #[derive(Clone, Debug)]
+    struct Clock(Arc<Mutex<SystemTime>>);
+
+    #[cfg(feature = "irsa")]
+    impl TimeSource for Clock {
+        fn now(&self) -> SystemTime {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    #[cfg(feature = "irsa")]
+    #[tokio::test]
+    async fn renew_depends_on_key_age_and_expiry() {
+        use error_code::Refusal::{Ended, Unknown};
+        let clock = Clock(Arc::new(Mutex::new(crate::clock::system_now())));
+        let pod = LocalPod::start().await.unwrap();
+        let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).time_source(clock.clone());
+        let provider = provider.build().unwrap();
+        let first = provider.credentials().await.unwrap();
+        let (shared, key, began) = (provider.core(), first.access_key_id(), clock.now());
+        let renew = |host, key: &str, refusal| Refusals::default().renew(shared, host, key, refusal);
+
+        // Nothing is given up.
+        *clock.0.lock().unwrap() = began + MIN_AGE - Duration::from_nanos(1);
+        assert!(!renew("host", key, Unknown), "too young");
+        *clock.0.lock().unwrap() = first.expiry().unwrap();
+        assert!(!renew("host", key, Ended), "it is renewed anyway");
+        assert!(!renew("host", "of-another-provider", Ended));
+
+        *clock.0.lock().unwrap() = began + MIN_AGE;
+        let refusals = Refusals::default();
+        assert!(refusals.renew(shared, "host", key, Unknown));
+        // Those who come later, before and after there are new ones.
+        assert!(refusals.renew(shared, "host", key, Unknown));
+        let second = provider.credentials().await.unwrap();
+        assert_ne!(second.access_key_id(), key);
+        assert!(refusals.renew(shared, "host", key, Unknown));
+        assert!(!refusals.renew(shared, "host", "of-another-provider", Ended));
+        assert_eq!(pod.sts().requests(), 2);
+    }
+
+    #[test]
+    fn a_success_forgets_the_host_and_no_other() {
+        let refusals = Refusals::default();
+        for host in ["a", "b"] {
+            assert!(refusals.lock().may_renew(host, UNIX_EPOCH));
+        }
+        refusals.any.store(true, Ordering::Relaxed);
+        let hosts = || {
+            let mut hosts: Vec<_> = refusals.lock().hosts.keys().cloned().collect();
+            hosts.sort();
+            hosts
+        };
+        refusals.succeeded("c");
+        assert_eq!(hosts(), ["a", "b"]);
+        refusals.succeeded("a");
+        assert_eq!(hosts(), ["b"]);
+        refusals.succeeded("b");
+        assert!(hosts().is_empty() && !refusals.any.load(Ordering::Relaxed));
     }
 }
