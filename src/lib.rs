@@ -37,6 +37,21 @@
 //!
 //! What differs between the two, variable by variable: [`docs::switching_from_aws_config`].
 //!
+//! A service may refuse credentials before they expire, for example when the role was deleted and created again.
+//! [`recovery()`](EksCredentialsProvider::recovery) renews them and has the attempt repeated. It belongs to a service's own
+//! config, because an `SdkConfig` cannot carry interceptors:
+//!
+//! ```no_run
+//! # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
+//! # fn client(provider: EksCredentialsProvider) -> aws_sdk_s3::Client {
+//! let config = provider.sdk_config(BehaviorVersion::latest()).build();
+//! let config = aws_sdk_s3::config::Builder::from(&config)
+//!     .interceptor(provider.recovery())
+//!     .retry_classifier(provider.recovery());
+//! let s3 = aws_sdk_s3::Client::from_conf(config.build());
+//! # s3 }
+//! ```
+//!
 //! Where the same binary also runs on a laptop, as the first of a chain. Only a pod in which *nothing* is configured lets
 //! the chain go on; a half-configured one is an error at [`from_env`](EksCredentialsProvider::from_env), and an outage an
 //! error of its own:

@@ -306,6 +306,8 @@ pub(crate) fn all() -> Vec<Fault> {
         }),
         fault("clock-hours-behind", Id::ClockSkew, Irsa, |pod, _| {
             pod.sts().set_clock_offset(7230);
+            // The API server's clock is right, too.
+            pod.irsa_token().postdate(Duration::from_secs(7200)).unwrap();
         }),
         fault("another-role", Id::IdentityOther, Irsa, |pod, _| {
             pod.sts().then(Answer::proper()).then(Answer::http_as(200, "text/xml", CALLER));
@@ -353,6 +355,7 @@ pub(crate) fn all() -> Vec<Fault> {
         }),
         fault("clock-a-minute-ahead", Id::ClockSkew, Irsa, |pod, _| {
             pod.sts().set_clock_offset(-90);
+            pod.irsa_token().backdate(Duration::from_secs(120)).unwrap();
         }),
         // Worth knowing.
         fault("both-configured", Id::EnvBoth, Both, |_, env| set(env, "EKS_CREDENTIALS_SOURCE", "pod-identity")),

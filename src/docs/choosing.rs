@@ -202,7 +202,12 @@
 //! use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
 //!
 //! let provider = EksCredentialsProvider::from_env()?;
-//! let s3 = aws_sdk_s3::Client::new(&provider.sdk_config(BehaviorVersion::latest()).build());
+//! let config = provider.sdk_config(BehaviorVersion::latest()).build();
+//! // If S3 refuses the credentials before they expire, they are renewed and the attempt is repeated.
+//! let config = aws_sdk_s3::config::Builder::from(&config)
+//!     .interceptor(provider.recovery())
+//!     .retry_classifier(provider.recovery());
+//! let s3 = aws_sdk_s3::Client::from_conf(config.build());
 //! for bucket in s3.list_buckets().send().await?.buckets() {
 //!     println!("{}", bucket.name().unwrap_or_default());
 //! }

@@ -141,6 +141,11 @@ mod tests {
         assert_eq!(renewed[0], 0);
         assert!((60..=77).contains(&renewed[1]), "{renewed:?}");
         assert!(renewed.windows(2).all(|pair| pair[1] - pair[0] <= 4502), "{renewed:?}");
+        // The pause has ended at its end.
+        let until = UNIX_EPOCH + Duration::from_secs(100_000);
+        known.hosts.get_mut("host").unwrap().paused_until = Some(until);
+        assert!(!known.may_renew("host", until - Duration::from_nanos(1)));
+        assert!(known.may_renew("host", until));
         // Another host is another matter.
         assert!(known.may_renew("other", UNIX_EPOCH));
     }
