@@ -70,7 +70,7 @@ impl EksIdentityCache {
 
     /// A service has refused this identity. What `ResolveCachedIdentity::invalidate` is to do once the trait has it
     /// (<https://github.com/smithy-lang/smithy-rs/pull/4766>).
-    #[cfg_attr(not(test), expect(dead_code, reason = "the trait does not have it yet"))]
+    #[cfg_attr(not(all(test, feature = "irsa")), expect(dead_code, reason = "the trait does not have it yet"))]
     pub(crate) fn invalidate(&self, identity: &Identity) {
         let refused = identity.data::<Credentials>();
         let ours = |held: &Held| refused.is_some_and(|refused| refused == &held.credentials);
