@@ -76,12 +76,13 @@ impl World {
             None => timeout(patience, shared.get(|held| held.credentials.clone())).await,
             Some(ttl) => timeout(patience, shared.get_valid_for(ttl, |held| held.credentials.clone())).await,
         };
-        let waited = asked.elapsed().saturating_sub(*self.stuck.lock().unwrap() - stuck);
+        let stuck = *self.stuck.lock().unwrap() - stuck;
+        let waited = asked.elapsed().saturating_sub(stuck);
         tally.asks += 1;
         tally.demands += u64::from(ttl.is_some());
         tally.waits += u64::from(waited > Duration::ZERO);
         if ttl.is_none() {
-            self.check_wait(&before, now, phase, waited);
+            self.check_wait(&before, now, phase, waited, !stuck.is_zero());
         }
         let Ok(answer) = answer else { return };
         if self.phase().number == phase.number {
