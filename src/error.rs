@@ -207,4 +207,28 @@ mod tests {
         assert_eq!(Error::internal(ErrorKind::Denied, "a\r\nb\u{1b}[31m").to_string(), "a  b [31m");
         assert_eq!(Error::internal(ErrorKind::Denied, "a\u{2028}b\u{2029}c\u{85}d").to_string(), "a b c d");
     }
+
+    #[test]
+    fn names_of_kinds_are_words_with_hyphens_and_debug_shows_the_kind() {
+        let kinds = [
+            (ErrorKind::NotConfigured, "not-configured"),
+            (ErrorKind::InvalidConfiguration, "invalid-configuration"),
+            (ErrorKind::TokenFile, "token-file"),
+            (ErrorKind::Denied, "denied"),
+            (ErrorKind::TokenRejected, "token-rejected"),
+            (ErrorKind::Refused, "refused"),
+            (ErrorKind::Throttled, "throttled"),
+            (ErrorKind::Unavailable, "unavailable"),
+            (ErrorKind::Timeout, "timeout"),
+            (ErrorKind::InvalidResponse, "invalid-response"),
+            (ErrorKind::ExpiredCredentials, "expired-credentials"),
+            (ErrorKind::LifetimeTooShort, "lifetime-too-short"),
+            (ErrorKind::NoRuntime, "no-runtime"),
+        ];
+        for (kind, name) in kinds {
+            assert_eq!(kind.as_str(), name);
+            let debug = format!("{:?}", Error::internal(kind, "why"));
+            assert!(debug.contains(&format!("kind: {kind:?}")) && debug.contains("why"), "{debug}");
+        }
+    }
 }

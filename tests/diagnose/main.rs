@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use eks_credentials::testing::{Answer, LocalPod};
-use eks_credentials::{EksCredentialsProvider, ErrorKind, FindingId, Severity};
+use eks_credentials::{Diagnosis, EksCredentialsProvider, ErrorKind, FindingId, Severity};
 use faults::Fault;
 use support::{bless_or_compare, builder, leaked, provider, with};
 
@@ -160,6 +160,55 @@ async fn what_a_provider_cannot_be_built_from_is_diagnosed_by_the_builder() {
     let zero = builder(pod.irsa_env()).startup_timeout(Duration::ZERO).diagnose().await;
     assert_eq!(zero.findings()[0].id, FindingId::Config);
     assert!(zero.findings()[0].observed.contains("startup_timeout"), "{zero}");
+}
+
+/// Two of a kind are two findings, and the same one twice is one.
+#[tokio::test]
+async fn problems_of_the_same_kind_are_told_apart_by_what_was_observed() {
+    let pod = LocalPod::start().await.unwrap();
+    let observed = |diagnosis: &Diagnosis, id| -> Vec<String> {
+        let findings = diagnosis.findings().iter().filter(|finding| finding.id == id);
+        findings.map(|finding| finding.observed.clone()).collect()
+    };
+    let switches = [("AWS_USE_FIPS_ENDPOINT", "yes"), ("AWS_USE_DUALSTACK_ENDPOINT", "no")];
+    for env in [pod.irsa_env(), pod.pod_identity_env()] {
+        let env = switches.into_iter().fold(env, |env, (name, value)| with(env, name, value));
+        let diagnosis = builder(env).diagnose().await;
+        assert_eq!(
+            observed(&diagnosis, FindingId::Flag),
+            switches.map(|(name, value)| format!("{name}=\"{value}\" is neither \"true\" nor \"false\"")),
+            "{diagnosis}"
+        );
+    }
+    let env = with(pod.irsa_env(), "AWS_ROLE_SESSION_NAME", "x");
+    let diagnosis = builder(env).startup_timeout(Duration::ZERO).diagnose().await;
+    let settings = observed(&diagnosis, FindingId::Config);
+    let both = settings.len() == 2 && settings[0].contains("AWS_ROLE_SESSION_NAME") && settings[1].contains("startup");
+    assert!(both, "{diagnosis}");
+}
+
+#[tokio::test]
+async fn a_chosen_source_of_which_half_is_configured_is_one_finding() {
+    let pod = LocalPod::start().await.unwrap();
+    for (env, chosen, half) in [
+        (
+            with(pod.pod_identity_env(), "AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/local-pod"),
+            "irsa",
+            FindingId::IrsaHalf,
+        ),
+        (
+            with(pod.irsa_env(), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/t"),
+            "pod-identity",
+            FindingId::PodIdentityHalf,
+        ),
+    ] {
+        let diagnosis = builder(with(env, "EKS_CREDENTIALS_SOURCE", chosen)).diagnose().await;
+        let warnings: Vec<_> =
+            diagnosis.findings().iter().filter(|finding| finding.severity > Severity::Info).collect();
+        let [finding] = warnings.as_slice() else { panic!("{diagnosis}") };
+        let consequences: Vec<_> = finding.consequences.iter().map(|finding| finding.id).collect();
+        assert_eq!((finding.id, consequences), (half, vec![FindingId::SourceAbsent]), "{diagnosis}");
+    }
 }
 
 /// What is pasted into IAM must be JSON, and what is laid beside it must be the token's.
