@@ -18,6 +18,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Mounts the folder `$0` on `/mnt`, an empty `/tmp`, and makes everything read-only; then runs the rest.
 const READ_ONLY: &str = r#"
 set -e
+# The program may be below /tmp itself.
+exec 3<"$1"
+shift
 mount --bind "$0" /mnt
 mount -t tmpfs -o ro none /tmp
 mount -o remount,bind,ro /mnt
@@ -26,7 +29,7 @@ if touch /tmp/file 2>/dev/null || touch /file 2>/dev/null || touch /mnt/file 2>/
     echo 'this is not read-only' >&2
     exit 99
 fi
-exec "$@"
+exec /proc/self/fd/3 "$@"
 "#;
 
 /// Where the programs are.

@@ -24,7 +24,8 @@ impl World {
         }
         let mandatory = before.state.validity.unwrap().mandatory_at.unwrap();
         let untried = before.state.last_attempt.is_none_or(|at| at < mandatory);
-        let allowed = if now >= mandatory && untried { secs(1) } else { Duration::ZERO };
+        // Timers count whole milliseconds.
+        let allowed = if now >= mandatory && untried { Duration::from_millis(1001) } else { Duration::ZERO };
         self.check(waited <= allowed, format_args!("a caller waited {waited:?} with usable credentials at hand"));
     }
 
