@@ -135,6 +135,14 @@ impl Instant {
     pub(crate) fn elapsed(&self) -> Duration {
         now() - self.0
     }
+
+    pub(crate) fn checked_add(&self, duration: Duration) -> Option<Self> {
+        self.0.checked_add(duration).map(Self)
+    }
+
+    pub(crate) fn saturating_duration_since(&self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
 }
 
 pub(crate) struct Sleep {
