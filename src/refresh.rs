@@ -14,11 +14,11 @@ pub(crate) mod task;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 
-use crate::clock_skew::ServerTime;
+use crate::clock_skew::{ServerTime, Skew};
 use crate::error::Error;
 use crate::probe::Probe;
 use crate::source::SourceKind;
@@ -57,6 +57,21 @@ pub(crate) struct Fetched {
 impl Fetched {
     pub(crate) fn new(credentials: Credentials, source: SourceKind) -> Self {
         Self { credentials, source, server_time: None, is_statically_stable: false }
+    }
+
+    /// With the expiry as a time of this machine's clock, which may differ from the server's. The difference, if the server's
+    /// times are consistent; otherwise they are dropped.
+    pub(crate) fn on_clock(mut self, now: SystemTime) -> (Self, Option<Skew>) {
+        let expiry = self.credentials.expiry();
+        let skew = self.server_time.zip(expiry).and_then(|(server, expiry)| Skew::of(server, expiry, now));
+        match (skew, expiry) {
+            (None, _) => self.server_time = None,
+            (Some(skew), Some(expiry)) if skew.matters() => {
+                *self.credentials.expiry_mut() = Some(skew.on_this_clock(expiry));
+            }
+            _ => {}
+        }
+        (self, skew)
     }
 }
 

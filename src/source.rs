@@ -168,7 +168,7 @@ impl Source {
 
     /// What a complete answer to this token means.
     #[cfg(feature = "diagnose")]
-    pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Credentials, Error> {
+    pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Fetched, Error> {
         match self {
             #[cfg(feature = "irsa")]
             Self::WebIdentity(source) => source.read(reply, token.ok_or_else(no_token)?),

@@ -189,5 +189,12 @@ async fn the_date_of_sts_corrects_the_expiry_over_tls_and_not_over_plain_http() 
         let outcome = plain.credentials().await;
         assert_eq!(plain.status().clock_skew_seconds, None);
         assert_eq!(outcome.is_err(), ahead > 0, "{outcome:?}");
+
+        // A diagnosis corrects the same expiry as the provider.
+        for (env, expired) in [(front.env(&pod, &bundle), false), (pod.irsa_env(), ahead > 0)] {
+            let diagnosis = builder(env).diagnose().await.to_string();
+            assert_eq!(diagnosis.contains("FETCH-EXPIRED"), expired, "{diagnosis}");
+            assert_eq!(diagnosis.contains("FETCH-OK"), !expired, "{diagnosis}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::source::{Source, SourceKind};
 use crate::token_file::Token;
 
-/// Seconds of a clock that no server minds, and from how many on AWS refuses signatures.
+/// A difference between clocks that no server minds, and one from which on AWS refuses signatures.
 const DRIFT: Duration = Duration::from_secs(30);
 const SKEW: Duration = Duration::from_secs(300);
 /// A healthy answer takes tens of milliseconds.
@@ -38,14 +38,16 @@ pub(super) async fn check(
             return None;
         }
     };
-    let (took, here) = (began.elapsed(), subject.time.now());
-    findings.extend(reply.date.map(|date| skew(source, here, date)));
-    // How long credentials last is a matter of the server's clock, if that is another one than the node's.
-    let now = reply.date.filter(|_| source.kind() == SourceKind::WebIdentity).unwrap_or(here);
+    let (took, now) = (began.elapsed(), subject.time.now());
+    findings.extend(reply.date.map(|date| skew(source, now, date)));
     match source.read(&reply, token) {
-        Ok(credentials) => {
-            findings.extend(fetched(source, &credentials, took, now));
-            Some(credentials).filter(|credentials| credentials.expiry().is_none_or(|expiry| expiry > now))
+        Ok(read) => {
+            // By the server's clock, if it has one of its own.
+            let date = reply.date.filter(|_| source.kind() == SourceKind::WebIdentity).unwrap_or(now);
+            let lasts = read.credentials.expiry().and_then(|expiry| expiry.duration_since(date).ok());
+            let (read, _) = read.on_clock(now);
+            findings.extend(fetched(source, &read.credentials, lasts, took, now));
+            Some(read.credentials).filter(|credentials| credentials.expiry().is_none_or(|expiry| expiry > now))
         }
         Err(error) => {
             findings.push(Finding::of(&error));
@@ -54,15 +56,20 @@ pub(super) async fn check(
     }
 }
 
-fn fetched(source: &Source, credentials: &Credentials, took: Duration, now: SystemTime) -> Vec<Finding> {
+fn fetched(
+    source: &Source,
+    credentials: &Credentials,
+    lasts: Option<Duration>,
+    took: Duration,
+    now: SystemTime,
+) -> Vec<Finding> {
     let account = credentials.account_id().map_or("unknown", |account| account.as_str());
     let took_ms = took.as_millis();
     let expiry = credentials.expiry();
     if let Some(expiry) = expiry.filter(|expiry| *expiry <= now) {
         return vec![Finding::of_problem(&Problem::Expired { source: source.kind(), expiry, now })];
     }
-    let left = expiry.and_then(|expiry| expiry.duration_since(now).ok());
-    let left = left.map_or("without an expiry".to_owned(), |left| format!("for {}", token::roughly(left)));
+    let left = lasts.map_or("without an expiry".to_owned(), |left| format!("for {}", token::roughly(left)));
     let until = expiry.map_or(String::new(), |expiry| format!(", until {}", clock::rfc3339(expiry)));
     let observed = format!("{} answered in {took_ms} ms: account {account}, valid {left}{until}", source.peer().name());
     let mut findings = vec![Finding::new(FindingId::FetchOk, observed)];
@@ -83,18 +90,23 @@ fn skew(source: &Source, now: SystemTime, date: SystemTime) -> Finding {
         Err(behind) => (behind.duration(), "behind"),
     };
     let (server, roughly) = (source.peer().name(), token::roughly(apart));
+    let from_sts = source.kind() == SourceKind::WebIdentity;
     if apart < DRIFT {
-        let same = match source.kind() {
-            SourceKind::WebIdentity => "",
-            SourceKind::PodIdentity => {
-                ", which has the same clock if it runs on this node: then this does not show whether it is right"
-            }
+        return match from_sts {
+            true => Finding::new(FindingId::ClockOk, format!("it differs by {roughly} from the clock of {server}")),
+            false => Finding::new(
+                FindingId::ClockUnknown,
+                format!("it was compared only with the clock of {server}, which usually runs on the same node"),
+            ),
         };
-        return Finding::new(FindingId::ClockOk, format!("it differs by {roughly} from the clock of {server}{same}"));
     }
+    let fetches = match from_sts {
+        true => "; it does not affect the request for credentials, which is not signed",
+        false => "",
+    };
     let observed = format!(
         "the node's clock is {roughly} {direction} the clock of {server}; most AWS services refuse requests that are signed \
-         with a clock 5 minutes off (SignatureDoesNotMatch), S3 from 15 minutes on (RequestTimeTooSkewed)"
+         with a clock 5 minutes off (SignatureDoesNotMatch), S3 from 15 minutes on (RequestTimeTooSkewed){fetches}"
     );
     let severity = if apart >= SKEW { Severity::Error } else { Severity::Warning };
     Finding::new(FindingId::ClockSkew, observed)

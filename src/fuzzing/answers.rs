@@ -108,7 +108,10 @@ pub fn sts(input: &[u8]) {
     let mut exchange = Exchange::of(input);
     let token =
         exchange.token.get_or_insert_with(|| Token::parse(jwt().as_bytes().to_vec().into(), "").unwrap()).clone();
-    let read = |exchange: &Exchange| exchange.reply(sts.peer()).and_then(|reply| sts.read(&reply, &token));
+    let read = |exchange: &Exchange| {
+        let fetched = exchange.reply(sts.peer()).and_then(|reply| sts.read(&reply, &token));
+        fetched.map(|fetched| fetched.credentials)
+    };
     let outcome = read(&exchange);
     assert_outcome(&exchange, &outcome);
     match outcome {
@@ -144,7 +147,10 @@ pub fn agent(input: &[u8]) {
     });
     let exchange = Exchange::of(input);
     let token = exchange.token.clone();
-    let read = |exchange: &Exchange| exchange.reply(agent.peer()).and_then(|reply| agent.read(&reply, token.as_ref()));
+    let read = |exchange: &Exchange| {
+        let fetched = exchange.reply(agent.peer()).and_then(|reply| agent.read(&reply, token.as_ref()));
+        fetched.map(|fetched| fetched.credentials)
+    };
     let outcome = read(&exchange);
     assert_outcome(&exchange, &outcome);
     let Ok(credentials) = outcome else { return };

@@ -37,13 +37,13 @@ pub(crate) struct Entry {
     pub(crate) shadow: Option<Probe>,
 }
 
-/// When an expiry was last compared with this machine's clock.
+/// When the expiry was last compared with this machine's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged {
     pub(crate) at: SystemTime,
-    /// The same moment on the timers' clock, which nobody sets.
+    /// The same moment by the timers' clock, which is never set.
     pub(crate) timer: Instant,
-    /// When the credentials have ended on the timers' clock, if the server said how long they last.
+    /// When the credentials expire by the timers' clock. `None`: the server did not say how long they last.
     pub(crate) ends_by: Option<Instant>,
 }
 
@@ -84,7 +84,7 @@ impl Held {
         }
     }
 
-    /// After a jump of the wall clock. By how much the expiry is earlier on it now.
+    /// Compares the expiry with the wall clock again, after a jump. Returns by how much the expiry has become earlier.
     pub(crate) fn judge_again(&mut self, now: SystemTime) -> Duration {
         let timer = Instant::now();
         (self.judged.at, self.judged.timer) = (now, timer);

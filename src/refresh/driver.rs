@@ -182,38 +182,31 @@ impl Driver {
             duration_ms = field::Empty
         );
         let outcome = self.source.fetch(limit).instrument(span.clone()).await;
-        let outcome = outcome.and_then(|fetched| self.not_expired(self.on_this_clock(fetched)));
+        let outcome = outcome.and_then(|fetched| self.not_expired(self.correct_expiry(fetched)));
         span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         span.record("outcome", outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok"));
         metrics::attempt(self.source.kind(), &outcome);
         outcome
     }
 
-    /// With the expiry moved onto this machine's clock, if that differs from the server's.
-    fn on_this_clock(&self, mut fetched: Fetched) -> Fetched {
-        let (now, before) = (self.shared.now(), self.shared.cache.load_full());
-        let expiry = fetched.credentials.expiry();
-        let skew = fetched.server_time.zip(expiry).and_then(|(server, expiry)| Skew::of(server, expiry, now));
-        let significant = skew.filter(|skew| skew.matters());
-        if let (Some(skew), Some(expiry)) = (significant, expiry) {
-            *fetched.credentials.expiry_mut() = Some(skew.on_this_clock(expiry));
-            if !before.skew.is_some_and(Skew::matters) {
-                tracing::warn!(
-                    clock = %skew,
-                    "this machine's clock differs from that of STS: the expiry of credentials is corrected; synchronise the clock"
-                );
-            }
+    /// Corrects the expiry for the difference between the clocks, and reports a difference that is new.
+    fn correct_expiry(&self, fetched: Fetched) -> Fetched {
+        let before = self.shared.cache.load_full();
+        let (fetched, skew) = fetched.on_clock(self.shared.now());
+        let Some(skew) = skew else { return fetched };
+        if skew.matters() && !before.skew.is_some_and(Skew::matters) {
+            tracing::warn!(
+                clock = %skew,
+                "this machine's clock differs from that of STS: the expiry of credentials is corrected; synchronise the clock"
+            );
         }
-        match skew {
-            None => fetched.server_time = None,
-            Some(_) => _ = self.publish(|entry| entry.skew = skew),
-        }
+        self.publish(|entry| entry.skew = Some(skew));
         fetched
     }
 
-    /// The clock by which the expiry was judged has jumped: only new credentials tell. Until there are any, those whose life
-    /// was measured by the server's clock last for no longer because this one was set back. If it has gone ahead, the machine
-    /// may have been suspended, so that nothing is added to their life.
+    /// The wall clock has jumped since the expiry was compared with it, so that the comparison may be wrong: new credentials
+    /// are fetched. Until they arrive, a clock that was set back does not prolong the life of the current ones, if the server
+    /// said how long they last. A clock that has gone ahead shortens their life, because the machine may have been suspended.
     fn judge_again(&self, now: SystemTime) {
         self.publish(|entry| {
             (entry.skew, entry.state.forced) = (None, true);

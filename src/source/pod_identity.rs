@@ -63,15 +63,13 @@ impl PodIdentity {
     }
 
     pub(crate) async fn fetch(&self) -> Result<Fetched, Error> {
-        let credentials = match &self.config.token {
+        match &self.config.token {
             Some(tokens) => with_token(tokens, |token| self.exchange(Some(token))).await,
             None => self.exchange(None).await,
-        }?;
-        let is_statically_stable = self.config.endpoint.is_eks_agent();
-        Ok(Fetched { is_statically_stable, ..Fetched::new(credentials, SourceKind::PodIdentity) })
+        }
     }
 
-    async fn exchange(&self, token: Option<Token>) -> Result<Credentials, Error> {
+    async fn exchange(&self, token: Option<Token>) -> Result<Fetched, Error> {
         let reply = self.ask(token.as_ref()).await?;
         self.read(&reply, token.as_ref())
     }
@@ -97,13 +95,15 @@ impl PodIdentity {
     }
 
     /// What a complete answer means.
-    pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Credentials, Error> {
+    pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Fetched, Error> {
         let json: Option<Answer> = serde_json::from_slice(&reply.body).ok();
         if let Some(said) = json.as_ref().and_then(Answer::refusal) {
             return Err(self.refused(reply.status, &said, token));
         }
         if reply.status == 200 {
-            return self.read_success(reply, json);
+            let credentials = self.read_success(reply, json)?;
+            let is_statically_stable = self.config.endpoint.is_eks_agent();
+            return Ok(Fetched { is_statically_stable, ..Fetched::new(credentials, SourceKind::PodIdentity) });
         }
         let text = reply.text();
         match Said::text(reply.status, &text) {

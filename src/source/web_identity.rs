@@ -113,9 +113,7 @@ impl WebIdentity {
 
     async fn exchange(&self, token: Token) -> Result<Fetched, Error> {
         let reply = self.ask(&token).await?;
-        let credentials = self.read(&reply, &token)?;
-        let server_time = self.server_time(&reply);
-        Ok(Fetched { server_time, ..Fetched::new(credentials, SourceKind::WebIdentity) })
+        self.read(&reply, &token)
     }
 
     /// Over plain http anybody on the way could have written it.
@@ -133,10 +131,14 @@ impl WebIdentity {
     }
 
     /// What a complete answer means. Some servers refuse with status 200.
-    pub(crate) fn read(&self, reply: &Reply, token: &Token) -> Result<Credentials, Error> {
+    pub(crate) fn read(&self, reply: &Reply, token: &Token) -> Result<Fetched, Error> {
         match Refusal::parse(&reply.body) {
             Some(refusal) => Err(self.refused(reply.status, &refusal, token)),
-            None if reply.status == 200 => self.read_success(reply),
+            None if reply.status == 200 => {
+                let credentials = self.read_success(reply)?;
+                let server_time = self.server_time(reply);
+                Ok(Fetched { server_time, ..Fetched::new(credentials, SourceKind::WebIdentity) })
+            }
             None => Err(reply.foreign(&self.peer)),
         }
     }
