@@ -193,7 +193,7 @@ mod tests {
         assert_ne!(second.access_key_id(), first.access_key_id());
         assert!(Arc::ptr_eq(&others, &cache.others.load_full()));
 
-        // An older one, and one of another provider: the credentials at hand are not concerned.
+        // Older credentials and those of another provider do not invalidate the current ones.
         let stranger = Credentials::new("key", "secret", None, None, "test");
         for identity in [first.into(), stranger.into(), Identity::new((), None)] {
             let others = cache.others.load_full();

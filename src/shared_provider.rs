@@ -69,7 +69,7 @@ impl Registry {
         Ok(self.in_use(env, Some(&built)).unwrap_or(built))
     }
 
-    /// The provider in use that was built from `env`. If there is none, `otherwise` is entered as that provider.
+    /// Returns the provider in use that was built from `env`. If there is none, registers `otherwise`.
     fn in_use(&self, env: &Env, otherwise: Option<&EksCredentialsProvider>) -> Option<EksCredentialsProvider> {
         // Declared before the lock, so that they are dropped after it: one of them may have lost its other users meanwhile,
         // and its end wakes tasks.

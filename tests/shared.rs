@@ -83,7 +83,7 @@ async fn shared_fetches_once_for_first_calls_that_race() {
         let provider = shared();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let credentials = runtime.block_on(provider.credentials()).unwrap();
-        // Whoever ends first must not take the provider with it, nor the runtime with the refresh task.
+        // The library that ends first must not end the provider, nor the runtime of the refresh task.
         end.wait();
         credentials
     };

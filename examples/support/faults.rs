@@ -385,7 +385,7 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("sts-behind-a-proxy-that-is-gone", Id::Proxy, Irsa, |_, env| regional(env, "eu-central-1")),
         // Nothing wrong.
         fault("none", Id::IdentityOk, Irsa, |_, _| {}),
-        fault("none-pod-identity", Id::FetchOk, PodIdentity, |_, _| {}),
+        fault("none-pod-identity", Id::ClockUnknown, PodIdentity, |_, _| {}),
     ]
 }
 

@@ -113,7 +113,7 @@ catalogue! {
     Proxy "PROXY" Error "the proxy does not connect to STS",
         "The proxy of HTTPS_PROXY or ALL_PROXY cannot be reached, or does not connect to STS: its rules forbid it, or it cannot reach STS itself.";
     ProxyAuth "PROXY-AUTH" Error "the proxy requires authentication",
-        "The proxy of HTTPS_PROXY or ALL_PROXY answers 407: its URL has no user name and password, or other ones.";
+        "The proxy of HTTPS_PROXY or ALL_PROXY answers 407: its URL has no user name and password, or wrong ones.";
     IssuerUnreachable "ISSUER-UNREACHABLE" Error "STS could not fetch the issuer's keys",
         "STS verifies the token with keys that it fetches from the issuer's URL. That failed, at the issuer or in an outage of STS.";
     AssociationNone "ASSOCIATION-NONE" Error "the service account has no Pod Identity association",
@@ -188,6 +188,8 @@ catalogue! {
         "A cluster that AWS does not run. IRSA works there too; EKS Pod Identity needs the agent of EKS Hybrid Nodes or of EKS.";
     TokenRegion "TOKEN-REGION" Info "the cluster is in another region",
         "AWS_REGION is not the region of the cluster that issued the token: STS, and by default every service, is called there.";
+    ClockUnknown "CLOCK-UNKNOWN" Info "the node's clock could not be checked",
+        "The EKS Pod Identity agent runs on the node and has its clock. Only an answer of STS can show that the clock is wrong.";
     IdentityUnknown "IDENTITY-UNKNOWN" Info "STS could not be asked whose credentials these are",
         "GetCallerIdentity did not succeed, or was not called. A pod with EKS Pod Identity needs no network path to STS.";
 
@@ -199,10 +201,10 @@ catalogue! {
         "It can be read, is a service account token for this source, and kubelet has rotated it in time.";
     FetchOk "FETCH-OK" Ok "credentials were fetched",
         "By one request of the diagnosis itself. The credentials that the provider serves are not touched.";
-    ClockOk "CLOCK-OK" Ok "the node's clock is right, as far as the answer shows",
-        "By the Date of the answer, to 30 seconds. The agent runs on the same node and has the same clock, so that only STS can show that the clock is wrong.";
-    IdentityOk "IDENTITY-OK" Ok "STS confirms whose the credentials are",
-        "By GetCallerIdentity. With IRSA the role is compared with the one that was requested; with EKS Pod Identity the association decides which role it is.";
+    ClockOk "CLOCK-OK" Ok "the node's clock agrees with that of STS",
+        "By the Date of its answer, to 30 seconds.";
+    IdentityOk "IDENTITY-OK" Ok "STS confirms the identity of the credentials",
+        "GetCallerIdentity returned them. With IRSA the role is compared with the requested one. With EKS Pod Identity the association determines the role.";
 }
 
 impl FindingId {
@@ -214,6 +216,7 @@ impl FindingId {
         match self {
             Id::TokenInvalid | Id::TokenAudience => refusals.contains(&other) || other == Id::EksAuthRefused,
             Id::TokenExpired | Id::TokenNotYet | Id::TokenRotation => other == Id::TokenRejected,
+            Id::TokenSubject => [Id::TrustPolicy, Id::AssociationNone].contains(&other),
             Id::TokenIssuer => [Id::IssuerUnreachable, Id::OidcProvider, Id::TokenRejected].contains(&other),
             Id::StsFips => no_connection.contains(&other),
             Id::ClockSkew => {

@@ -34,7 +34,7 @@ struct View<'a> {
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Diagnosis { source, findings, .. } = self.diagnosis;
-        let source = source.map_or_else(|| "no usable source".to_owned(), |source| source.to_string());
+        let source = source.map_or_else(|| "no source is used".to_owned(), |source| source.to_string());
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
         let (errors, warnings) =
             (counted(count(Severity::Error), "error"), counted(count(Severity::Warning), "warning"));

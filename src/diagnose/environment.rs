@@ -113,10 +113,9 @@ fn chosen(detected: &Detected) -> Option<Finding> {
             SourceKind::WebIdentity => "as other SDKs and the AWS CLI do",
             SourceKind::PodIdentity => "but other SDKs and the AWS CLI do not know this choice: they use IRSA",
         };
-        let unused = if used == SourceKind::WebIdentity { SourceKind::PodIdentity } else { SourceKind::WebIdentity };
         return Some(Finding::new(
             FindingId::EnvBoth,
-            format!("{used} is used, because of {preference}, {others}; {unused} was not checked"),
+            format!("{used} is used, because of {preference}, {others}; {} was not checked", used.other()),
         ));
     }
     let Preference::Environment(chosen) = preference else { return None };

@@ -244,9 +244,10 @@ fn of_sts(finding: Finding, refusal: &StsRefusal) -> Finding {
                     .commands([show, remedies::get_service_account(claims)]),
                 false => finding
                     .remedy(format!(
-                        "{compare} (3) If this service account is to have the role, add the statement below to the policy, \
-                         save it as trust.json, and run the second command. If another one is, name it in \
-                         spec.serviceAccountName of the pod's template."
+                        "{compare} (3) If this service account should have the role, save the whole policy as trust.json with \
+                         the statement below added to its statements, and run the second command, which replaces the whole \
+                         policy. If a different service account should have it, set that one in spec.serviceAccountName of \
+                         the pod's template."
                     ))
                     .commands([show, replace])
                     .policy(remedies::web_identity_trust(role_arn, claims)),

@@ -81,14 +81,21 @@ pub(super) fn update_thumbprint(role_arn: &str, claims: &Claims) -> String {
     )
 }
 
-/// Two ways to create the provider.
-pub(super) fn oidc_provider(claims: &Claims) -> [String; 3] {
+/// The ways to create the provider.
+pub(super) fn oidc_provider(claims: &Claims) -> Vec<String> {
     let audience = word(claims.aud.split(',').next().unwrap_or_default(), "sts.amazonaws.com");
-    [
-        "eksctl utils associate-iam-oidc-provider --cluster CLUSTER --approve".to_owned(),
-        "# or".to_owned(),
-        format!("aws iam create-open-id-connect-provider --url {} --client-id-list {audience}", issuer(claims)),
-    ]
+    let create =
+        format!("aws iam create-open-id-connect-provider --url {} --client-id-list {audience}", issuer(claims));
+    match token::is_of_eks(claims) {
+        true => {
+            vec![
+                "eksctl utils associate-iam-oidc-provider --cluster CLUSTER --approve".to_owned(),
+                "# or".to_owned(),
+                create,
+            ]
+        }
+        false => vec![create],
+    }
 }
 
 fn service_account(claims: &Claims) -> (String, String) {

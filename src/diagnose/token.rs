@@ -170,13 +170,19 @@ fn eks_region(issuer: &str) -> Option<&str> {
     host.contains("/id/").then_some(host)?.split('.').next()
 }
 
+/// Whether EKS runs the cluster that issued the token.
+pub(super) fn is_of_eks(claims: &Claims) -> bool {
+    claims.iss.as_deref().and_then(eks_region).is_some()
+}
+
 fn issuer(claims: &Claims, kind: SourceKind) -> Option<Finding> {
     let issuer = claims.iss.as_deref().unwrap_or_default();
     if kind == SourceKind::WebIdentity && !issuer.starts_with("https://") {
         let expected = "https://oidc.eks.<region>.amazonaws.com/id/<ID>, or another https URL";
         let finding = Finding::new(FindingId::TokenIssuer, format!("iss={}", cut(issuer))).expected(expected);
         return Some(finding.remedy(
-            "use a cluster whose issuer is an https URL that AWS can reach, as EKS's is, or use EKS Pod Identity",
+            "mount a projected service account token: one from a Secret has the issuer kubernetes/serviceaccount. If the \
+             projected token has this issuer, too, change the API server's --service-account-issuer, or use EKS Pod Identity",
         ));
     }
     let own = || Finding::new(FindingId::TokenIssuerOwn, format!("iss={}", cut(issuer)));

@@ -91,8 +91,8 @@ impl BadAnswer {
                  server has sent it"
             ),
             What::Foreign if self.may_be_path() => format!(
-                "{name} answered {status} with {}: it does not serve the path of the URI, or the answer is not from {server} \
-                 and a proxy or another server has sent it",
+                "{name} answered {status} with {}: either the path of the URI is wrong, or the answer is not from {server} \
+                 but from a proxy or another server",
                 body.shown()
             ),
             What::Foreign => format!(
@@ -126,7 +126,10 @@ impl BadAnswer {
                     .to_owned()
             }
             (None, Server::Container) => {
-                let path = if self.may_be_path() { "the path in the URI and " } else { "" };
+                let path = match self.may_be_path() {
+                    true => "the path in the URI (the EKS agent's is /v1/credentials, without a slash at the end) and ",
+                    false => "",
+                };
                 format!("check {path}what answers at that address: {} names it", peer.setting_or_default())
             }
         };

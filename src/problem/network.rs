@@ -96,7 +96,7 @@ impl NoAnswer {
     pub(crate) fn observed(&self) -> String {
         let Self { peer, what, .. } = self;
         let proxy = peer.proxy.as_ref().map(|proxy| format!("the proxy {} (from {})", proxy.address, proxy.variable));
-        let (who, through) = match (proxy, self.is_of_proxy()) {
+        let (who, through) = match (&proxy, self.is_of_proxy()) {
             (Some(proxy), true) => (format!("{proxy}, on the way to {},", peer.name()), String::new()),
             (Some(proxy), false) => (peer.name(), format!(" (through {proxy})")),
             (None, _) => (peer.name(), String::new()),
@@ -121,10 +121,7 @@ impl NoAnswer {
             What::Tls(tls) => format!("{who}{through} {}{}", tls.observed(), self.trusted()),
             What::NotHttp => format!("{who} answered something that is not HTTP{through}"),
             What::ProxyRefused(status) => {
-                let proxy = peer.proxy.as_ref().map_or_else(
-                    || "the proxy".to_owned(),
-                    |proxy| format!("the proxy {} (from {})", proxy.address, proxy.variable),
-                );
+                let proxy = proxy.as_deref().unwrap_or("the proxy");
                 format!("{proxy} answered CONNECT {} with status {status}", self.host_and_port())
             }
         }
@@ -161,7 +158,7 @@ impl NoAnswer {
         self.peer.origin.split("//").nth(1).unwrap_or_default()
     }
 
-    /// As a proxy is asked for it.
+    /// The target of `CONNECT`.
     fn host_and_port(&self) -> String {
         let host = self.host();
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));

@@ -8,7 +8,7 @@ use crate::source::SourceKind;
 
 /// The EKS webhook's rule, which explains most half-configured pods.
 const PAIR_RULE: &str = "the EKS webhook injects a pair of variables only if the container sets neither of them itself: \
-                         remove the variable from the container's env, or set both";
+                         remove the variable from the container's env and create the pod again, or set both";
 
 /// A setting that cannot be used.
 #[derive(Debug)]

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(renewed[0], 0);
         assert!((60..=77).contains(&renewed[1]), "{renewed:?}");
         assert!(renewed.windows(2).all(|pair| pair[1] - pair[0] <= 4502), "{renewed:?}");
-        // The pause has ended at its end.
+        // The end of the pause is not part of it.
         let until = UNIX_EPOCH + Duration::from_secs(100_000);
         known.hosts.get_mut("host").unwrap().paused_until = Some(until);
         assert!(!known.may_renew("host", until - Duration::from_nanos(1)));
@@ -185,7 +185,7 @@ mod tests {
         let (shared, key, began) = (provider.core(), first.access_key_id(), clock.now());
         let renew = |host, key: &str, refusal| Refusals::default().renew(shared, host, key, refusal);
 
-        // Nothing is given up.
+        // None of these invalidates the credentials.
         *clock.0.lock().unwrap() = began + MIN_AGE - Duration::from_nanos(1);
         assert!(!renew("host", key, Unknown), "too young");
         *clock.0.lock().unwrap() = first.expiry().unwrap();
@@ -195,7 +195,7 @@ mod tests {
         *clock.0.lock().unwrap() = began + MIN_AGE;
         let refusals = Refusals::default();
         assert!(refusals.renew(shared, "host", key, Unknown));
-        // Those who come later, before and after there are new ones.
+        // Requests with the same key that are refused later, before and after the refresh.
         assert!(refusals.renew(shared, "host", key, Unknown));
         let second = provider.credentials().await.unwrap();
         assert_ne!(second.access_key_id(), key);

@@ -158,7 +158,7 @@ async fn when_the_clock_is_corrected_the_credentials_are_fetched_anew() {
     }
 }
 
-/// Nothing tells the right time then but the timers, which nobody sets.
+/// Only the timers, which are never set, show how much of the lifetime is left.
 #[tokio::test(start_paused = true)]
 async fn in_an_outage_a_clock_that_is_set_back_does_not_prolong_the_life_of_credentials() {
     let bench = Bench::with(Mode::Skewed(0), Policy { serve_expired: false, ..POLICY });

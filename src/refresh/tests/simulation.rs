@@ -38,7 +38,7 @@ struct Tally {
     jumps: u64,
     /// Phases in which the machine's clock differs from that of STS.
     skewed: u64,
-    /// Times in which nothing was polled.
+    /// Stalls.
     stuck: u64,
     runtimes: u64,
 }
@@ -105,7 +105,7 @@ impl World {
         while began.elapsed() < until {
             let (turned, calls) = (Instant::now(), self.calls.load(Relaxed));
             self.turn(rng, tally);
-            // What was refused before is asked for again.
+            // Credentials that were rejected in an earlier phase are still requested again.
             let refused = u64::from(self.shared().cache.load_full().state.refusal != schedule::Refusal::None);
             let mut theirs = self.pass_phase(rng, until.saturating_sub(began.elapsed())).await;
             theirs.rejections += refused;

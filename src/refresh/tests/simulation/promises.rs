@@ -16,7 +16,7 @@ const OUTAGE_BEGINS: u64 = 60 + 60 + 20;
 impl World {
     /// Rules 2 and 3.
     pub(super) fn check_wait(&self, before: &Entry, now: SystemTime, phase: Phase, waited: Duration, stuck: bool) {
-        // What was under way when everything stood still is overdue after it, and begun anew.
+        // A refresh that was interrupted by the stall has exceeded its time limit and is started again.
         let longest = if stuck { 2 * LONGEST_WAIT } else { LONGEST_WAIT };
         self.check(waited <= longest, format_args!("a caller waited {waited:?}"));
         if self.phase().number != phase.number || !before.state.is_usable(now) {
@@ -24,7 +24,7 @@ impl World {
         }
         let mandatory = before.state.validity.unwrap().mandatory_at.unwrap();
         let untried = before.state.last_attempt.is_none_or(|at| at < mandatory);
-        // Timers count whole milliseconds.
+        // The timers of tokio are rounded up to a millisecond.
         let allowed = if now >= mandatory && untried { Duration::from_millis(1001) } else { Duration::ZERO };
         self.check(waited <= allowed, format_args!("a caller waited {waited:?} with usable credentials at hand"));
     }
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// After a fault nobody needs to ask.
+    /// After a fault the provider becomes ready without another request.
     pub(super) fn check_ready(&self) {
         let (phase, now) = (self.phase(), self.clock.now());
         let steady = now.duration_since(phase.steady_since).unwrap_or_default();

@@ -25,7 +25,7 @@ impl TimeSource for TrueClock {
     }
 }
 
-/// How far the machine's clock is from the true one.
+/// The difference between the machine's clock and the true one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Offset {
     ahead: Duration,
@@ -71,7 +71,7 @@ impl Clock {
 pub(super) enum Date {
     Right,
     Missing,
-    /// By days, so that it contradicts the expiry.
+    /// Wrong by days, so that it contradicts the expiry.
     DaysBehind,
     DaysAhead,
 }
@@ -115,14 +115,14 @@ impl Phase {
 #[derive(Debug)]
 pub(super) struct World {
     seed: u64,
-    /// Of an agent, which shares this machine's clock and says no `Date`; or of STS.
+    /// The agent, which has this machine's clock and sends no `Date`, or STS.
     source: SourceKind,
     pub(super) clock: Clock,
     pub(super) phase: Mutex<Phase>,
     last_issued: Mutex<Option<Credentials>>,
     /// When credentials end on the server's clock, by access key: those that came with a right `Date`.
     ends: Mutex<HashMap<String, SystemTime>>,
-    /// For how long nothing has been polled.
+    /// The total duration of all stalls.
     pub(super) stuck: Mutex<Duration>,
     /// The starts of attempts, those of the present runtime.
     pub(super) last_call: Mutex<Option<Instant>>,
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    /// What the client makes of an expiry on the server's clock.
+    /// Converts an expiry from the server's clock as the provider should.
     fn on_this_clock(&self, phase: Phase, expiry: SystemTime) -> SystemTime {
         let offset = self.clock.offset();
         match (self.source, phase.date) {
@@ -343,7 +343,7 @@ impl World {
             let (ahead, behind) = if rng.bool() { (by, Duration::ZERO) } else { (Duration::ZERO, by) };
             let mut offset = self.clock.offset.lock().unwrap();
             let jumped = offset.plus(ahead, behind);
-            // Whether so little is corrected depends on how long an answer takes.
+            // A difference near 30 s is corrected or not, depending on how long an answer takes.
             *offset = if (secs(27)..secs(33)).contains(&jumped.by()) { Offset::default() } else { jumped };
         }
         let mut phase = self.phase.lock().unwrap();
@@ -373,7 +373,8 @@ impl World {
         tally.skewed += u64::from(from_sts && self.clock.offset().by() > secs(30));
     }
 
-    /// Every runtime's virtual time begins anew, unlike that of a machine: what the last one's timers said is moved.
+    /// Continues on another runtime. Its virtual time has another origin, so that the instants of the last runtime are
+    /// converted. The monotonic clock of a machine does not change.
     pub(super) fn go_on(&self, stopped: Option<(SystemTime, Instant)>) {
         let Some((wall, timer)) = stopped else { return };
         let now = Instant::now();
@@ -387,7 +388,7 @@ impl World {
         });
     }
 
-    /// For a while nothing is polled, of the provider or of its callers.
+    /// A stall: time passes, and neither the provider nor its callers are polled.
     pub(super) async fn is_stuck(&self, by: Duration) {
         self.phase.lock().unwrap().number += 1;
         *self.stuck.lock().unwrap() += by;
