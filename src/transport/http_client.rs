@@ -15,9 +15,9 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::failure::{Failure, find};
+use super::{BoxFuture, Client, Reply, Transport, reply};
 #[cfg(feature = "irsa")]
-use super::runtime_components;
-use super::{BoxFuture, CONNECT_TIMEOUT, Client, Reply, Transport, reply};
+use super::{CONNECT_TIMEOUT, runtime_components};
 use crate::error::Error;
 #[cfg(feature = "irsa")]
 use crate::error::ErrorKind;
