@@ -5,6 +5,7 @@
 //! one to before another, so that a long run can be made in parts; `EKS_CREDENTIALS_SEED=n` replays one
 //! (but for the order in which tokio wakes several who wait for the same, which is its own secret).
 
+mod clocks;
 mod events;
 mod promises;
 mod world;
@@ -176,7 +177,7 @@ fn simulate(seed: u64) -> Tally {
             let world = world.get_or_insert_with(|| World::new(seed, &mut rng, told.clone()));
             world.go_on(stopped);
             Arc::clone(world).live(&mut rng, &mut tally, life).await;
-            (world.clock.of_the_server.now(), Instant::now())
+            (world.clock.of_the_server(), Instant::now())
         }));
     }
     let world = world.unwrap();

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use fastrand::Rng;
 
+use super::clocks::Clock;
 use super::events::Told;
 use super::*;
 use crate::clock_skew::ServerTime;
@@ -13,58 +14,6 @@ use crate::refresh::cache::Held;
 use crate::refresh::schedule;
 
 const ATTEMPT: Duration = secs(10);
-
-/// A clock without jumps: virtual time, continued over the runtimes.
-#[derive(Clone, Debug)]
-pub(super) struct TrueClock(Arc<Mutex<(SystemTime, Instant)>>);
-
-impl TimeSource for TrueClock {
-    fn now(&self) -> SystemTime {
-        let (base, since) = *self.0.lock().unwrap();
-        base + since.elapsed()
-    }
-}
-
-/// The difference between the machine's clock and the true one.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Offset {
-    ahead: Duration,
-    behind: Duration,
-}
-
-impl Offset {
-    fn of(self, time: SystemTime) -> SystemTime {
-        time + self.ahead - self.behind
-    }
-
-    fn plus(self, ahead: Duration, behind: Duration) -> Self {
-        let (ahead, behind) = (self.ahead + ahead, self.behind + behind);
-        Self { ahead: ahead.saturating_sub(behind), behind: behind.saturating_sub(ahead) }
-    }
-
-    fn by(self) -> Duration {
-        self.ahead + self.behind
-    }
-}
-
-/// The machine's clock, which jumps.
-#[derive(Clone, Debug)]
-pub(super) struct Clock {
-    pub(super) of_the_server: TrueClock,
-    offset: Arc<Mutex<Offset>>,
-}
-
-impl TimeSource for Clock {
-    fn now(&self) -> SystemTime {
-        self.offset().of(self.of_the_server.now())
-    }
-}
-
-impl Clock {
-    fn offset(&self) -> Offset {
-        *self.offset.lock().unwrap()
-    }
-}
 
 /// The `Date` of the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +114,7 @@ impl World {
 
     pub(super) fn server_now(&self) -> SystemTime {
         match self.source {
-            SourceKind::WebIdentity => self.clock.of_the_server.now(),
+            SourceKind::WebIdentity => self.clock.of_the_server(),
             _ => self.clock.now(),
         }
     }
@@ -294,8 +243,7 @@ fn any_fault(rng: &mut Rng) -> Fault {
 impl World {
     pub(super) fn new(seed: u64, rng: &mut Rng, told: Told) -> Arc<Self> {
         let start = UNIX_EPOCH + secs(1_800_000_000);
-        let of_the_server = TrueClock(Arc::new(Mutex::new((start, Instant::now()))));
-        let clock = Clock { of_the_server, offset: Arc::default() };
+        let clock = Clock::starting_at(start);
         let phase = Phase {
             fault: Fault::None,
             lifetime: HOUR,
@@ -341,10 +289,7 @@ impl World {
             tally.jumps += 1;
             let by = between(rng, secs(1), 12 * HOUR);
             let (ahead, behind) = if rng.bool() { (by, Duration::ZERO) } else { (Duration::ZERO, by) };
-            let mut offset = self.clock.offset.lock().unwrap();
-            let jumped = offset.plus(ahead, behind);
-            // A difference near 30 s is corrected or not, depending on how long an answer takes.
-            *offset = if (secs(27)..secs(33)).contains(&jumped.by()) { Offset::default() } else { jumped };
+            self.clock.jump(ahead, behind);
         }
         let mut phase = self.phase.lock().unwrap();
         let was_healthy = phase.is_healthy();
@@ -379,7 +324,7 @@ impl World {
         let Some((wall, timer)) = stopped else { return };
         let now = Instant::now();
         let moved = |then: Instant| if then > timer { now + (then - timer) } else { now - (timer - then) };
-        *self.clock.of_the_server.0.lock().unwrap() = (wall, now);
+        self.clock.go_on_from(wall);
         self.shared().cache.update(|entry| {
             if let Some(Held { judged, .. }) = &mut entry.held {
                 judged.timer = moved(judged.timer);
