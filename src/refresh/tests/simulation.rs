@@ -83,7 +83,7 @@ impl World {
         tally.demands += u64::from(ttl.is_some());
         tally.waits += u64::from(waited > Duration::ZERO);
         if ttl.is_none() {
-            self.check_wait(&before, now, phase, waited, !stuck.is_zero());
+            self.check_wait(&before, now, phase, asked, waited);
         }
         let Ok(answer) = answer else { return };
         if self.phase().number == phase.number {

@@ -15,9 +15,11 @@ const OUTAGE_BEGINS: u64 = 60 + 60 + 20;
 
 impl World {
     /// Rules 2 and 3.
-    pub(super) fn check_wait(&self, before: &Entry, now: SystemTime, phase: Phase, waited: Duration, stuck: bool) {
-        // A refresh that was interrupted by the stall has exceeded its time limit and is started again.
-        let longest = if stuck { 2 * LONGEST_WAIT } else { LONGEST_WAIT };
+    pub(super) fn check_wait(&self, before: &Entry, now: SystemTime, phase: Phase, asked: Instant, waited: Duration) {
+        // A refresh that a stall or a jump of the clock interrupts is made again, also for who comes after that.
+        let interruptions = self.interruptions.lock().unwrap();
+        let again = interruptions.iter().filter(|&&at| at + LONGEST_WAIT >= asked).count();
+        let longest = LONGEST_WAIT * u32::try_from(1 + again).unwrap();
         self.check(waited <= longest, format_args!("a caller waited {waited:?}"));
         if self.phase().number != phase.number || !before.state.is_usable(now) {
             return;

@@ -73,6 +73,8 @@ pub(super) struct World {
     ends: Mutex<HashMap<String, SystemTime>>,
     /// The total duration of all stalls.
     pub(super) stuck: Mutex<Duration>,
+    /// The ends of stalls, and jumps of the clock.
+    pub(super) interruptions: Mutex<Vec<Instant>>,
     /// The starts of attempts, those of the present runtime.
     pub(super) last_call: Mutex<Option<Instant>>,
     pub(super) last_failed: Mutex<bool>,
@@ -261,6 +263,7 @@ impl World {
             last_issued: Mutex::default(),
             ends: Mutex::default(),
             stuck: Mutex::default(),
+            interruptions: Mutex::default(),
             last_call: Mutex::default(),
             last_failed: Mutex::default(),
             asked: Mutex::default(),
@@ -290,6 +293,7 @@ impl World {
             let by = between(rng, secs(1), 12 * HOUR);
             let (ahead, behind) = if rng.bool() { (by, Duration::ZERO) } else { (Duration::ZERO, by) };
             self.clock.jump(ahead, behind);
+            self.interruptions.lock().unwrap().push(Instant::now());
         }
         let mut phase = self.phase.lock().unwrap();
         let was_healthy = phase.is_healthy();
@@ -325,6 +329,7 @@ impl World {
         let now = Instant::now();
         let moved = |then: Instant| if then > timer { now + (then - timer) } else { now - (timer - then) };
         self.clock.go_on_from(wall);
+        self.interruptions.lock().unwrap().clear();
         self.shared().cache.update(|entry| {
             if let Some(Held { judged, .. }) = &mut entry.held {
                 judged.timer = moved(judged.timer);
@@ -338,6 +343,7 @@ impl World {
         self.phase.lock().unwrap().number += 1;
         *self.stuck.lock().unwrap() += by;
         advance(by).await;
+        self.interruptions.lock().unwrap().push(Instant::now());
         let mut phase = self.phase.lock().unwrap();
         phase.number += 1;
         phase.steady_since = self.clock.now();
