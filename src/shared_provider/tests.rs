@@ -2,7 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
 use super::*;
-use crate::env::{CONTAINER_FULL_URI, CONTAINER_TOKEN, HOSTNAME, ROLE_ARN};
+use crate::env::{CONTAINER_FULL_URI, CONTAINER_TOKEN, HOSTNAME};
+use crate::error::ErrorKind;
 
 const AGENT: &str = "http://169.254.170.23/v1/credentials";
 
@@ -88,9 +89,9 @@ fn registry_returns_one_provider_to_calls_that_race() {
 fn registry_does_not_keep_an_error_of_build() {
     let registry = Registry::new();
     let env = env(&[]);
-    let half = Env::from([(ROLE_ARN, "arn:aws:iam::111122223333:role/app"), (CONTAINER_TOKEN, "token")]);
-    let error = registry.get_or_build(&env, || build(&half)).unwrap_err();
-    assert_eq!(error.kind(), crate::ErrorKind::InvalidConfiguration);
+    let wrong = || Err(Error::internal(ErrorKind::InvalidConfiguration, "scripted"));
+    let error = registry.get_or_build(&env, wrong).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
     assert!(registry.lock().is_empty());
     registry.get_or_build(&env, || build(&env)).unwrap();
 }
