@@ -150,7 +150,7 @@ impl EksCredentialsProvider {
 
     /// Says that a service refused these credentials (`ExpiredToken`). If they are still the current ones, they count as
     /// expired from now on, a refresh begins, and the next request waits for it. They are not served again because
-    /// of an outage. If the source itself returns the same ones (the EKS Pod Identity agent does, for up to three hours), they
+    /// of an outage, also if they had expired before and an outage made them be served. If the source itself returns the same ones (the EKS Pod Identity agent does, for up to three hours), they
     /// are served, the [`status`](Self::status) is degraded, and the source is asked for others less and less often, up to
     /// every ten minutes. To say so of older ones, or once more of the same, changes nothing.
     pub fn invalidate(&self, rejected: &Credentials) {

@@ -67,7 +67,8 @@ impl Refusals {
             Refusal::Refused => return true,
             // The source has no others.
             Refusal::HandedOutAgain => return false,
-            Refusal::None if !entry.state.is_usable(now) => return false,
+            // Others are on their way, or the request was refused because it was signed long ago.
+            Refusal::None if !shared.policy.serves(&entry.state, now) => return false,
             Refusal::None => {}
         }
         let age = entry.state.validity.map_or(Duration::ZERO, |validity| schedule::since(now, validity.fetched_at));

@@ -227,8 +227,9 @@ impl Driver {
             self.publish(|entry| {
                 let known = entry.held.as_ref();
                 let is_later = entry.state.validity.is_none_or(|held| held.expiry.is_some_and(|held| held < expiry));
+                let nothing_better = is_later || entry.state.refusal == Refusal::Refused;
                 let refused = entry.state.refusal != Refusal::None && is_same(known, &fetched);
-                if is_later && !refused {
+                if nothing_better && !refused {
                     let validity = Validity::new(&self.shared.policy, &entry.state, now, Some(expiry), 0.0);
                     (entry.state.validity, entry.state.refusal) = (Some(validity), Refusal::None);
                     entry.held = Some(Held::new(fetched, entry.refreshes, now));

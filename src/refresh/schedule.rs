@@ -59,6 +59,11 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// Whether a caller may get the credentials at hand.
+    pub(crate) fn serves(&self, state: &State, now: SystemTime) -> bool {
+        state.is_usable(now) || self.may_serve_expired(state)
+    }
+
     /// Whether the last failure lets expired credentials be served. Those that a service has refused are not served again.
     pub(crate) fn may_serve_expired(&self, state: &State) -> bool {
         self.serve_expired
@@ -174,7 +179,7 @@ pub(crate) fn decide(policy: &Policy, state: &State, now: SystemTime) -> Decisio
 /// rest. `None`: ask it.
 pub(crate) fn serves_until(state: &State) -> Option<SystemTime> {
     let Validity { expiry, refresh_at, .. } = state.validity?;
-    let undisturbed = state.failure.is_none() && !state.orphaned && !state.forced;
+    let undisturbed = state.failure.is_none() && !state.orphaned && !state.forced && state.refusal != Refusal::Refused;
     [expiry, refresh_at].into_iter().flatten().min().filter(|_| undisturbed)
 }
 
@@ -209,13 +214,15 @@ pub(crate) fn next_fetch(state: &State, now: SystemTime) -> Option<SystemTime> {
 
 impl State {
     pub(crate) fn is_usable(&self, now: SystemTime) -> bool {
-        self.validity.is_some_and(|validity| validity.expiry.is_none_or(|expiry| now < expiry))
+        // Also if the clock has been set back since a service refused them.
+        self.refusal != Refusal::Refused
+            && self.validity.is_some_and(|validity| validity.expiry.is_none_or(|expiry| now < expiry))
     }
 
     /// Whether the credentials stay usable for longer than `ttl`.
     pub(crate) fn is_usable_for(&self, now: SystemTime, ttl: Duration) -> bool {
         let outlasts = |expiry: SystemTime| expiry.duration_since(now).is_ok_and(|left| left > ttl);
-        self.validity.is_some_and(|validity| validity.expiry.is_none_or(outlasts))
+        self.refusal != Refusal::Refused && self.validity.is_some_and(|validity| validity.expiry.is_none_or(outlasts))
     }
 
     /// Whether an attempt should be made by now, if a caller wants one.

@@ -206,13 +206,16 @@ impl Shared {
         let now = self.now();
         self.cache.update(|entry| {
             let current = entry.held.as_ref().is_some_and(|held| held.credentials.access_key_id() == access_key_id);
-            // The source has been asked because of these already, and has no others yet.
-            let is_new = entry.state.refusal == Refusal::None && entry.state.is_usable(now);
-            if let (true, true, Some(validity)) = (current, is_new, entry.state.validity.as_mut()) {
-                validity.expiry = Some(now);
+            // Otherwise the source has been asked because of these already, and has no others yet.
+            if !current || entry.state.refusal != Refusal::None {
+                return;
+            }
+            let is_served = self.policy.serves(&entry.state, now);
+            entry.state.refusal = Refusal::Refused;
+            if let (true, Some(validity)) = (is_served, entry.state.validity.as_mut()) {
+                validity.expiry = Some(validity.expiry.map_or(now, |expiry| expiry.min(now)));
                 entry.state.failure = None;
                 entry.state.forced = true;
-                entry.state.refusal = Refusal::Refused;
             }
         });
         self.nudge.notify_one();

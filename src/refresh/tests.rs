@@ -1,5 +1,6 @@
 //! The driver and its callers on virtual time: tokio's paused clock, and a wall clock that follows it and can jump.
 
+mod log;
 mod recovery;
 mod simulation;
 
@@ -15,6 +16,7 @@ use tokio_test::{assert_pending, assert_ready_ok};
 
 use super::schedule::Policy;
 use super::shared::{Place, Shared};
+use super::task::run_on;
 use super::{BoxFuture, Fetch, Fetched};
 use crate::clock_skew::ServerTime;
 use crate::error::{Error, ErrorKind};
@@ -66,6 +68,8 @@ enum Mode {
     Skewed(i64),
     /// Credentials that expired so many seconds ago, of a source that may do that.
     PastExpiry(u64),
+    /// As before, with the access key of the last ones.
+    PastExpiryAgain(u64),
     Hang,
     Panic,
 }
@@ -138,6 +142,10 @@ impl Fetch for Upstream {
                     Ok(Fetched { server_time: Some(ServerTime { date, requested: HOUR }), ..fetched })
                 }
                 Mode::PastExpiry(ago) => {
+                    Ok(Fetched { is_statically_stable: true, ..self.issue(-i64::try_from(ago).unwrap()) })
+                }
+                Mode::PastExpiryAgain(ago) => {
+                    self.issued.fetch_sub(1, Relaxed);
                     Ok(Fetched { is_statically_stable: true, ..self.issue(-i64::try_from(ago).unwrap()) })
                 }
                 Mode::Hang => unreachable!(),
@@ -802,4 +810,18 @@ fn a_flight_on_a_runtime_that_nobody_polls_is_given_up_once_it_is_overdue() {
         began.elapsed()
     });
     assert!((secs(15)..secs(30)).contains(&waited), "{waited:?}: a cold flight takes 21 s at most");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_on_another_runtime_is_cancelled_with_the_future_that_waits_for_it() {
+    let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+    let task = async move {
+        let _held = held;
+        std::future::pending::<()>().await;
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let mut waiting = tokio_test::task::spawn(run_on(&runtime, task));
+    assert_pending!(waiting.poll());
+    drop(waiting);
+    assert!(timeout(secs(1), dropped).await.expect("the task goes on").is_err());
 }

@@ -62,6 +62,69 @@ async fn credentials_that_are_handed_out_again_after_a_refusal_are_served_and_as
     assert_eq!(bench.shared.status().health, Health::Ready);
 }
 
+/// In an outage credentials are served after their expiry, until a service refuses them.
+#[tokio::test(start_paused = true)]
+async fn expired_credentials_that_a_service_refuses_are_served_no_longer() {
+    let bench = Bench::new(Mode::Issue(3600));
+    let first = bench.ask().await.unwrap();
+    bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
+    sleep(HOUR + secs(60)).await;
+    assert_eq!(bench.ask().await.unwrap(), first);
+    let before = bench.upstream.calls();
+    for _ in 0..100 {
+        bench.shared.invalidate(first.access_key_id());
+        assert!(bench.shared.at_hand(|_| ()).is_none());
+        assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    assert!(bench.upstream.calls() - before <= 2, "one more attempt because of the refusal");
+    bench.upstream.set(Mode::Issue(3600));
+    let mut changes = bench.shared.changes.subscribe();
+    timeout(secs(61), changes.wait_for(crate::Status::is_ready)).await.expect("not ready after 61 s").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_does_not_bring_refused_credentials_back() {
+    let bench = Bench::new(Mode::Issue(3600));
+    let first = bench.ask().await.unwrap();
+    sleep(secs(600)).await;
+    bench.upstream.set(Mode::Fail(ErrorKind::Denied));
+    bench.shared.invalidate(first.access_key_id());
+    bench.ask().await.unwrap_err();
+    bench.wall.back(secs(300));
+    assert!(bench.shared.at_hand(|_| ()).is_none());
+    assert!(!bench.shared.status().is_ready());
+    bench.ask().await.unwrap_err();
+    bench.shared.get_valid_for(secs(1), |_| ()).await.unwrap_err();
+    sleep(secs(60)).await;
+    assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Denied);
+}
+
+/// Of credentials that are past their expiry any others are better than those that a service has refused.
+#[tokio::test(start_paused = true)]
+async fn other_credentials_past_their_expiry_replace_refused_ones() {
+    let bench = Bench::new(Mode::Issue(3600));
+    let first = bench.ask().await.unwrap();
+    sleep(secs(600)).await;
+    bench.upstream.set(Mode::PastExpiry(60));
+    bench.shared.invalidate(first.access_key_id());
+    assert_eq!(bench.key().await, "key-1");
+    assert_eq!(bench.shared.status().health, Health::Expired);
+}
+
+/// The refusal may come when the credentials have just expired and their successors are being fetched.
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_refused_after_their_expiry_are_not_served_in_the_outage_that_follows() {
+    let bench = Bench::with(Mode::Issue(3600), Policy { advisory_window: Some(secs(60)), ..POLICY });
+    let first = bench.ask().await.unwrap();
+    bench.upstream.set(Mode::Hang);
+    sleep(HOUR).await;
+    bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
+    bench.shared.invalidate(first.access_key_id());
+    assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    sleep(secs(61)).await;
+    assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
 #[tokio::test(start_paused = true)]
 async fn other_credentials_end_the_refusal_of_the_old_ones() {
     let bench = Bench::new(Mode::Issue(3600));
@@ -103,6 +166,20 @@ async fn credentials_past_their_expiry_are_used_as_in_an_outage_if_there_is_noth
     bench.upstream.set(Mode::PastExpiry(7200));
     sleep(HOUR + secs(60)).await;
     assert_eq!(bench.ask().await.unwrap(), better);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_past_their_expiry_are_not_taken_again_after_a_refusal() {
+    let bench = Bench::new(Mode::PastExpiry(60));
+    let first = bench.ask().await.unwrap();
+    bench.upstream.set(Mode::PastExpiryAgain(60));
+    sleep(secs(120)).await;
+    let prolonged = bench.ask().await.unwrap();
+    assert_eq!(prolonged.access_key_id(), first.access_key_id());
+    assert!(prolonged.expiry() > first.expiry());
+    bench.shared.invalidate(first.access_key_id());
+    sleep(secs(120)).await;
+    assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::ExpiredCredentials);
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,12 +47,16 @@ impl World {
         if let Ok(credentials) = answer {
             let expiry = credentials.expiry().unwrap();
             self.check(ttl.is_none_or(|ttl| expiry > now + ttl), "credentials that do not last as long as was asked");
+            let refused = self.refused.lock().unwrap().contains(credentials.access_key_id());
+            self.check(
+                !refused,
+                "credentials that a service has refused, and that the source has not handed out again",
+            );
             if expiry <= now {
                 tally.served_expired += 1;
                 let entry = self.shared().cache.load_full();
                 let papered = self.serve_expired && entry.error.as_ref().is_some_and(Error::is_transient);
                 self.check(papered, "expired credentials without a recoverable failure");
-                self.check(entry.state.refusal == Refusal::None, "credentials that a service has refused");
             }
         }
         let steady = asked.duration_since(phase.steady_since).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The world around a provider: its clock, its source, and what a seed does to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
@@ -71,6 +71,8 @@ pub(super) struct World {
     last_issued: Mutex<Option<Credentials>>,
     /// When credentials end on the server's clock, by access key: those that came with a right `Date`.
     ends: Mutex<HashMap<String, SystemTime>>,
+    /// Access keys that a service has refused, and that the source has not handed out again since.
+    pub(super) refused: Mutex<HashSet<String>>,
     /// The total duration of all stalls.
     pub(super) stuck: Mutex<Duration>,
     /// The ends of stalls, and jumps of the clock.
@@ -151,6 +153,7 @@ impl World {
         if let (Fault::SameAgain, Some(same)) = (phase.fault, last.as_ref())
             && same.expiry().unwrap() > now + secs(15)
         {
+            self.refused.lock().unwrap().remove(same.access_key_id());
             return same.clone();
         }
         let expiry = match phase.fault {
@@ -262,6 +265,7 @@ impl World {
             phase: Mutex::new(phase),
             last_issued: Mutex::default(),
             ends: Mutex::default(),
+            refused: Mutex::default(),
             stuck: Mutex::default(),
             interruptions: Mutex::default(),
             last_call: Mutex::default(),
