@@ -147,6 +147,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_request_that_is_repeated_is_said_to_be() {
+        let remedy = |status| {
+            let peer = Peer::new(Server::Sts, "https://sts.example".to_owned(), None);
+            BadAnswer { peer, status, body: Body::Html, what: What::Foreign }.remedy()
+        };
+        for (status, repeated) in [(429, true), (503, true), (403, false), (200, false)] {
+            assert_eq!(
+                remedy(status).starts_with("the request is repeated; if this lasts, check "),
+                repeated,
+                "{status}"
+            );
+            assert!(remedy(status).contains("check what answers at that address"), "{status}");
+        }
+    }
+
+    #[test]
     fn body_is_told_without_a_word_of_it() {
         for (bytes, expected) in [
             (&b""[..], Body::Empty),

@@ -245,9 +245,54 @@ impl Tls {
 mod tests {
     use super::*;
 
+    fn of_sts(what: What) -> NoAnswer {
+        let peer = Peer::new(Server::Sts, "https://sts.eu-central-1.amazonaws.com".to_owned(), None);
+        NoAnswer { peer, phase: Phase::Connect, what }
+    }
+
     fn remedy(what: What, setting: Option<&'static str>) -> String {
-        let peer = Peer::new(Server::Sts, "https://sts.eu-central-1.amazonaws.com".to_owned(), setting);
-        NoAnswer { peer, phase: Phase::Connect, what }.remedy()
+        let mut no_answer = of_sts(what);
+        no_answer.peer.setting = setting;
+        no_answer.remedy()
+    }
+
+    fn not_resolved() -> What {
+        What::NotResolved { host: "sts.eu-centrel-1.amazonaws.com".to_owned(), cause: "no such name".to_owned() }
+    }
+
+    #[test]
+    fn kind_says_whether_it_may_pass() {
+        let not_allowed =
+            What::NotAllowed { host: "example".to_owned(), ip: IpAddr::from([192, 0, 2, 1]), allowed: "loopback" };
+        for (what, kind) in [
+            (not_allowed, ErrorKind::InvalidConfiguration),
+            (What::TimedOut(None), ErrorKind::Timeout),
+            (What::NotHttp, ErrorKind::InvalidResponse),
+            (What::Refused, ErrorKind::Unavailable),
+            (not_resolved(), ErrorKind::Unavailable),
+        ] {
+            assert_eq!(of_sts(what).kind(), kind);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_resolved_may_be_misspelt() {
+        assert!(remedy(not_resolved(), None).starts_with("check the spelling of the host name; "));
+        assert!(!remedy(What::Refused, None).contains("spelling"));
+        assert_eq!(remedy(What::NotHttp, None), super::super::IF_NOT_ITSELF);
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_with_the_bundle() {
+        let tls = || What::Tls(Tls { objection: Objection::UnknownIssuer, cause: "UnknownIssuer".to_owned() });
+        let mut no_answer = of_sts(tls());
+        assert!(!no_answer.observed().contains("AWS_CA_BUNDLE"));
+        no_answer.peer.trust = Trust::Bundle("/etc/ssl/corporate.pem".into());
+        let observed = no_answer.observed();
+        assert!(
+            observed.ends_with("; trusted are the certificates of AWS_CA_BUNDLE=/etc/ssl/corporate.pem"),
+            "{observed}"
+        );
     }
 
     /// STS's default endpoint has only IPv4 addresses. What another endpoint has is not known.

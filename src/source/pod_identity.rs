@@ -177,6 +177,27 @@ mod tests {
         source.read(&reply, None).unwrap_err()
     }
 
+    /// The agent's credentials always expire. What answers at its address without an expiry is something else.
+    #[tokio::test]
+    async fn credentials_of_the_agent_have_an_expiry() {
+        let endpoint = ContainerEndpoint::full("http://169.254.170.23/v1/credentials").unwrap();
+        let error = answered(endpoint, 200, r#"{"AccessKeyId":"A","SecretAccessKey":"s","Token":"t"}"#).await;
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+        assert!(error.to_string().contains("JSON without Expiration"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn error_of_a_refusal_has_the_code_and_the_verdict_of_the_refusal() {
+        let endpoint = || ContainerEndpoint::full("http://169.254.170.23/v1/credentials").unwrap();
+        let said = "[00000000-0000-0000-0000-000000000000]: (AccessDeniedException): no, fault: client\n";
+        let denied = answered(endpoint(), 400, said).await;
+        assert_eq!(denied.code(), Some("AccessDeniedException"));
+        assert_eq!(denied.verdict(), crate::verdict::Verdict::PERMANENT);
+        // Its text has no code.
+        let busy = answered(endpoint(), 429, "Too many requests\n").await;
+        assert_eq!(busy.code(), None, "{busy}");
+    }
+
     /// Only the agent's own 404 to another path than its own is a mistake in the URI, and only there its path is advised.
     #[tokio::test]
     async fn not_found_is_a_wrong_path_only_at_the_agent_and_in_its_words() {

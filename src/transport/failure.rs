@@ -125,3 +125,37 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::problem::peer::Server;
+
+    fn message(phase: Phase, kind: io::ErrorKind) -> String {
+        let peer = Peer::new(Server::EksAgent, "http://169.254.170.23".to_owned(), None);
+        let error = Failure::new(phase, io::Error::new(kind, "the system's words")).explain(&peer);
+        assert_ne!(error.kind(), ErrorKind::InvalidResponse);
+        error.to_string()
+    }
+
+    #[test]
+    fn io_errors_are_told_apart() {
+        use io::ErrorKind as Io;
+        for (phase, kind, expected) in [
+            (Phase::Connect, Io::ConnectionRefused, "refused the connection"),
+            (Phase::Connect, Io::TimedOut, "did not answer in time"),
+            (Phase::Connect, Io::HostUnreachable, "there is no route to it (the system's words)"),
+            (Phase::Connect, Io::NetworkUnreachable, "there is no route to it (the system's words)"),
+            (Phase::Connect, Io::AddrNotAvailable, "there is no route to it (the system's words)"),
+            (Phase::Connect, Io::PermissionDenied, "could not be reached (the system's words)"),
+            (Phase::Exchange, Io::ConnectionReset, "reset the connection"),
+            (Phase::Exchange, Io::ConnectionAborted, "reset the connection"),
+            (Phase::Exchange, Io::BrokenPipe, "reset the connection"),
+            (Phase::Exchange, Io::UnexpectedEof, "closed the connection before its answer was complete"),
+        ] {
+            let message = message(phase, kind);
+            assert!(message.contains(expected), "{kind:?}: {message}");
+        }
+    }
+}

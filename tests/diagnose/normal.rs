@@ -1,7 +1,7 @@
 //! What differs from run to run, replaced: ports, times, durations, temporary folders, the user.
 
 const WIDTH: usize = 100;
-const INDENT: &str = "            ";
+const INDENT: &str = "              ";
 
 /// The same with paragraphs broken where they would be with what stands in for the numbers.
 pub(crate) fn normalised(text: &str) -> String {
