@@ -20,7 +20,7 @@ use crate::clock_skew::{self, Skew};
 use crate::error::{Error, ErrorKind};
 use crate::problem::{Problem, Runtime};
 use crate::refresh::cache::{Entry, Epoch, Held};
-use crate::refresh::schedule::{self, Decision, Failure, Flight, Refusal, Validity};
+use crate::refresh::schedule::{self, Decision, Failure, Flight, Policy, Refusal, Validity};
 use crate::refresh::shared::Shared;
 use crate::refresh::sync::{Instant, sleep, timeout};
 use crate::refresh::{Fetch, Fetched, metrics};
@@ -335,18 +335,11 @@ impl Driver {
         metrics::failed(self.source.kind(), error.kind());
         let source = self.source.kind().as_str();
         let entry = self.shared.cache.load();
-        let usable = entry.state.is_usable(self.shared.now());
-        let serves_expired = self.shared.policy.may_serve_expired(&entry.state);
-        let serving = match (&entry.held, usable) {
-            (Some(held), true) => format!("the credentials at hand are valid until {}", expiry_text(&held.credentials)),
-            (Some(held), false) if serves_expired => {
-                format!("serving credentials that expired at {}", expiry_text(&held.credentials))
-            }
-            _ => "there are no credentials to serve".to_owned(),
-        };
-        if error.is_transient() && entry.held.is_some() && (usable || serves_expired) {
+        let serving = serving(&self.shared.policy, &entry, self.shared.now());
+        if let (Some(serving), true) = (&serving, error.is_transient()) {
             tracing::warn!(source, %error, serving, "refreshing credentials failed");
         } else {
+            let serving = serving.as_deref().unwrap_or("there are no credentials to serve");
             tracing::error!(source, %error, serving, "fetching credentials failed");
         }
     }
@@ -406,6 +399,16 @@ impl Awake {
     fn was_interrupted(&self, shared: &Shared) -> bool {
         let now = shared.now();
         clock_skew::jump(self.began, now, self.started.elapsed()).is_some_and(Skew::is_ahead)
+    }
+}
+
+/// What callers get in spite of a failure, for operators.
+pub(super) fn serving(policy: &Policy, entry: &Entry, now: SystemTime) -> Option<String> {
+    let expiry = entry.held.as_ref().map(|held| expiry_text(&held.credentials))?;
+    if entry.state.is_usable(now) {
+        Some(format!("the credentials at hand are valid until {expiry}"))
+    } else {
+        policy.may_serve_expired(&entry.state).then(|| format!("serving credentials that expired at {expiry}"))
     }
 }
 

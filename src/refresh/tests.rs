@@ -1,6 +1,5 @@
 //! The driver and its callers on virtual time: tokio's paused clock, and a wall clock that follows it and can jump.
 
-mod log;
 mod recovery;
 mod simulation;
 
@@ -14,6 +13,7 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use tokio::time::{Instant, advance, sleep, timeout};
 use tokio_test::{assert_pending, assert_ready_ok};
 
+use super::driver::serving;
 use super::schedule::Policy;
 use super::shared::{Place, Shared};
 use super::task::run_on;
@@ -824,4 +824,20 @@ async fn a_task_on_another_runtime_is_cancelled_with_the_future_that_waits_for_i
     assert_pending!(waiting.poll());
     drop(waiting);
     assert!(timeout(secs(1), dropped).await.expect("the task goes on").is_err());
+}
+
+/// As an operator reads it: whether callers have anything.
+#[tokio::test(start_paused = true)]
+async fn a_failed_refresh_is_told_with_what_is_served_meanwhile() {
+    for serve_expired in [true, false] {
+        let bench = Bench::with(Mode::Issue(3600), Policy { serve_expired, ..POLICY });
+        let told = || serving(&bench.shared.policy, &bench.shared.cache.load_full(), bench.wall.now());
+        assert_eq!(told(), None);
+        let expiry = crate::clock::rfc3339(bench.ask().await.unwrap().expiry().unwrap());
+        bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
+        sleep(HOUR - secs(60)).await;
+        assert_eq!(told(), Some(format!("the credentials at hand are valid until {expiry}")));
+        sleep(secs(120)).await;
+        assert_eq!(told(), serve_expired.then(|| format!("serving credentials that expired at {expiry}")));
+    }
 }

