@@ -205,6 +205,24 @@ mod tests {
         assert_eq!(pod.sts().requests(), 2);
     }
 
+    /// Nothing is gained by serving them any longer, and the error of the source says more than that of the service.
+    #[cfg(feature = "irsa")]
+    #[tokio::test]
+    async fn expired_credentials_of_an_outage_are_given_up_when_they_are_refused() {
+        let clock = Clock(Arc::new(Mutex::new(crate::clock::system_now())));
+        let pod = LocalPod::start().await.unwrap();
+        let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).time_source(clock.clone());
+        let provider = provider.build().unwrap();
+        let first = provider.credentials().await.unwrap();
+        pod.sts().always(crate::testing::Answer::http(503, "down"));
+        *clock.0.lock().unwrap() = first.expiry().unwrap();
+        assert_eq!(provider.credentials().await.unwrap(), first);
+        let refusal = error_code::Refusal::Ended;
+        assert!(Refusals::default().renew(provider.core(), "host", first.access_key_id(), refusal));
+        assert_eq!(provider.cached(), None);
+        assert_eq!(provider.credentials().await.unwrap_err().kind(), crate::ErrorKind::Unavailable);
+    }
+
     #[test]
     fn a_success_forgets_the_host_and_no_other() {
         let refusals = Refusals::default();
