@@ -133,4 +133,26 @@ mod tests {
         };
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
+
+    /// What Linux does when a server accepts nothing and its backlog is full: the SYN is dropped.
+    #[cfg(target_os = "linux")]
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_not_accepted_is_told_with_the_connect_timeout() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(20)).ok();
+        let queued: Vec<_> = (0..16).map_while(connect).collect();
+        assert!(queued.len() < 16, "the backlog has no limit");
+
+        let peer = Peer::new(Server::EksAgent, format!("http://{address}"), None);
+        let request = http::Request::builder().uri(format!("http://{address}/v1/credentials"));
+        let limit = ConnectTimeout { first: Duration::from_millis(1234), longest: Duration::from_secs(9) };
+        let Err(error) = plain(|_| Ok(()), limit).send(request.body(Bytes::new()).unwrap(), &peer).await else {
+            panic!("an answer")
+        };
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(error.to_string().contains("did not accept a connection within 1.234s"), "{error}");
+    }
 }
