@@ -126,4 +126,10 @@ mod tests {
             assert_eq!(jump.map(Skew::is_ahead), jumped.then_some(now > elapsed), "{now}");
         }
     }
+
+    #[test]
+    fn a_difference_is_shown_with_its_direction() {
+        assert_eq!(Skew::between(at(0), at(65)).to_string(), "65 s ahead");
+        assert_eq!(Skew::between(at(65), at(0)).to_string(), "65 s behind");
+    }
 }

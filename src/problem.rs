@@ -264,3 +264,46 @@ impl From<BadToken> for Problem {
         Self::Token(token)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::agent::{Said, Sent};
+    use super::*;
+
+    fn by_sts(code: &str) -> Problem {
+        let peer = Peer::new(peer::Server::Sts, "https://sts.example".to_owned(), None);
+        let request = sts::Request::Assume { role_arn: String::new(), claims: None };
+        Problem::Sts { peer, refusal: Box::new(StsRefusal::new(400, code, "", request, str::to_owned)) }
+    }
+
+    fn by_agent(code: &str) -> Problem {
+        let peer = Peer::new(peer::Server::EksAgent, "http://agent.example".to_owned(), None);
+        let refusal = AgentRefusal::new(400, &Said::json(code, ""), Sent::None, str::to_owned);
+        Problem::Agent { peer, refusal: Box::new(refusal) }
+    }
+
+    fn either(denied: Problem, second: Problem) -> Problem {
+        Problem::FallbackFailed { denied: denied.into(), second: second.into() }
+    }
+
+    /// A row of the table says more than its kind does.
+    #[test]
+    fn verdict_and_kind_are_those_of_the_refusal_that_decides() {
+        use ErrorKind::{Denied, Refused};
+        let mistake = || by_sts("ValidationError");
+        let missing = || by_agent("ResourceNotFoundException");
+        let too_short = |cause| Problem::LifetimeTooShort { requested: Duration::ZERO, expiry: None, cause };
+        for (problem, kind, verdict) in [
+            (mistake(), Refused, Verdict::MISTAKE),
+            (missing(), Denied, Verdict::NOT_VISIBLE_YET),
+            // What may pass decides, and among denials the first.
+            (either(by_sts("AccessDenied"), mistake()), Refused, Verdict::MISTAKE),
+            (either(missing(), by_sts("AccessDenied")), Denied, Verdict::NOT_VISIBLE_YET),
+            (either(by_sts("AccessDenied"), missing()), Denied, Verdict::PERMANENT),
+            (too_short(Some(mistake().into())), Refused, Verdict::MISTAKE),
+            (too_short(None), ErrorKind::LifetimeTooShort, table::of_kind(ErrorKind::LifetimeTooShort)),
+        ] {
+            assert_eq!((problem.kind(), problem.verdict()), (kind, verdict), "{problem:?}");
+        }
+    }
+}

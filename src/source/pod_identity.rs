@@ -189,10 +189,10 @@ mod tests {
     #[tokio::test]
     async fn error_of_a_refusal_has_the_code_and_the_verdict_of_the_refusal() {
         let endpoint = || ContainerEndpoint::full("http://169.254.170.23/v1/credentials").unwrap();
-        let said = "[00000000-0000-0000-0000-000000000000]: (AccessDeniedException): no, fault: client\n";
-        let denied = answered(endpoint(), 400, said).await;
-        assert_eq!(denied.code(), Some("AccessDeniedException"));
-        assert_eq!(denied.verdict(), crate::verdict::Verdict::PERMANENT);
+        let said = "[00000000-0000-0000-0000-000000000000]: (ResourceNotFoundException): no, fault: client\n";
+        let denied = answered(endpoint(), 404, said).await;
+        assert_eq!((denied.kind(), denied.code()), (ErrorKind::Denied, Some("ResourceNotFoundException")));
+        assert_eq!(denied.verdict(), crate::verdict::Verdict::NOT_VISIBLE_YET);
         // Its text has no code.
         let busy = answered(endpoint(), 429, "Too many requests\n").await;
         assert_eq!(busy.code(), None, "{busy}");
