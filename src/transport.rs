@@ -143,3 +143,26 @@ pub(crate) fn finish(request: Builder, body: Zeroizing<String>) -> Result<http::
 pub(crate) fn wiped(secret: Zeroizing<String>) -> Bytes {
     Bytes::from_owner(secret)
 }
+
+#[cfg(test)]
+#[cfg(feature = "__tls")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_attempt_has_longer_to_connect() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        let default = Duration::from_secs(10);
+        for (attempt, connect, first, longest) in [
+            (None, None, 3100, 10_000),
+            (seconds(30), None, 9300, 30_000),
+            // A shorter one ends by its own limit.
+            (seconds(5), None, 3100, 5000),
+            (seconds(1), None, 3100, 3100),
+            (seconds(30), seconds(2), 2000, 2000),
+        ] {
+            let limits = Timeouts { attempt, connect }.connect(default);
+            assert_eq!((limits.first.as_millis(), limits.longest.as_millis()), (first, longest), "{attempt:?}");
+        }
+    }
+}

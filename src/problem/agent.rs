@@ -305,6 +305,7 @@ mod tests {
             "upstream connect error (ResourceNotFoundException): x, fault: client",
             "Access Denied",
             "Forbidden",
+            "(not a code): no, fault: client",
         ] {
             assert_eq!(meaning(403, text), None, "{text}");
         }

@@ -841,3 +841,19 @@ async fn a_failed_refresh_is_told_with_what_is_served_meanwhile() {
         assert_eq!(told(), serve_expired.then(|| format!("serving credentials that expired at {expiry}")));
     }
 }
+
+/// A `Date` that contradicts the expiry says nothing about this machine's clock, and the timers measure nothing by it.
+#[test]
+fn times_of_a_server_that_contradict_each_other_are_dropped() {
+    let now = UNIX_EPOCH + secs(1_800_000_000);
+    let credentials = Credentials::new("key", "secret", None, Some(now + HOUR), "test");
+    let dated = |date| Fetched {
+        server_time: Some(ServerTime { date, requested: HOUR }),
+        ..Fetched::new(credentials.clone(), SourceKind::WebIdentity)
+    };
+    let (kept, skew) = dated(now).on_clock(now);
+    assert!(kept.server_time.is_some() && skew.is_some());
+    let (dropped, skew) = dated(now - 72 * HOUR).on_clock(now);
+    assert!(dropped.server_time.is_none() && skew.is_none());
+    assert_eq!(dropped.credentials.expiry(), credentials.expiry());
+}

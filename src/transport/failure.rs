@@ -139,6 +139,29 @@ mod tests {
         error.to_string()
     }
 
+    #[cfg(feature = "__tls")]
+    #[test]
+    fn objections_to_a_certificate_are_told_apart() {
+        use rustls::CertificateError as Bad;
+
+        use crate::problem::network::Objection;
+        let webpki = rustls::OtherError(std::sync::Arc::new(io::Error::other("CaUsedAsEndEntity")));
+        for (bad, objection) in [
+            (Bad::Expired, Objection::Expired),
+            (Bad::NotValidYet, Objection::NotValidYet),
+            (Bad::NotValidForName, Objection::WrongName),
+            (Bad::UnknownIssuer, Objection::UnknownIssuer),
+            (Bad::Other(webpki), Objection::CaUsedAsEndEntity),
+            (Bad::Revoked, Objection::Certificate),
+        ] {
+            let error = io::Error::other(rustls::Error::InvalidCertificate(bad));
+            assert_eq!(tls::explain(&error).unwrap().objection, objection);
+        }
+        let protocol = io::Error::other(rustls::Error::HandshakeNotComplete);
+        assert_eq!(tls::explain(&protocol).unwrap().objection, Objection::Protocol);
+        assert!(tls::explain(&io::Error::other("not of TLS")).is_none());
+    }
+
     #[test]
     fn io_errors_are_told_apart() {
         use io::ErrorKind as Io;

@@ -274,6 +274,22 @@ async fn an_attempt_that_slept_does_not_count_and_the_next_caller_gets_fresh_cre
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_slept_is_repeated_without_another_request() {
+    let bench = Bench::new(Mode::Issue(3600));
+    bench.ask().await.unwrap();
+    bench.upstream.set(Mode::Hang);
+    let calls = bench.upstream.calls();
+    while bench.upstream.calls() == calls {
+        sleep(secs(1)).await;
+    }
+    bench.wall.forward(8 * HOUR);
+    bench.upstream.set(Mode::Issue(3600));
+    // The attempt's limit, the gap and the answer.
+    sleep(secs(10 + 1 + 1)).await;
+    assert!(bench.ask_at_once().unwrap().expiry().unwrap() > bench.wall.now());
+}
+
+#[tokio::test(start_paused = true)]
 async fn callers_after_a_suspension_in_the_middle_of_a_refresh_get_no_expired_credentials() {
     let bench = Bench::new(Mode::Issue(3600));
     bench.ask().await.unwrap();
