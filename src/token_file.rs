@@ -337,6 +337,12 @@ mod tests {
         }
         read_by(path, hanging).await.unwrap();
         assert_eq!(READERS.load(Ordering::Relaxed), 3);
+        let is_running = || READS.lock().unwrap()[path].iter().any(|(running, _)| running.strong_count() > 0);
+        while is_running() {
+            tokio::task::yield_now().await;
+        }
+        read_by(path, hanging).await.unwrap();
+        assert_eq!(READS.lock().unwrap()[path].len(), 1, "those that have returned are forgotten");
     }
 
     #[test]

@@ -260,12 +260,14 @@ mod tests {
         What::NotResolved { host: "sts.eu-centrel-1.amazonaws.com".to_owned(), cause: "no such name".to_owned() }
     }
 
+    fn not_allowed() -> What {
+        What::NotAllowed { host: "example".to_owned(), ip: IpAddr::from([192, 0, 2, 1]), allowed: "loopback" }
+    }
+
     #[test]
     fn kind_says_whether_it_may_pass() {
-        let not_allowed =
-            What::NotAllowed { host: "example".to_owned(), ip: IpAddr::from([192, 0, 2, 1]), allowed: "loopback" };
         for (what, kind) in [
-            (not_allowed, ErrorKind::InvalidConfiguration),
+            (not_allowed(), ErrorKind::InvalidConfiguration),
             (What::TimedOut(None), ErrorKind::Timeout),
             (What::NotHttp, ErrorKind::InvalidResponse),
             (What::Refused, ErrorKind::Unavailable),
@@ -280,6 +282,7 @@ mod tests {
         assert!(remedy(not_resolved(), None).starts_with("check the spelling of the host name; "));
         assert!(!remedy(What::Refused, None).contains("spelling"));
         assert_eq!(remedy(What::NotHttp, None), super::super::IF_NOT_ITSELF);
+        assert!(remedy(not_allowed(), None).starts_with("use https, or "));
     }
 
     #[test]

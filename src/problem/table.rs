@@ -236,4 +236,31 @@ mod tests {
         }
         assert!(OTHER.iter().all(|(_, _, verdict)| !verdict.falls_back), "nothing else is a denial");
     }
+
+    #[test]
+    fn a_code_is_a_word_of_at_most_a_hundred_characters() {
+        let long = "x".repeat(100);
+        for text in ["AccessDeniedException", "Sts.Client:1_a-b", "7", &long] {
+            assert!(is_code(text), "{text}");
+        }
+        let longer = "x".repeat(101);
+        for text in ["", "two words", "<b>", "caf\u{e9}", "a\n", &longer] {
+            assert!(!is_code(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_no_table_names_may_pass_unless_it_is_a_denial() {
+        for (kind, verdict) in [
+            (ErrorKind::Denied, Verdict::PERMANENT),
+            (ErrorKind::Refused, Verdict::TRANSIENT),
+            (ErrorKind::TokenRejected, Verdict::TRANSIENT),
+        ] {
+            assert!(!OTHER.iter().any(|(_, other, _)| *other == kind), "{kind:?}");
+            assert_eq!(of_kind(kind), verdict, "{kind:?}");
+        }
+        for (_, kind, verdict) in OTHER {
+            assert_eq!(of_kind(*kind), *verdict, "{kind:?}");
+        }
+    }
 }
