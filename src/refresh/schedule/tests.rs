@@ -45,6 +45,22 @@ fn the_table_of_advisory_windows() {
     assert_eq!(advisory_window(&configured, 40 * MINUTE), 20 * MINUTE);
 }
 
+/// What a request may rely on without weighing anything else.
+#[test]
+fn an_undisturbed_state_serves_until_its_refresh_is_due() {
+    let state = fetched(60 * MINUTE, 0.5);
+    assert_eq!(serves_until(&state), state.validity.unwrap().refresh_at);
+    for disturbed in [
+        State::default(),
+        failed(state.clone(), at(0), true, 0.5),
+        State { orphaned: true, ..state.clone() },
+        State { forced: true, ..state.clone() },
+        State { refusal: Refusal::Refused, ..state.clone() },
+    ] {
+        assert_eq!(serves_until(&disturbed), None, "{disturbed:?}");
+    }
+}
+
 #[test]
 fn the_refresh_moment_spans_the_first_half_of_the_window() {
     let moment = |random| fetched(60 * MINUTE, random).validity.unwrap().refresh_at.unwrap();
