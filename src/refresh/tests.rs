@@ -857,3 +857,18 @@ fn times_of_a_server_that_contradict_each_other_are_dropped() {
     assert!(dropped.server_time.is_none() && skew.is_none());
     assert_eq!(dropped.credentials.expiry(), credentials.expiry());
 }
+
+/// The answer that was waited for is that of the refresh that has ended, not of the one that has begun since.
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_is_polled_late_gets_the_answer_that_it_waited_for() {
+    let bench = Bench::new(Mode::Fail(ErrorKind::Denied));
+    let mut ask = tokio_test::task::spawn(bench.ask());
+    assert_pending!(ask.poll());
+    sleep(secs(1)).await;
+    bench.upstream.set(Mode::Hang);
+    // The next attempt follows after one to five seconds.
+    sleep(secs(6)).await;
+    assert!(bench.shared.cache.load().state.flight.is_some());
+    let Poll::Ready(outcome) = ask.poll() else { panic!("waits for another refresh") };
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Denied);
+}

@@ -168,13 +168,27 @@ mod tests {
     use crate::error::ErrorKind;
 
     async fn answered(endpoint: ContainerEndpoint, status: u16, body: &'static str) -> Error {
+        read(endpoint, status, body).await.unwrap_err()
+    }
+
+    async fn read(endpoint: ContainerEndpoint, status: u16, body: &'static str) -> Result<Fetched, Error> {
         let source = PodIdentity::new(
             PodIdentityConfig { endpoint, token: None, https: HttpsSettings::default() },
             Timeouts::default(),
         );
         let answer = http::Response::builder().status(status).body(Full::new(Bytes::from(body))).unwrap();
         let reply = transport::read(answer, source.peer()).await.unwrap_or_else(|error| panic!("{error}"));
-        source.read(&reply, None).unwrap_err()
+        source.read(&reply, None)
+    }
+
+    /// Only the agent hands out credentials past their expiry that AWS still honours.
+    #[tokio::test]
+    async fn credentials_of_the_agent_may_be_past_their_expiry() {
+        let body = r#"{"AccessKeyId":"A","SecretAccessKey":"s","Token":"t","Expiration":"2026-01-01T00:00:00Z"}"#;
+        for (url, is_stable) in [("http://169.254.170.23/v1/credentials", true), ("http://127.0.0.1:9/", false)] {
+            let fetched = read(ContainerEndpoint::full(url).unwrap(), 200, body).await.unwrap();
+            assert_eq!(fetched.is_statically_stable, is_stable, "{url}");
+        }
     }
 
     /// The agent's credentials always expire. What answers at its address without an expiry is something else.

@@ -62,6 +62,16 @@ fn an_undisturbed_state_serves_until_its_refresh_is_due() {
 }
 
 #[test]
+fn credentials_last_longer_than_what_is_asked_and_not_just_as_long() {
+    let state = fetched(60 * MINUTE, 0.5);
+    assert!(state.is_usable_for(at(0), 60 * MINUTE - SECOND));
+    assert!(!state.is_usable_for(at(0), 60 * MINUTE));
+    assert!(state.is_usable(at(3599)) && !state.is_usable(at(3600)));
+    let refused = State { refusal: Refusal::Refused, ..state };
+    assert!(!refused.is_usable_for(at(0), SECOND) && !refused.is_usable(at(0)));
+}
+
+#[test]
 fn the_refresh_moment_spans_the_first_half_of_the_window() {
     let moment = |random| fetched(60 * MINUTE, random).validity.unwrap().refresh_at.unwrap();
     assert_eq!(moment(0.0), at(45 * 60));
