@@ -320,3 +320,28 @@ fn causes(error: &Error, observed: &str) -> Option<String> {
     }
     (!texts.is_empty()).then(|| crate::error::one_line(texts.join(": ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::network::Phase;
+    use crate::problem::peer::{Peer, Server};
+
+    #[test]
+    fn problems_of_settings_have_the_ids_of_their_settings() {
+        let path = Setting::ContainerPath { setting: "AWS_CONTAINER_CREDENTIALS_FULL_URI", url: String::new() };
+        assert_eq!(id_of_setting(&path), FindingId::ContainerPath);
+        assert_eq!(id_of(&Problem::Setting(path)), FindingId::ContainerPath);
+        assert_eq!(id_of(&Problem::NotConfigured), FindingId::EnvNone);
+    }
+
+    #[test]
+    fn an_address_that_is_not_allowed_is_answered_with_those_that_are() {
+        let peer = Peer::new(Server::Container, "http://credentials.example".to_owned(), None);
+        let ip = std::net::IpAddr::from([192, 0, 2, 1]);
+        let what = network::What::NotAllowed { host: "credentials.example".to_owned(), ip, allowed: "loopback" };
+        let problem = Problem::NoAnswer(Box::new(NoAnswer { peer, phase: Phase::Connect, what }));
+        let expected = Finding::of_problem(&problem).expected;
+        assert_eq!(expected.as_deref(), Some("an address on this machine or of a link-local agent"));
+    }
+}
