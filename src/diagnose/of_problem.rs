@@ -333,15 +333,32 @@ mod tests {
         assert_eq!(id_of_setting(&path), FindingId::ContainerPath);
         assert_eq!(id_of(&Problem::Setting(path)), FindingId::ContainerPath);
         assert_eq!(id_of(&Problem::NotConfigured), FindingId::EnvNone);
+        let empty = bad_token::BadToken {
+            origin: "AWS_CONTAINER_AUTHORIZATION_TOKEN".to_owned(),
+            what: bad_token::What::Empty,
+        };
+        assert_eq!(id_of_setting(&Setting::ContainerToken(empty)), FindingId::TokenInvalid);
     }
 
     #[test]
-    fn an_address_that_is_not_allowed_is_answered_with_those_that_are() {
-        let peer = Peer::new(Server::Container, "http://credentials.example".to_owned(), None);
+    fn what_is_expected_of_a_connection_depends_on_what_failed() {
+        use network::What;
+        let (host, cause) = (|| "credentials.example".to_owned(), || "the system's words".to_owned());
         let ip = std::net::IpAddr::from([192, 0, 2, 1]);
-        let what = network::What::NotAllowed { host: "credentials.example".to_owned(), ip, allowed: "loopback" };
-        let problem = Problem::NoAnswer(Box::new(NoAnswer { peer, phase: Phase::Connect, what }));
-        let expected = Finding::of_problem(&problem).expected;
-        assert_eq!(expected.as_deref(), Some("an address on this machine or of a link-local agent"));
+        for (what, expected) in [
+            (What::Refused, "a server that accepts connections at this address"),
+            (What::NotResolved { host: host(), cause: cause() }, "a host name that has an address"),
+            (
+                What::NotAllowed { host: host(), ip, allowed: "loopback" },
+                "an address on this machine or of a link-local agent",
+            ),
+            (What::NoRoute { cause: cause() }, "a connection"),
+            (What::NotConnected { cause: cause() }, "a connection"),
+            (What::Closed, "a complete answer in time"),
+        ] {
+            let peer = Peer::new(Server::Container, "http://credentials.example".to_owned(), None);
+            let problem = Problem::NoAnswer(Box::new(NoAnswer { peer, phase: Phase::Connect, what }));
+            assert_eq!(Finding::of_problem(&problem).expected.as_deref(), Some(expected));
+        }
     }
 }

@@ -70,4 +70,24 @@ mod agent {
     async fn listens(address: SocketAddr) -> bool {
         matches!(tokio::time::timeout(LOOK, tokio::net::TcpStream::connect(address)).await, Ok(Ok(_)))
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_same_agent_has_an_address_of_each_family() {
+            for (url, expected) in [
+                ("http://169.254.170.23/v1/credentials", Some(("169.254.170.23:80", "[fd00:ec2::23]:80"))),
+                ("http://[fd00:ec2::23]/v1/credentials", Some(("[fd00:ec2::23]:80", "169.254.170.23:80"))),
+                ("http://127.0.0.1:81/", Some(("127.0.0.1:81", "[::1]:81"))),
+                ("http://[::1]:81/", Some(("[::1]:81", "127.0.0.1:81"))),
+                ("http://169.254.170.2/", None),
+                ("http://localhost/", None),
+            ] {
+                let expected = expected.map(|(one, other)| (one.parse().unwrap(), other.parse().unwrap()));
+                assert_eq!(other_address(&HttpUrl::parse(url).unwrap()), expected, "{url}");
+            }
+        }
+    }
 }
