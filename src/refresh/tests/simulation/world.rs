@@ -342,14 +342,18 @@ impl World {
         });
     }
 
-    /// A stall: time passes, and neither the provider nor its callers are polled.
+    /// A stall: time passes, and neither the provider nor its callers are polled. Whoever comes first afterwards may come before
+    /// this goes on, so that it is noted when it ends before it begins.
     pub(super) async fn is_stuck(&self, by: Duration) {
-        self.phase.lock().unwrap().number += 1;
         *self.stuck.lock().unwrap() += by;
+        self.interruptions.lock().unwrap().push(Instant::now() + by);
+        let ended = self.clock.now() + by;
+        {
+            let mut phase = self.phase.lock().unwrap();
+            phase.number += 1;
+            phase.steady_since = ended;
+        }
         advance(by).await;
-        self.interruptions.lock().unwrap().push(Instant::now());
-        let mut phase = self.phase.lock().unwrap();
-        phase.number += 1;
-        phase.steady_since = self.clock.now();
+        self.phase.lock().unwrap().number += 1;
     }
 }
