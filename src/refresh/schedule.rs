@@ -59,7 +59,7 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Whether a caller may get the credentials at hand.
+    /// Whether callers get the current credentials, expired or not.
     pub(crate) fn serves(&self, state: &State, now: SystemTime) -> bool {
         state.is_usable(now) || self.may_serve_expired(state)
     }
@@ -91,7 +91,7 @@ pub(crate) struct State {
     pub(crate) forced: bool,
 }
 
-/// Whether a service has refused the credentials at hand before their expiry.
+/// Whether a service has refused the current credentials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Refusal {
     #[default]
@@ -178,8 +178,8 @@ pub(crate) fn decide(policy: &Policy, state: &State, now: SystemTime) -> Decisio
 /// The moment before which [`decide`] says [`Decision::Serve`], whatever the time: so that a request need not weigh all the
 /// rest. `None`: ask it.
 pub(crate) fn serves_until(state: &State) -> Option<SystemTime> {
-    let Validity { expiry, refresh_at, .. } = state.validity?;
-    let undisturbed = state.failure.is_none() && !state.orphaned && !state.forced && state.refusal != Refusal::Refused;
+    let Validity { expiry, refresh_at, .. } = state.not_refused()?;
+    let undisturbed = state.failure.is_none() && !state.orphaned && !state.forced;
     [expiry, refresh_at].into_iter().flatten().min().filter(|_| undisturbed)
 }
 
@@ -213,16 +213,20 @@ pub(crate) fn next_fetch(state: &State, now: SystemTime) -> Option<SystemTime> {
 }
 
 impl State {
+    /// The validity of the current credentials, unless a service has refused them. Their expiry is not enough to exclude those:
+    /// it is in the future again when the clock is set back.
+    fn not_refused(&self) -> Option<Validity> {
+        self.validity.filter(|_| self.refusal != Refusal::Refused)
+    }
+
     pub(crate) fn is_usable(&self, now: SystemTime) -> bool {
-        // Also if the clock has been set back since a service refused them.
-        self.refusal != Refusal::Refused
-            && self.validity.is_some_and(|validity| validity.expiry.is_none_or(|expiry| now < expiry))
+        self.not_refused().is_some_and(|validity| validity.expiry.is_none_or(|expiry| now < expiry))
     }
 
     /// Whether the credentials stay usable for longer than `ttl`.
     pub(crate) fn is_usable_for(&self, now: SystemTime, ttl: Duration) -> bool {
         let outlasts = |expiry: SystemTime| expiry.duration_since(now).is_ok_and(|left| left > ttl);
-        self.refusal != Refusal::Refused && self.validity.is_some_and(|validity| validity.expiry.is_none_or(outlasts))
+        self.not_refused().is_some_and(|validity| validity.expiry.is_none_or(outlasts))
     }
 
     /// Whether an attempt should be made by now, if a caller wants one.
