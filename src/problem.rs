@@ -286,7 +286,7 @@ mod tests {
         Problem::FallbackFailed { denied: denied.into(), second: second.into() }
     }
 
-    /// A row of the table says more than its kind does.
+    /// Several rows of a table have the same kind and another verdict.
     #[test]
     fn verdict_and_kind_are_those_of_the_refusal_that_decides() {
         use ErrorKind::{Denied, Refused};
@@ -296,7 +296,7 @@ mod tests {
         for (problem, kind, verdict) in [
             (mistake(), Refused, Verdict::MISTAKE),
             (missing(), Denied, Verdict::NOT_VISIBLE_YET),
-            // What may pass decides, and among denials the first.
+            // A failure that may pass decides. If both are denials, the first one does.
             (either(by_sts("AccessDenied"), mistake()), Refused, Verdict::MISTAKE),
             (either(missing(), by_sts("AccessDenied")), Denied, Verdict::NOT_VISIBLE_YET),
             (either(by_sts("AccessDenied"), missing()), Denied, Verdict::PERMANENT),

@@ -148,11 +148,11 @@ impl EksCredentialsProvider {
         self.core().get(|_| ()).await
     }
 
-    /// Says that a service refused these credentials (`ExpiredToken`). If they are still the current ones, they count as
-    /// expired from now on, a refresh begins, and the next request waits for it. They are not served again because
-    /// of an outage, also if they had expired before and an outage made them be served. If the source itself returns the same ones (the EKS Pod Identity agent does, for up to three hours), they
-    /// are served, the [`status`](Self::status) is degraded, and the source is asked for others less and less often, up to
-    /// every ten minutes. To say so of older ones, or once more of the same, changes nothing.
+    /// Reports that a service refused these credentials (`ExpiredToken`). If they are the current ones, they are not served any
+    /// more, a refresh begins, and the next call waits for it. This also applies to expired credentials that are served because
+    /// of an outage. If the source itself returns the same credentials again (the EKS Pod Identity agent does so for up to three
+    /// hours), they are served, the [`status`](Self::status) is degraded, and the source is asked again with a growing delay of
+    /// up to ten minutes. A report about older credentials, or a second report about the same ones, changes nothing.
     pub fn invalidate(&self, rejected: &Credentials) {
         self.core().invalidate(rejected.access_key_id());
     }

@@ -1,5 +1,5 @@
-//! What an operator reads in the log, and how often. A process of its own with one subscriber for all of it: one that only
-//! some threads have loses events.
+//! What an operator reads in the log, and how often. This needs a process of its own: a subscriber that is set for one thread
+//! may lose events while other threads have none.
 #![cfg(all(feature = "irsa", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -47,7 +47,7 @@ async fn what_an_operator_must_know_is_logged_at_once_and_once() {
     subscriber.with_writer(|| Log).init();
     let pod = LocalPod::start().await.unwrap();
 
-    // A cold start that fails, not only when its time is over.
+    // A cold start that fails: there is a warning before its time limit is reached.
     pod.sts().always(Answer::http(503, "down"));
     let cold = builder(pod.irsa_env()).startup_timeout(millis(500)).build().unwrap();
     cold.credentials().await.unwrap_err();
@@ -58,7 +58,7 @@ async fn what_an_operator_must_know_is_logged_at_once_and_once() {
     assert!(pod.sts().requests() > 1);
     drop(cold);
 
-    // A clock that is wrong, and stays so.
+    // A clock that is wrong and is not corrected.
     pod.sts().always(Answer::proper()).set_clock_offset(300);
     let ca = Ca::new();
     let (sts, bundle) = (ca.in_front_of(pod.sts().address(), named("localhost")).await, ca.bundle());
@@ -70,7 +70,7 @@ async fn what_an_operator_must_know_is_logged_at_once_and_once() {
     let clock = assert_said_once(&log, " WARN this machine's clock differs from that of STS: ");
     assert!(log[clock].contains(" s behind"), "{log:#?}");
     assert_said_once(&log, " INFO first credentials ");
-    // And credentials that a service refuses, however often it does.
+    // Credentials that a service refuses several times.
     skewed.invalidate(&credentials);
     skewed.invalidate(&credentials);
     assert_ne!(skewed.credentials().await.unwrap(), credentials);
@@ -80,7 +80,7 @@ async fn what_an_operator_must_know_is_logged_at_once_and_once() {
     assert_said_once(&log, " WARN a service has refused the credentials: they count as expired ");
     drop(skewed);
 
-    // Credentials that run out, and their successors.
+    // Credentials that expire in an outage, and the end of the outage.
     pod.sts().set_clock_offset(0).set_lifetime(Duration::from_secs(1));
     let short = builder(pod.irsa_env()).build().unwrap();
     let mut status = short.subscribe();

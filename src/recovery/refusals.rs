@@ -67,7 +67,7 @@ impl Refusals {
             Refusal::Refused => return true,
             // The source has no others.
             Refusal::HandedOutAgain => return false,
-            // Others are on their way, or the request was refused because it was signed long ago.
+            // They have expired: others are being fetched, and this request was signed before.
             Refusal::None if !shared.policy.serves(&entry.state, now) => return false,
             Refusal::None => {}
         }
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(pod.sts().requests(), 2);
     }
 
-    /// Nothing is gained by serving them any longer, and the error of the source says more than that of the service.
+    /// The service does not accept them any more, so callers get the error of the source, which explains the outage.
     #[cfg(feature = "irsa")]
     #[tokio::test]
     async fn expired_credentials_of_an_outage_are_given_up_when_they_are_refused() {

@@ -402,11 +402,11 @@ impl Awake {
     }
 }
 
-/// What callers get in spite of a failure, for operators.
+/// Which credentials callers get although the refresh failed, as text for operators. `None`: they get an error.
 pub(super) fn serving(policy: &Policy, entry: &Entry, now: SystemTime) -> Option<String> {
     let expiry = entry.held.as_ref().map(|held| expiry_text(&held.credentials))?;
     if entry.state.is_usable(now) {
-        Some(format!("the credentials at hand are valid until {expiry}"))
+        Some(format!("the current credentials are valid until {expiry}"))
     } else {
         policy.may_serve_expired(&entry.state).then(|| format!("serving credentials that expired at {expiry}"))
     }

@@ -206,7 +206,7 @@ impl Shared {
         let now = self.now();
         self.cache.update(|entry| {
             let current = entry.held.as_ref().is_some_and(|held| held.credentials.access_key_id() == access_key_id);
-            // Otherwise the source has been asked because of these already, and has no others yet.
+            // After an earlier refusal of the same credentials, the source has been asked for others already.
             if !current || entry.state.refusal != Refusal::None {
                 return;
             }

@@ -218,6 +218,14 @@ impl Bench {
         }
     }
 
+    /// Waits until the next attempt has begun.
+    async fn next_attempt(&self) {
+        let calls = self.upstream.calls();
+        while self.upstream.calls() == calls {
+            sleep(secs(1)).await;
+        }
+    }
+
     fn elapsed(&self) -> Duration {
         self.wall.start.elapsed()
     }
@@ -826,7 +834,7 @@ async fn a_task_on_another_runtime_is_cancelled_with_the_future_that_waits_for_i
     assert!(timeout(secs(1), dropped).await.expect("the task goes on").is_err());
 }
 
-/// As an operator reads it: whether callers have anything.
+/// The log says which credentials callers get until a refresh succeeds.
 #[tokio::test(start_paused = true)]
 async fn a_failed_refresh_is_told_with_what_is_served_meanwhile() {
     for serve_expired in [true, false] {
@@ -836,7 +844,7 @@ async fn a_failed_refresh_is_told_with_what_is_served_meanwhile() {
         let expiry = crate::clock::rfc3339(bench.ask().await.unwrap().expiry().unwrap());
         bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
         sleep(HOUR - secs(60)).await;
-        assert_eq!(told(), Some(format!("the credentials at hand are valid until {expiry}")));
+        assert_eq!(told(), Some(format!("the current credentials are valid until {expiry}")));
         sleep(secs(120)).await;
         assert_eq!(told(), serve_expired.then(|| format!("serving credentials that expired at {expiry}")));
     }
@@ -858,7 +866,7 @@ fn times_of_a_server_that_contradict_each_other_are_dropped() {
     assert_eq!(dropped.credentials.expiry(), credentials.expiry());
 }
 
-/// The answer that was waited for is that of the refresh that has ended, not of the one that has begun since.
+/// A caller waits for one refresh. When it is polled only after the next one has begun, it gets the result of the first.
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_is_polled_late_gets_the_answer_that_it_waited_for() {
     let bench = Bench::new(Mode::Fail(ErrorKind::Denied));

@@ -102,7 +102,7 @@ async fn a_clock_that_is_set_back_does_not_bring_refused_credentials_back() {
     assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Denied);
 }
 
-/// Of credentials that are past their expiry any others are better than those that a service has refused.
+/// The agent may return other credentials that are past their expiry. They are better than those that a service has refused.
 #[tokio::test(start_paused = true)]
 async fn other_credentials_past_their_expiry_replace_refused_ones() {
     let bench = Bench::new(Mode::Issue(3600));
@@ -123,7 +123,7 @@ async fn credentials_that_are_refused_after_their_expiry_are_not_served_in_the_o
     sleep(HOUR).await;
     bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
     bench.shared.invalidate(first.access_key_id());
-    // That of an attempt that still hangs, or of the next.
+    // The error is that of the attempt that still hangs, or of the one after it.
     assert!(bench.ask().await.unwrap_err().is_transient());
     sleep(secs(61)).await;
     assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
@@ -262,10 +262,7 @@ async fn an_attempt_that_slept_does_not_count_and_the_next_caller_gets_fresh_cre
     let bench = Bench::new(Mode::Issue(3600));
     bench.ask().await.unwrap();
     bench.upstream.set(Mode::Hang);
-    let calls = bench.upstream.calls();
-    while bench.upstream.calls() == calls {
-        sleep(secs(1)).await;
-    }
+    bench.next_attempt().await;
     bench.wall.forward(8 * HOUR);
     bench.upstream.set(Mode::Issue(3600));
     let fresh = timeout(secs(13), bench.ask()).await.unwrap().unwrap();
@@ -278,13 +275,10 @@ async fn an_attempt_that_slept_is_repeated_without_another_request() {
     let bench = Bench::new(Mode::Issue(3600));
     bench.ask().await.unwrap();
     bench.upstream.set(Mode::Hang);
-    let calls = bench.upstream.calls();
-    while bench.upstream.calls() == calls {
-        sleep(secs(1)).await;
-    }
+    bench.next_attempt().await;
     bench.wall.forward(8 * HOUR);
     bench.upstream.set(Mode::Issue(3600));
-    // The attempt's limit, the gap and the answer.
+    // The limit of the attempt, the pause before the next one, and its latency.
     sleep(secs(10 + 1 + 1)).await;
     assert!(bench.ask_at_once().unwrap().expiry().unwrap() > bench.wall.now());
 }
@@ -295,10 +289,7 @@ async fn callers_after_a_suspension_in_the_middle_of_a_refresh_get_no_expired_cr
     bench.ask().await.unwrap();
     *bench.upstream.latency.lock().unwrap() = secs(5);
     bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
-    let calls = bench.upstream.calls();
-    while bench.upstream.calls() == calls {
-        sleep(secs(1)).await;
-    }
+    bench.next_attempt().await;
     // The attempt that is under way fails with the connection. The source is well.
     bench.wall.forward(8 * HOUR);
     sleep(secs(5)).await;

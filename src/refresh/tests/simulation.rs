@@ -95,7 +95,7 @@ impl World {
             tally.rejections += 1;
             // For who waits meanwhile with these at hand it is another world: nothing is at hand any more.
             self.phase.lock().unwrap().number += 1;
-            // What the source hands out again is served, whether a service refuses it once more or not.
+            // If the source has returned them again, they are served although a service has refused them.
             let has_no_others = shared.cache.load().state.refusal == schedule::Refusal::HandedOutAgain;
             if !has_no_others {
                 self.refused.lock().unwrap().insert(credentials.access_key_id().to_owned());

@@ -16,7 +16,7 @@ const OUTAGE_BEGINS: u64 = 60 + 60 + 20;
 impl World {
     /// Rules 2 and 3.
     pub(super) fn check_wait(&self, before: &Entry, now: SystemTime, phase: Phase, asked: Instant, waited: Duration) {
-        // A refresh that a stall or a jump of the clock interrupts is made again, also for who comes after that.
+        // A stall or a jump of the clock during a refresh makes the provider repeat it. Later callers wait for both attempts.
         let interruptions = self.interruptions.lock().unwrap();
         let again = interruptions.iter().filter(|&&at| at + LONGEST_WAIT >= asked).count();
         let longest = LONGEST_WAIT * u32::try_from(1 + again).unwrap();

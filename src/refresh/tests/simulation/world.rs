@@ -342,8 +342,8 @@ impl World {
         });
     }
 
-    /// A stall: time passes, and neither the provider nor its callers are polled. Whoever comes first afterwards may come before
-    /// this goes on, so that it is noted when it ends before it begins.
+    /// A stall: time passes, and neither the provider nor its callers are polled. Callers may be polled before this function
+    /// when it ends, so the end is recorded in advance.
     pub(super) async fn is_stuck(&self, by: Duration) {
         *self.stuck.lock().unwrap() += by;
         self.interruptions.lock().unwrap().push(Instant::now() + by);
