@@ -114,6 +114,23 @@ async fn other_credentials_past_their_expiry_replace_refused_ones() {
     assert_eq!(bench.shared.status().health, Health::Expired);
 }
 
+/// The source is asked at once, whatever its retry delay is: the outage may be over.
+#[tokio::test(start_paused = true)]
+async fn a_call_after_the_refusal_of_expired_credentials_waits_for_a_new_attempt() {
+    let bench = Bench::new(Mode::Issue(3600));
+    let first = bench.ask().await.unwrap();
+    bench.upstream.set(Mode::Fail(ErrorKind::Unavailable));
+    sleep(HOUR + secs(60)).await;
+    // The retry delay, of a second at least, begins when this attempt has failed.
+    bench.next_attempt().await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(bench.ask_at_once().unwrap(), first);
+    bench.upstream.set(Mode::Issue(3600));
+    bench.shared.invalidate(first.access_key_id());
+    let second = timeout(secs(2), bench.ask()).await.expect("no attempt within 2 s").unwrap();
+    assert_ne!(second, first);
+}
+
 /// The refusal may come when the credentials have just expired and their successors are being fetched.
 #[tokio::test(start_paused = true)]
 async fn credentials_that_are_refused_after_their_expiry_are_not_served_in_the_outage_that_follows() {
