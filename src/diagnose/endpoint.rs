@@ -25,9 +25,11 @@ pub(super) fn check(env: &Env, settings: &Settings, config: &SourceConfig, findi
         SourceConfig::PodIdentity(config) => {
             if !config.endpoint.is_eks_agent() {
                 let (url, setting) = (config.endpoint.url(), config.endpoint.setting());
-                findings.push(Finding::new(FindingId::ContainerOther, format!(
-                    "{setting} is {url}; the agent's is http://169.254.170.23/v1/credentials, or http://[fd00:ec2::23]/v1/credentials"
-                )));
+                let observed = format!(
+                    "{setting} is {url}; the agent's is http://169.254.170.23/v1/credentials, or \
+                     http://[fd00:ec2::23]/v1/credentials"
+                );
+                findings.push(Finding::new(FindingId::ContainerOther, observed));
             }
         }
     }
