@@ -17,8 +17,8 @@
 //! ```
 //!
 //! or a sidecar that says it every ten minutes (`command: [sh, -c, "while :; do migrate; sleep 600; done"]`), or a command
-//! in a running pod: `kubectl exec deploy/app -- migrate`. A service that looks by itself asks for `builder().shadow(true)`
-//! and reads `Status::shadow`. That the roles are compared takes the feature `diagnose`, with which STS is asked whose
+//! in a running pod: `kubectl exec deploy/app -- migrate`. A service can also call
+//! `provider.compare()` itself. That the roles are compared takes the feature `diagnose`, with which STS is asked whose
 //! credentials those are.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 

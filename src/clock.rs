@@ -1,9 +1,15 @@
-//! Wall time for people.
+//! The wall clock: reading it, calculating with it, and writing its times as text.
+
+mod arithmetic;
+pub(crate) mod skew;
+pub(crate) mod timer;
 
 use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+
+pub(crate) use self::arithmetic::{after, before, since};
 
 /// `2026-11-24T04:59:36Z`; a time that RFC 3339 cannot write is shown as seconds since 1970.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
@@ -31,13 +37,11 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 }
 
 /// The `Date` header: `Tue, 24 Nov 2026 04:59:36 GMT`.
-#[cfg(any(feature = "irsa", feature = "diagnose"))]
 pub(crate) fn parse_http_date(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text.trim(), Format::HttpDate).ok()?).ok()
 }
 
 /// The same for the stand-ins to write.
-#[cfg(feature = "testing")]
 pub(crate) fn http_date(time: SystemTime) -> String {
     DateTime::from_secs(DateTime::from(time).secs()).fmt(Format::HttpDate).unwrap_or_default()
 }

@@ -6,25 +6,22 @@ mod display;
 mod endpoint;
 mod environment;
 mod fetch;
-#[cfg(feature = "irsa")]
 mod identity;
 mod of_problem;
 mod other_address;
 mod remedies;
 mod token;
 
-use aws_smithy_async::time::SharedTimeSource;
-
 pub use catalogue::FindingId;
 
-use crate::detect::{self, Detected, Settings};
-use crate::env::Env;
 use crate::error::{Error, one_line};
-use crate::provider::EksCredentialsProvider;
+use crate::provider::setup::Setup;
+use crate::provider::{Builder, EksCredentialsProvider};
 use crate::refresh::sync::OwnRuntime;
 use crate::refresh::task::run_on;
-use crate::source::{Source, SourceKind};
-use crate::transport::{Client, Timeouts};
+use crate::source::Source;
+use crate::source::detect::{self, Detected};
+use crate::source_kind::SourceKind;
 
 /// What is well and what is not with a pod's credentials, each with what to do about it.
 ///
@@ -181,32 +178,41 @@ const SET_THE_CLOCK: &str = "synchronise the node's clock with Amazon Time Sync 
                              whether it is reached and set the clock. Replace a node without a shell (EKS Auto Mode, \
                              Fargate, Bottlerocket)";
 
-/// What is diagnosed: all that a provider was built from.
-#[derive(Clone, Debug)]
-pub(crate) struct Subject {
-    pub(crate) env: Env,
-    pub(crate) settings: Settings,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) time: SharedTimeSource,
-    pub(crate) sts_client: Option<Client>,
+impl EksCredentialsProvider {
+    /// Says what is wrong with this pod's credentials and what to do: from the variables over token, endpoint and a fetch of
+    /// its own to who STS says they are. What is served and refreshed is not touched. Every step has its limit of time: in
+    /// all that is half a minute at the very worst, and well under a second in a healthy pod.
+    ///
+    /// Where no provider can be built: [`Diagnosis::of_env`], [`Builder::diagnose`].
+    pub async fn diagnose(&self) -> Diagnosis {
+        on_a_thread_of_its_own(self.setup().clone(), Ok(())).await
+    }
+}
+
+impl Builder {
+    /// Says what is wrong with a pod's credentials and what to do, also where [`build`](Self::build) fails. Sends one
+    /// request for credentials and one to STS that asks who they are, each within its limit of time, and nothing twice.
+    pub async fn diagnose(self) -> Diagnosis {
+        on_a_thread_of_its_own(self.setup(), self.check()).await
+    }
 }
 
 /// As [`diagnose`], whatever the caller's executor is, and however busy.
-pub(crate) async fn on_a_thread_of_its_own(subject: Subject, invalid: Result<(), Error>) -> Diagnosis {
+async fn on_a_thread_of_its_own(setup: Setup, invalid: Result<(), Error>) -> Diagnosis {
     let own = OwnRuntime::default();
-    let Ok(runtime) = own.handle() else { return diagnose(&subject, invalid).await };
-    let (there, check) = (subject.clone(), invalid.clone());
+    let Ok(runtime) = own.handle() else { return diagnose(&setup, invalid).await };
+    let (there, check) = (setup.clone(), invalid.clone());
     match run_on(&runtime, async move { diagnose(&there, check).await }).await {
         Ok(diagnosis) => diagnosis,
         // It panicked there. The caller sees the panic, and not an answer that is none.
-        Err(_) => diagnose(&subject, invalid).await,
+        Err(_) => diagnose(&setup, invalid).await,
     }
 }
 
 /// Looks at everything, from the variables outwards. Each step that waits has its limit: 5 s for the token, the attempt's
 /// for the fetch, 1 s for a look at the agent's other address, 5 s for STS. `invalid` is what the builder's own check says.
-pub(crate) async fn diagnose(subject: &Subject, invalid: Result<(), Error>) -> Diagnosis {
-    let Subject { env, settings, .. } = subject;
+async fn diagnose(setup: &Setup, invalid: Result<(), Error>) -> Diagnosis {
+    let Setup { env, settings, .. } = setup;
     let survey = detect::survey(env, settings);
     let mut findings = environment::sources(&survey);
     let detected = invalid.and_then(|()| survey.choose(settings));
@@ -228,10 +234,10 @@ pub(crate) async fn diagnose(subject: &Subject, invalid: Result<(), Error>) -> D
     }
     let source = detected.as_ref().map(|detected| detected.first.kind());
     match detected {
-        Some(detected) => examine(subject, detected, &mut findings).await,
+        Some(detected) => examine(setup, detected, &mut findings).await,
         None => {
             for (kind, tokens) in environment::tokens(env, settings) {
-                token::check(subject, kind, &tokens, &mut findings).await;
+                token::check(setup, kind, &tokens, &mut findings).await;
             }
         }
     }
@@ -239,27 +245,19 @@ pub(crate) async fn diagnose(subject: &Subject, invalid: Result<(), Error>) -> D
 }
 
 /// The source that is used.
-async fn examine(subject: &Subject, detected: Detected, findings: &mut Vec<Finding>) {
+async fn examine(setup: &Setup, detected: Detected, findings: &mut Vec<Finding>) {
     let config = detected.first;
-    endpoint::check(&subject.env, &subject.settings, &config, findings);
+    endpoint::check(&setup.env, &setup.settings, &config, findings);
     let token = match config.tokens() {
-        Some(tokens) => match token::check(subject, config.kind(), &tokens, findings).await {
+        Some(tokens) => match token::check(setup, config.kind(), &tokens, findings).await {
             Some(token) => Some(token),
             None => return,
         },
         None => None,
     };
-    let source = Source::new(config.clone(), subject.sts_client.clone(), subject.timeouts);
-    let credentials = fetch::check(subject, &config, &source, token.as_ref(), findings).await;
-    #[cfg(feature = "irsa")]
+    let source = Source::new(config.clone(), setup.http.clone(), setup.timeouts);
+    let credentials = fetch::check(setup, &config, &source, token.as_ref(), findings).await;
     if let Some(credentials) = credentials {
-        findings.push(identity::check(subject, &config, &credentials).await);
-    }
-    #[cfg(not(feature = "irsa"))]
-    if credentials.is_some() {
-        findings.push(Finding::new(
-            FindingId::IdentityUnknown,
-            "not called: this build has no client for STS; the feature `irsa` of eks-credentials brings it",
-        ));
+        findings.push(identity::check(setup, &config, &credentials).await);
     }
 }

@@ -4,7 +4,7 @@
 //! (`AWS_ENDPOINT_URL_<SERVICE>`), and a short list of other names. A secret in any other variable never gets here. Of the
 //! static keys, which this crate never uses, only the names are kept. All values are wiped when the snapshot is dropped.
 
-mod names;
+pub(crate) mod region;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::problem::setting::Setting;
+use crate::error::problem::setting::Setting;
 
-pub(crate) use names::*;
+pub(crate) use crate::variable::*;
 
 /// The copied variables as they were when the snapshot was taken. Clones share it: one of them may hold a token.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -63,20 +63,17 @@ impl Env {
     }
 
     /// Whether there is a value that is not blank, readable or not.
-    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.0.contains_key(name) && !self.is_blank(name)
     }
 
     /// Whether the variable is there without a value.
-    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
     pub(crate) fn is_blank(&self, name: &str) -> bool {
         matches!(self.0.get(name), Some(Value::Text(text)) if text.trim().is_empty())
     }
 
     /// The names of the variables that are set, that other AWS SDKs read, and that this crate does not read on purpose.
     /// `AWS_STS_REGIONAL_ENDPOINTS=regional`, which the EKS webhook sets, says what this crate does anyway.
-    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
     pub(crate) fn not_read(&self) -> impl Iterator<Item = &'static str> {
         let regional =
             matches!(self.get(STS_REGIONAL_ENDPOINTS), Ok(Some(value)) if value.eq_ignore_ascii_case("regional"));
@@ -85,7 +82,6 @@ impl Env {
     }
 
     /// `true` or `false` in any case; unset is false.
-    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Setting> {
         match self.get(name)? {
             None => Ok(false),
@@ -96,7 +92,6 @@ impl Env {
     }
 
     /// The first of `names` that is set, with its name.
-    #[cfg(any(feature = "irsa", feature = "__tls", feature = "sdk-config", feature = "diagnose"))]
     pub(crate) fn first_of<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, &str)>, Setting> {
         for name in names {
             if let Some(value) = self.get(name)? {
@@ -107,13 +102,7 @@ impl Env {
     }
 }
 
-/// A URL for an error message. What cannot be parsed may still hold a password.
-pub(crate) fn without_password(url: &str) -> &str {
-    if url.contains('@') { "[not shown, for it may hold a password]" } else { url }
-}
-
 /// As every AWS SDK reads a flag.
-#[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
 pub(crate) fn parse_flag(value: &str) -> Option<bool> {
     let is = |name: &str| value.eq_ignore_ascii_case(name);
     is("true").then_some(true).or_else(|| is("false").then_some(false))
@@ -165,7 +154,6 @@ mod tests {
         assert_eq!(format!("{env:?}"), r#"Env(["AWS_CONTAINER_AUTHORIZATION_TOKEN"])"#);
     }
 
-    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
     #[test]
     fn env_keeps_only_the_presence_of_static_keys() {
         let env = Env::from(STATIC_KEYS.map(|name| (name, "very-secret")));
@@ -174,7 +162,6 @@ mod tests {
         assert_eq!(env.not_read().collect::<Vec<_>>(), STATIC_KEYS);
     }
 
-    #[cfg(any(feature = "sdk-config", feature = "diagnose"))]
     #[test]
     fn env_names_what_is_set_and_not_read() {
         let set = |vars: &[(&str, &str)]| {
@@ -186,7 +173,6 @@ mod tests {
         assert_eq!(set(&[(STS_REGIONAL_ENDPOINTS, "legacy")]), [STS_REGIONAL_ENDPOINTS]);
     }
 
-    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     #[test]
     fn flags_are_true_false_or_an_error_that_shows_the_value() {
         let env = Env::from([(USE_FIPS, "True"), (USE_DUALSTACK, "1")]);

@@ -196,68 +196,56 @@
 
 // In what is shipped, hostile input and wrong clocks must not find a panic. (Those of [lints] hold for tests too.)
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::string_slice, clippy::unreachable))]
+// Each feature uses a part of what they have in common. With all of them, code that nothing uses is an error in `.ci/run`.
+#![cfg_attr(
+    not(all(feature = "diagnose", feature = "irsa", feature = "pod-identity", feature = "sdk-config")),
+    allow(dead_code, reason = "used by features that are off")
+)]
 
 #[cfg(not(any(feature = "irsa", feature = "pod-identity")))]
 compile_error!("eks-credentials needs at least one source: enable the feature `irsa` or `pod-identity`");
 
-mod builder;
-#[cfg(all(feature = "diagnose", feature = "irsa"))]
 mod caller_identity;
+mod claims;
 mod clock;
-mod clock_skew;
-mod comparison;
-mod detect;
-mod detection;
 #[cfg(feature = "diagnose")]
 mod diagnose;
 #[cfg(doc)]
 pub mod docs;
 mod env;
 mod error;
+mod fetched;
 #[cfg(all(fuzzing, feature = "irsa", feature = "pod-identity"))]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(all(test, not(fuzzing), feature = "irsa", feature = "pod-identity"))]
 mod fuzzing;
-#[cfg(feature = "sdk-config")]
-mod identity_cache;
-mod probe;
-mod problem;
+pub mod migration;
 mod provider;
-#[cfg(feature = "sdk-config")]
-mod recovery;
 mod refresh;
-#[cfg(any(feature = "irsa", feature = "sdk-config", feature = "diagnose"))]
-mod region;
 #[cfg(feature = "sdk-config")]
-mod sdk_config;
-mod shared_provider;
+mod sdk;
 mod source;
-mod status;
+mod source_kind;
 #[cfg(feature = "testing")]
 #[allow(clippy::arithmetic_side_effects, reason = "a stand-in may fail a test loudly")]
 pub mod testing;
-#[cfg(any(feature = "irsa", feature = "sdk-config", feature = "__sdk-http-client"))]
-mod timer;
 mod token_file;
 mod transport;
-mod verdict;
+mod variable;
 
+pub use aws_credential_types::Credentials;
 pub use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-pub use builder::Builder;
-pub use comparison::{Comparison, Difference};
-pub use detection::{Detection, Preference};
+pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 #[cfg(feature = "diagnose")]
 pub use diagnose::{Diagnosis, Finding, FindingId, Severity};
 pub use error::{Error, ErrorKind};
-pub use probe::{Granted, Probe};
-pub use provider::EksCredentialsProvider;
+pub use provider::{Builder, EksCredentialsProvider};
+pub use refresh::status::{Health, Status};
 #[cfg(feature = "sdk-config")]
-pub use recovery::Recovery;
-#[cfg(feature = "sdk-config")]
-pub use sdk_config::SdkConfigBuilder;
-pub use source::SourceKind;
-pub use status::{Health, Status};
+pub use sdk::{Recovery, SdkConfigBuilder};
+pub use source::detection::Detection;
+pub use source_kind::SourceKind;
 
 /// The code of the README compiles.
 #[cfg(all(doctest, feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]

@@ -1,33 +1,27 @@
 //! The provider: a cheap handle on shared state.
 
+pub(crate) mod builder;
+pub(crate) mod setup;
+mod shared;
+
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use aws_smithy_async::time::SharedTimeSource;
 
-use crate::builder::Builder;
-use crate::comparison::Comparison;
-#[cfg(not(all(feature = "diagnose", feature = "irsa")))]
-use crate::comparison::Identify;
-use crate::detection::Detection;
-#[cfg(feature = "diagnose")]
-use crate::diagnose::{self, Diagnosis, Subject};
-use crate::env::Env;
+pub use self::builder::Builder;
+use self::setup::Setup;
 use crate::error::Error;
-#[cfg(feature = "sdk-config")]
-use crate::recovery::refusals::Refusals;
 use crate::refresh::Fetch;
 use crate::refresh::cache::Held;
 use crate::refresh::schedule::Policy;
 use crate::refresh::shared::{Place, Shared};
+use crate::refresh::status::Status;
 use crate::refresh::sync::watch;
-#[cfg(feature = "sdk-config")]
-use crate::sdk_config::SdkSettings;
 use crate::source::Sources;
-use crate::status::Status;
+use crate::source::detection::Detection;
 
 /// AWS credentials of a pod on EKS, by IRSA or by Pod Identity, refreshed ahead of expiry.
 ///
@@ -39,18 +33,14 @@ use crate::status::Status;
 #[derive(Clone)]
 pub struct EksCredentialsProvider(Arc<Handle>);
 
-/// Ends the driver with the last provider; the driver itself only holds what is inside.
+/// Ends the refresh task with the last provider. The task itself only holds what is inside.
 struct Handle {
     shared: Arc<Shared>,
-    env: Env,
+    setup: Setup,
     /// The error is that nothing is configured.
     configured: Result<Configured, Error>,
-    #[cfg(feature = "diagnose")]
-    subject: Subject,
-    #[cfg(feature = "sdk-config")]
-    sdk: SdkSettings,
-    #[cfg(feature = "sdk-config")]
-    refusals: Refusals,
+    /// Variables that are set and on purpose not read are logged once.
+    not_read_reported: Once,
 }
 
 /// What the pod has.
@@ -81,28 +71,10 @@ impl EksCredentialsProvider {
         Builder::default()
     }
 
-    pub(crate) fn new(
-        configured: Result<Configured, Error>,
-        policy: Policy,
-        time: Option<SharedTimeSource>,
-        place: Place,
-        env: Env,
-        #[cfg(feature = "diagnose")] subject: Subject,
-        #[cfg(feature = "sdk-config")] sdk: SdkSettings,
-    ) -> Self {
+    pub(crate) fn new(configured: Result<Configured, Error>, policy: Policy, place: Place, setup: Setup) -> Self {
         let source = configured.as_ref().map(|configured| Arc::clone(&configured.sources) as Arc<dyn Fetch>);
-        let shared = Arc::new(Shared::new(source.map_err(Clone::clone), policy, time, place));
-        Self(Arc::new(Handle {
-            shared,
-            env,
-            configured,
-            #[cfg(feature = "diagnose")]
-            subject,
-            #[cfg(feature = "sdk-config")]
-            sdk,
-            #[cfg(feature = "sdk-config")]
-            refusals: Refusals::default(),
-        }))
+        let shared = Arc::new(Shared::new(source.map_err(Clone::clone), policy, setup.time.clone(), place));
+        Self(Arc::new(Handle { shared, setup, configured, not_read_reported: Once::new() }))
     }
 
     /// Credentials to sign a request with now.
@@ -168,17 +140,6 @@ impl EksCredentialsProvider {
         self.core().changes.subscribe()
     }
 
-    /// Says what is wrong with this pod's credentials and what to do: from the variables over token, endpoint and a fetch of
-    /// its own to who STS says they are. What is served and refreshed is not touched. Every step has its limit of time: in
-    /// all that is half a minute at the very worst, and well under a second in a healthy pod.
-    ///
-    /// Where no provider can be built: [`Diagnosis::of_env`], [`Builder::diagnose`].
-    #[cfg(feature = "diagnose")]
-    pub async fn diagnose(&self) -> Diagnosis {
-        let subject = self.0.subject.clone();
-        diagnose::on_a_thread_of_its_own(subject, Ok(())).await
-    }
-
     /// Which method serves this pod and why, and what is known of the other one.
     ///
     /// # Errors
@@ -188,58 +149,25 @@ impl EksCredentialsProvider {
         self.configured().map(|configured| &configured.detection)
     }
 
-    /// Before a cut-over from one method to the other: asks both of them, once each and one after the other, and compares
-    /// whose credentials they grant. What is served is not touched: the answers are thrown away, and no caller of
-    /// [`credentials`](Self::credentials) waits for them. Takes an attempt's time for each at most
-    /// ([`attempt_timeout`](Builder::attempt_timeout)). With the features `diagnose` and `irsa` it also asks STS who they are
-    /// (`GetCallerIdentity`, 5 s for each at most): only so the roles can be compared, since Pod Identity's answer does not
-    /// name its own. Every call sends these two or four requests: it is for a check at start-up or an operator's command,
-    /// not for a loop.
-    ///
-    /// # Errors
-    ///
-    /// If there is nothing to compare: [`NotConfigured`](crate::ErrorKind::NotConfigured),
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one method is configured, or the other one
-    /// by half. That a method *fails* is no error, but what [`Comparison`] says.
-    pub async fn compare(&self) -> Result<Comparison, Error> {
-        self.configured()?;
-        let this = self.clone();
-        self.core().run(async move { this.compare_both().await }).await?
+    pub(crate) fn setup(&self) -> &Setup {
+        &self.0.setup
     }
 
-    async fn compare_both(&self) -> Result<Comparison, Error> {
-        let Configured { sources, .. } = self.configured()?;
-        #[cfg(all(feature = "diagnose", feature = "irsa"))]
-        let identify = &self.0.subject;
-        #[cfg(not(all(feature = "diagnose", feature = "irsa")))]
-        let identify = &Identify;
-        Comparison::of(sources, identify, || self.core().now()).await
-    }
-
-    pub(crate) fn env(&self) -> &Env {
-        &self.0.env
+    /// Runs `report` at the first call, and at no other call to this provider or a clone.
+    pub(crate) fn report_once(&self, report: impl FnOnce()) {
+        self.0.not_read_reported.call_once(report);
     }
 
     pub(crate) fn downgrade(&self) -> WeakProvider {
         WeakProvider(Arc::downgrade(&self.0))
     }
 
-    fn configured(&self) -> Result<&Configured, Error> {
+    pub(crate) fn configured(&self) -> Result<&Configured, Error> {
         self.0.configured.as_ref().map_err(Clone::clone)
     }
 
     pub(crate) fn core(&self) -> &Arc<Shared> {
         &self.0.shared
-    }
-
-    #[cfg(feature = "sdk-config")]
-    pub(crate) fn refusals(&self) -> &Refusals {
-        &self.0.refusals
-    }
-
-    #[cfg(feature = "sdk-config")]
-    pub(crate) fn sdk_settings(&self) -> &SdkSettings {
-        &self.0.sdk
     }
 }
 

@@ -4,8 +4,6 @@
 //! claims are decoded without verification, and only to explain: to say in an error who the pod is, and to name the
 //! role session after it.
 
-mod claims;
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
@@ -16,15 +14,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-#[cfg(feature = "pod-identity")]
+use bytes::Bytes;
 use http::header::HeaderValue;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-pub(crate) use self::claims::Claims;
+use crate::claims::Claims;
 use crate::error::Error;
-use crate::problem::token::{BadToken, What};
+use crate::error::problem::token::{BadToken, What};
 
 /// A projected token has about 1.1 KB and STS takes 20,000 characters; anything larger is some other file.
 const MAX_SIZE: u64 = 64 * 1024;
@@ -176,10 +174,9 @@ impl Token {
     }
 
     /// For a header, marked sensitive so that no HTTP crate logs it.
-    #[cfg(feature = "pod-identity")]
     pub(crate) fn header(&self) -> Result<HeaderValue, Error> {
         let bad = |_| BadToken { origin: "the header Authorization".to_owned(), what: What::BadCharacter };
-        let mut value = HeaderValue::from_maybe_shared(crate::transport::wiped(self.0.clone())).map_err(bad)?;
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(self.0.clone())).map_err(bad)?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -214,7 +211,6 @@ impl fmt::Debug for Token {
 #[derive(Clone, Debug)]
 pub(crate) enum TokenSource {
     File(PathBuf),
-    #[cfg(feature = "pod-identity")]
     Fixed(Token),
 }
 
@@ -222,7 +218,6 @@ impl TokenSource {
     pub(crate) async fn token(&self) -> Result<Token, Error> {
         match self {
             Self::File(path) => read(path).await,
-            #[cfg(feature = "pod-identity")]
             Self::Fixed(token) => Ok(token.clone()),
         }
     }
@@ -233,8 +228,8 @@ mod tests {
     use std::sync::Condvar;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::claims::MAX_SHOWN;
     use super::*;
+    use crate::claims::MAX_SHOWN;
     use crate::error::ErrorKind;
 
     #[test]

@@ -58,8 +58,8 @@ use http::header::{HeaderValue, USER_AGENT};
 use http::request::Builder;
 use zeroize::Zeroizing;
 
+use crate::error::problem::peer::Peer;
 use crate::error::{Error, ErrorKind};
-use crate::problem::peer::Peer;
 #[cfg(feature = "irsa")]
 pub(crate) use http_client::from_http_client;
 pub(crate) use https::HttpsSettings;

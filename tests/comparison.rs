@@ -1,4 +1,4 @@
-//! The method that does not serve, looked at on the side: once in the background, and on demand beside the one that does.
+//! The comparison of both credential sources of a pod.
 #![cfg(all(feature = "irsa", feature = "pod-identity"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -6,8 +6,9 @@ mod support;
 
 use std::time::Duration;
 
+use eks_credentials::migration::Caller;
 use eks_credentials::testing::{Answer, LocalPod};
-use eks_credentials::{ErrorKind, Health, SourceKind, Status};
+use eks_credentials::{ErrorKind, SourceKind, Status};
 use support::{builder, provider, without};
 use tokio::sync::watch;
 
@@ -18,93 +19,25 @@ async fn until(changes: &mut watch::Receiver<Status>, wanted: impl FnMut(&Status
     status.unwrap().unwrap().clone()
 }
 
+/// Nothing is requested from the other source until somebody compares, and a comparison disturbs no refresh.
 #[tokio::test]
-async fn the_shadow_asks_the_other_source_once_and_serves_nothing_of_it() {
-    support::trace();
-    let pod = LocalPod::start().await.unwrap();
-    let provider = builder(pod.both_env()).shadow(true).build().unwrap();
-    assert!(provider.status().shadow.is_none());
-    assert_eq!(pod.agent().requests(), 0, "before the first ask there is nothing to compare with");
-    let served = provider.credentials().await.unwrap();
-    let probe = until(&mut provider.subscribe(), |status| status.shadow.is_some()).await.shadow.unwrap();
-    assert_eq!(probe.source, SourceKind::PodIdentity);
-    let granted = probe.outcome.unwrap();
-    assert_eq!(granted.account.as_deref(), Some(ACCOUNT));
-    assert!(granted.expiry.unwrap() > served.expiry().unwrap(), "an agent's last six hours");
-
-    let status = provider.status();
-    assert_eq!((status.source, status.refreshes), (Some(SourceKind::WebIdentity), 1));
-    provider.invalidate(&served);
-    assert_ne!(provider.credentials().await.unwrap(), served);
-    assert_eq!((pod.sts().requests(), pod.agent().requests()), (2, 1), "once in the provider's life");
-}
-
-#[tokio::test]
-async fn the_shadow_is_off_unless_asked_for_and_has_nothing_to_do_in_a_pod_with_one_method() {
-    support::trace();
-    let pod = LocalPod::start().await.unwrap();
-    for builder in [builder(pod.both_env()), builder(pod.irsa_env()).shadow(true)] {
-        let provider = builder.build().unwrap();
-        provider.credentials().await.unwrap();
-        // By its second refresh a look at the other one would have begun.
-        provider.invalidate(&provider.cached().unwrap());
-        provider.credentials().await.unwrap();
-        assert!(provider.status().shadow.is_none());
-    }
-    assert_eq!(pod.agent().requests(), 0);
-}
-
-#[tokio::test]
-async fn a_shadow_that_fails_is_in_the_status_and_nowhere_else() {
-    support::trace();
-    let pod = LocalPod::start().await.unwrap();
-    pod.agent().always(Answer::refuse("ResourceNotFoundException"));
-    // Half a pair: not an error of the pod, which has IRSA. But of the method that was to be looked at.
-    let half = without(pod.both_env(), "AWS_CONTAINER_CREDENTIALS_FULL_URI");
-    for (env, kind) in [(pod.both_env(), ErrorKind::Denied), (half, ErrorKind::InvalidConfiguration)] {
-        let provider = builder(env).shadow(true).build().unwrap();
-        let mut changes = provider.subscribe();
-        provider.credentials().await.unwrap();
-        let status = until(&mut changes, |status| status.shadow.is_some()).await;
-        let probe = status.shadow.unwrap();
-        assert_eq!((probe.source, probe.outcome.unwrap_err().kind()), (SourceKind::PodIdentity, kind));
-        assert_eq!((status.health, status.consecutive_failures), (Health::Ready, 0));
-        assert!(status.last_error.is_none());
-    }
-    assert_eq!(pod.agent().requests(), 1);
-}
-
-/// Refreshes go on beside a look that takes for ever, and that one ends with the provider.
-#[tokio::test]
-async fn a_shadow_that_hangs_delays_nothing_and_is_given_up_after_an_attempts_time() {
+async fn comparison_with_a_source_that_hangs_ends_after_an_attempts_time() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     pod.agent().always(Answer::hang());
     pod.sts().set_lifetime(Duration::from_secs(3));
-    let provider = builder(pod.both_env()).shadow(true).attempt_timeout(Duration::from_secs(3)).build().unwrap();
+    let provider = builder(pod.both_env()).attempt_timeout(Duration::from_secs(3)).build().unwrap();
     let mut changes = provider.subscribe();
     provider.credentials().await.unwrap();
-    let refreshed = until(&mut changes, |status| status.refreshes == 2).await;
-    assert!(refreshed.shadow.is_none() && pod.agent().requests() == 1);
-    let given_up = until(&mut changes, |status| status.shadow.is_some()).await.shadow.unwrap();
-    assert_eq!(given_up.outcome.unwrap_err().kind(), ErrorKind::Timeout);
-    assert!(given_up.latency >= Duration::from_secs(3));
-}
-
-/// What was handed over to is no news; the look is at the other one when the preferred one serves.
-#[tokio::test]
-async fn after_a_fallback_the_shadow_waits_for_the_preferred_source() {
-    support::trace();
-    let pod = LocalPod::start().await.unwrap();
-    pod.sts().then(Answer::refuse("AccessDenied"));
-    let provider = builder(pod.both_env()).fallback(true).shadow(true).build().unwrap();
-    let first = provider.credentials().await.unwrap();
-    assert_eq!(provider.status().source, Some(SourceKind::PodIdentity));
-    provider.invalidate(&first);
-    let mut changes = provider.subscribe();
-    let status = until(&mut changes, |status| status.refreshes == 2).await;
-    assert!(status.shadow.is_none() && status.source == Some(SourceKind::WebIdentity));
-    assert!(until(&mut changes, |status| status.shadow.is_some()).await.shadow.unwrap().outcome.is_ok());
+    assert_eq!(pod.agent().requests(), 0);
+    let compared = provider.clone();
+    let compared = tokio::spawn(async move { compared.compare().await.unwrap() });
+    until(&mut changes, |status| status.refreshes == 2).await;
+    let comparison = compared.await.unwrap();
+    let other = comparison.other();
+    assert_eq!(other.outcome.as_ref().unwrap_err().kind(), ErrorKind::Timeout);
+    assert!(other.latency >= Duration::from_secs(3) && !comparison.is_ready(), "{comparison}");
+    assert_eq!((pod.agent().requests(), provider.status().consecutive_failures), (1, 0));
 }
 
 #[tokio::test]
@@ -128,7 +61,7 @@ async fn methods_of_the_same_account_are_ready_to_cut_over_and_what_is_served_is
         "{text}"
     );
     assert!(text.ends_with("\nready to cut over"), "{text}");
-    let caller = comparison.other().outcome.as_ref().unwrap().caller.as_ref().unwrap().as_ref().unwrap();
+    let Caller::Arn(caller) = &comparison.other().outcome.as_ref().unwrap().caller else { panic!("{text}") };
     assert!(caller.starts_with("arn:aws:sts::111122223333:assumed-role/local-pod/eks-"), "{caller}");
     assert_eq!((provider.credentials().await.unwrap(), provider.status().refreshes), (served, 1));
 }

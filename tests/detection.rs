@@ -150,7 +150,7 @@ fn the_detection_says_why_the_other_method_could_not_serve() {
     let remnant = EksCredentialsProvider::builder().env([ROLE, FULL, AGENT_TOKEN]);
     for (builder, said) in [
         (half, "EKS Pod Identity is not usable: EKS Pod Identity is only half configured: "),
-        (both.policy("{}"), "EKS Pod Identity is not usable: policy(..) or policy_arn(..) was given"),
+        (both.policy("{}"), "EKS Pod Identity is not usable: policy(..) or policy_arns(..) was given"),
         (remnant, "IRSA is not usable: IRSA is only half configured: AWS_ROLE_ARN="),
     ] {
         let provider = builder.build().unwrap();
@@ -207,15 +207,15 @@ fn half_configured_pods_are_told_what_is_missing_and_why() {
 fn settings_out_of_range_are_errors_at_build() {
     use std::time::Duration;
     let builder = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION]);
-    let arns = |n| (0..n).fold(builder(), |builder, n| builder.policy_arn(format!("arn:aws:iam::aws:policy/{n}")));
+    let arns = |n: u32| builder().policy_arns((0..n).map(|n| format!("arn:aws:iam::aws:policy/{n}")));
     // The limits themselves are in range.
-    builder().policy("x".repeat(2048)).duration(Duration::from_secs(43_200)).session_name("xy").build().unwrap();
+    builder().policy("x".repeat(2048)).session_length(Duration::from_secs(43_200)).session_name("xy").build().unwrap();
     arns(10).build().unwrap();
     for (result, named) in [
-        (builder().duration(Duration::from_secs(60)).build(), "15 minutes"),
-        (builder().duration(Duration::from_millis(900_500)).build(), "whole seconds"),
+        (builder().session_length(Duration::from_secs(60)).build(), "15 minutes"),
+        (builder().session_length(Duration::from_millis(900_500)).build(), "whole seconds"),
         (builder().policy("x".repeat(2049)).build(), "2049 characters"),
-        (builder().policy_arn("ReadOnlyAccess").build(), "ReadOnlyAccess"),
+        (builder().policy_arns(["ReadOnlyAccess"]).build(), "ReadOnlyAccess"),
         (arns(11).build(), "11 policy ARNs"),
         (builder().role_arn("arn:aws:iam::111122223333:role/").build(), "is not a role ARN"),
         (builder().role_arn("arn:aws:iam::111122223333:role/team/").build(), "is not a role ARN"),
@@ -240,7 +240,7 @@ fn a_setting_that_would_silently_not_apply_is_an_error() {
     for (result, named) in [
         // More permissions than the author meant the process to have.
         (pod_identity().policy("{}").build(), "cannot narrow a role"),
-        (pod_identity().policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess").build(), "cannot narrow a role"),
+        (pod_identity().policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"]).build(), "cannot narrow a role"),
         (both().policy("{}").fallback(true).build(), "cannot narrow a role"),
         // The mistakes of a builder do not wait for the pod in which they matter.
         (

@@ -154,8 +154,8 @@ async fn no_call_fails_on_the_road_from_irsa_to_pod_identity() {
 
     timeline.say("create the association: pods that start from now on have both");
     let both = || service(aws.both_env()).fallback(true);
-    pod = cluster.roll_out("both-irsa-first", both().shadow(true), Some(pod)).await;
-    assert!(pod.until(|status| status.shadow.is_some()).await.shadow.unwrap().outcome.is_ok());
+    pod = cluster.roll_out("both-irsa-first", both(), Some(pod)).await;
+    assert!(both().build().unwrap().compare().await.unwrap().is_ready());
     pod.lives_by(WebIdentity).await;
     assert_eq!(aws.agent().requests(), 1);
 

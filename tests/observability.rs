@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use eks_credentials::testing::{Answer, LocalPod};
 use eks_credentials::{EksCredentialsProvider, ErrorKind};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
-use support::builder;
+use support::{builder, provider};
 
 /// By name: the type and the labels.
 type Table = BTreeMap<String, (String, BTreeSet<String>)>;
@@ -107,9 +107,8 @@ async fn a_scrape_shows_what_the_table_says_and_what_happened() {
     let exporter = export();
     let pod = LocalPod::start().await.unwrap();
     pod.sts().then(Answer::http(503, "busy"));
-    let provider = builder(pod.both_env()).shadow(true).build().unwrap();
+    let provider = provider(pod.both_env());
     provider.warm_up().await.unwrap();
-    provider.subscribe().wait_for(|status| status.shadow.is_some()).await.unwrap();
 
     let text = scrape(exporter).await;
     assert_values(
@@ -122,7 +121,6 @@ async fn a_scrape_shows_what_the_table_says_and_what_happened() {
             ("consecutive_failures", "0"),
             ("serving{source=\"irsa\"}", "1"),
             ("serving{source=\"pod-identity\"}", "0"),
-            ("shadow_success{source=\"pod-identity\"}", "1"),
             ("waiting_callers", "0"),
         ],
     );

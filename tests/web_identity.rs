@@ -28,10 +28,9 @@ async fn every_parameter_is_sent_in_the_body_and_the_request_is_unsigned() {
     let sts = Recorder::start(http(200, "text/xml", &answer)).await;
     let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("http://{}", sts.address));
     builder(env.clone())
-        .duration(Duration::from_secs(1800))
+        .session_length(Duration::from_secs(1800))
         .policy(r#"{"Version":"2012-10-17"}"#)
-        .policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess")
-        .policy_arn("arn:aws:iam::aws:policy/SecurityAudit")
+        .policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::aws:policy/SecurityAudit"])
         .provider_id("www.example.com")
         .build()
         .unwrap()

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, SystemTime};
 
+use crate::error::verdict::Verdict;
 use crate::schedule::{self, Failure, Policy, State, Validity};
-use crate::verdict::Verdict;
 
 /// When the outage begins.
 pub(crate) const NOON: Duration = Duration::from_hours(12);

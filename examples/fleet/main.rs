@@ -16,14 +16,15 @@
     reason = "a program for people, whose minutes and pods are numbered by itself"
 )]
 
+#[path = "../../src/clock/arithmetic.rs"]
+#[allow(dead_code, reason = "the example needs a part of it")]
+mod clock;
 mod day;
+mod error;
 mod plot;
 #[path = "../../src/refresh/schedule.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the provider's own, of which a fleet needs only a part")]
 mod schedule;
-#[path = "../../src/verdict.rs"]
-#[allow(dead_code, reason = "the example needs a part of it")]
-mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

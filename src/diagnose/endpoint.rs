@@ -1,9 +1,11 @@
 //! The region, and where requests go: what can be said of them before anything is sent.
 
 use super::{Finding, FindingId, Severity};
-use crate::detect::{Settings, SourceConfig};
+use crate::env::region;
 use crate::env::{self, Env};
-use crate::region;
+use crate::source::SourceConfig;
+use crate::source::settings::Settings;
+use crate::source::web_identity::{WebIdentityConfig, sts_endpoint};
 
 /// The regions, whatever the source.
 pub(super) fn regions(env: &Env, settings: &Settings) -> Option<Finding> {
@@ -19,9 +21,7 @@ pub(super) fn regions(env: &Env, settings: &Settings) -> Option<Finding> {
 /// What is worth knowing of the source that is used.
 pub(super) fn check(env: &Env, settings: &Settings, config: &SourceConfig, findings: &mut Vec<Finding>) {
     match config {
-        #[cfg(feature = "irsa")]
-        SourceConfig::WebIdentity(config) => findings.extend(sts::check(env, settings, config)),
-        #[cfg(feature = "pod-identity")]
+        SourceConfig::WebIdentity(config) => findings.extend(sts(env, settings, config)),
         SourceConfig::PodIdentity(config) => {
             if !config.endpoint.is_eks_agent() {
                 let (url, setting) = (config.endpoint.url(), config.endpoint.setting());
@@ -55,54 +55,44 @@ pub(super) fn check(env: &Env, settings: &Settings, config: &SourceConfig, findi
     }
 }
 
-#[cfg(feature = "irsa")]
-mod sts {
-    use super::{Finding, FindingId};
-    use crate::detect::Settings;
-    use crate::env::{self, Env};
-    use crate::region;
-    use crate::source::sts_endpoint;
-    use crate::source::web_identity::WebIdentityConfig;
+const FIPS_REGIONS: [&str; 4] = ["us-east-1", "us-east-2", "us-west-1", "us-west-2"];
 
-    const FIPS_REGIONS: [&str; 4] = ["us-east-1", "us-east-2", "us-west-1", "us-west-2"];
-
-    pub(super) fn check(env: &Env, settings: &Settings, config: &WebIdentityConfig) -> Vec<Finding> {
-        let url = &config.endpoint.url;
-        let (Some(region), None) = (&config.endpoint.region, config.endpoint.setting) else {
-            return overridden(env, settings, config);
-        };
-        let fips = env.flag(env::USE_FIPS).unwrap_or_default();
-        if fips && !FIPS_REGIONS.contains(&region.as_str()) && !region.starts_with("us-gov-") {
-            let observed = format!("{}=true, so STS is called at {url}", env::USE_FIPS);
-            let finding = Finding::new(FindingId::StsFips, observed).expected("a region with a FIPS endpoint of STS");
-            return vec![finding.remedy(format!(
-                "set {} to false, or use a region with such an endpoint: us-east-1, us-east-2, us-west-1, us-west-2 or \
-                 GovCloud",
-                env::USE_FIPS
-            ))];
-        }
-        vec![Finding::new(FindingId::StsEndpointOk, url.to_string())]
+fn sts(env: &Env, settings: &Settings, config: &WebIdentityConfig) -> Vec<Finding> {
+    let url = &config.endpoint.url;
+    let (Some(region), None) = (&config.endpoint.region, config.endpoint.setting) else {
+        return overridden(env, settings, config);
+    };
+    let fips = env.flag(env::USE_FIPS).unwrap_or_default();
+    if fips && !FIPS_REGIONS.contains(&region.as_str()) && !region.as_str().starts_with("us-gov-") {
+        let observed = format!("{}=true, so STS is called at {url}", env::USE_FIPS);
+        let finding = Finding::new(FindingId::StsFips, observed).expected("a region with a FIPS endpoint of STS");
+        return vec![finding.remedy(format!(
+            "set {} to false, or use a region with such an endpoint: us-east-1, us-east-2, us-west-1, us-west-2 or \
+             GovCloud",
+            env::USE_FIPS
+        ))];
     }
+    vec![Finding::new(FindingId::StsEndpointOk, url.to_string())]
+}
 
-    fn overridden(env: &Env, settings: &Settings, config: &WebIdentityConfig) -> Vec<Finding> {
-        let (url, setting) = (&config.endpoint.url, config.endpoint.setting.unwrap_or_default());
-        let region = region::region(env, settings.region.as_deref()).ok().flatten();
-        let regional = region.and_then(|region| sts_endpoint::regional(&region, false, false).ok());
-        if regional.as_ref() == Some(url) {
-            return vec![Finding::new(FindingId::StsEndpointOk, format!("{url}, by {setting}"))];
-        }
-        let instead = regional.map_or_else(|| "the region's endpoint".to_owned(), |url| url.to_string());
-        let mut findings = vec![Finding::new(
-            FindingId::StsOverride,
-            format!("{setting} is {url}; without it, STS would be called at {instead}"),
-        )];
-        if sts_endpoint::is_clear_text(url) {
-            findings.push(
-                Finding::new(FindingId::StsClearText, format!("{setting} is {url}"))
-                    .expected("an https URL")
-                    .remedy(format!("use an https URL for {setting}")),
-            );
-        }
-        findings
+fn overridden(env: &Env, settings: &Settings, config: &WebIdentityConfig) -> Vec<Finding> {
+    let (url, setting) = (&config.endpoint.url, config.endpoint.setting.unwrap_or_default());
+    let region = region::region(env, settings.region.as_deref()).ok().flatten();
+    let regional = region.and_then(|region| sts_endpoint::regional(&region, false, false).ok());
+    if regional.as_ref() == Some(url) {
+        return vec![Finding::new(FindingId::StsEndpointOk, format!("{url}, by {setting}"))];
     }
+    let instead = regional.map_or_else(|| "the region's endpoint".to_owned(), |url| url.to_string());
+    let mut findings = vec![Finding::new(
+        FindingId::StsOverride,
+        format!("{setting} is {url}; without it, STS would be called at {instead}"),
+    )];
+    if sts_endpoint::is_clear_text(url) {
+        findings.push(
+            Finding::new(FindingId::StsClearText, format!("{setting} is {url}"))
+                .expected("an https URL")
+                .remedy(format!("use an https URL for {setting}")),
+        );
+    }
+    findings
 }

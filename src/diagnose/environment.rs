@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use super::{Finding, FindingId, Severity};
-use crate::detect::{Configured, Detected, Found, Settings, SourceConfig, Survey};
-use crate::detection::Preference;
 use crate::env::{self, Env};
-use crate::problem::Problem;
-use crate::source::SourceKind;
+use crate::error::problem::Problem;
+use crate::source::SourceConfig;
+use crate::source::detect::{Detected, Survey};
+use crate::source::detection::Preference;
+use crate::source::found::{Configured, Found};
+use crate::source::settings::Settings;
+use crate::source_kind::SourceKind;
 use crate::token_file::TokenSource;
 
 /// A value that is not UTF-8 counts as unset here; detection says what is wrong with it.
@@ -25,7 +28,7 @@ pub(super) fn sources(survey: &Survey) -> Vec<Finding> {
             Found::Broken(problems) => findings.extend(problems.iter().map(Finding::of_setting)),
             Found::Present(configured) => {
                 findings.push(Finding::new(FindingId::EnvOk, shown(kind, configured)));
-                findings.extend(own(&configured.source));
+                findings.extend(own(&configured.config));
             }
         }
     }
@@ -43,17 +46,14 @@ pub(super) fn soften(findings: &mut [Finding]) {
 }
 
 /// `IRSA: AWS_ROLE_ARN=… and AWS_WEB_IDENTITY_TOKEN_FILE=…`
-fn shown(kind: SourceKind, configured: &Configured) -> String {
-    let Configured { source, settings } = configured;
+fn shown(kind: SourceKind, configured: &Configured<SourceConfig>) -> String {
+    let Configured { config: source, settings } = configured;
     let first = match source {
-        #[cfg(feature = "irsa")]
         SourceConfig::WebIdentity(config) => config.role_arn.to_string(),
-        #[cfg(feature = "pod-identity")]
         SourceConfig::PodIdentity(config) => config.endpoint.url().to_string(),
     };
     let second = match source.tokens() {
         Some(TokenSource::File(path)) => format!("=\"{}\"", path.display()),
-        #[cfg(feature = "pod-identity")]
         Some(TokenSource::Fixed(_)) => " (its value is not shown)".to_owned(),
         None => String::new(),
     };
@@ -77,11 +77,8 @@ fn own(source: &SourceConfig) -> Option<Finding> {
 
 /// The token files that are configured, for a pod of which no source can be used.
 pub(super) fn tokens(env: &Env, settings: &Settings) -> Vec<(SourceKind, TokenSource)> {
-    #[cfg(feature = "irsa")]
-    let given = settings.irsa.token_file.clone();
-    #[cfg(not(feature = "irsa"))]
-    let (given, _) = (None, settings);
-    let web_identity = given.or_else(|| get(env, env::WEB_IDENTITY_TOKEN_FILE).map(Into::into));
+    let web_identity =
+        settings.irsa.token_file.clone().or_else(|| get(env, env::WEB_IDENTITY_TOKEN_FILE).map(Into::into));
     let pod_identity = get(env, env::CONTAINER_TOKEN_FILE).map(Into::into);
     let files = [(SourceKind::WebIdentity, web_identity), (SourceKind::PodIdentity, pod_identity)];
     files.into_iter().filter_map(|(kind, file)| Some((kind, TokenSource::File(file?)))).collect()
@@ -147,10 +144,8 @@ fn not_read(env: &Env) -> Option<Finding> {
 }
 
 /// What other SDKs would do. Not every one of them understands networks in `NO_PROXY`.
-#[cfg(feature = "pod-identity")]
 fn proxy(env: &Env, detected: &Detected) -> Option<Finding> {
-    let configs =
-        std::iter::once(&detected.first).chain(detected.second.as_ref().and_then(|other| other.as_ref().ok()));
+    let configs = std::iter::once(&detected.first).chain(detected.other.usable());
     let host = configs.into_iter().filter_map(container_host).next()?;
     let proxies = [env::HTTP_PROXY, "http_proxy", env::ALL_PROXY, "all_proxy"];
     let set = proxies.into_iter().find(|name| get(env, name).is_some())?;
@@ -169,18 +164,11 @@ fn proxy(env: &Env, detected: &Detected) -> Option<Finding> {
 }
 
 /// As it stands in `NO_PROXY`.
-#[cfg(feature = "pod-identity")]
 fn container_host(config: &SourceConfig) -> Option<String> {
     match config {
         SourceConfig::PodIdentity(config) => {
             Some(config.endpoint.url().host().to_string().trim_matches(['[', ']']).to_owned())
         }
-        #[cfg(feature = "irsa")]
         SourceConfig::WebIdentity(_) => None,
     }
-}
-
-#[cfg(not(feature = "pod-identity"))]
-fn proxy(_: &Env, _: &Detected) -> Option<Finding> {
-    None
 }

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use tokio::time::{Instant, timeout};
 
-use super::{Finding, FindingId, Severity, Subject, other_address, token};
+use super::{Finding, FindingId, Setup, Severity, other_address, token};
 use crate::clock;
-use crate::detect::SourceConfig;
-use crate::problem::Problem;
-use crate::source::{Source, SourceKind};
+use crate::error::problem::Problem;
+use crate::source::{Source, SourceConfig};
+use crate::source_kind::SourceKind;
 use crate::token_file::Token;
 
 /// A difference between clocks that no server minds, and one from which on AWS refuses signatures.
@@ -20,14 +20,14 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// The credentials, if there are any that could be used.
 pub(super) async fn check(
-    subject: &Subject,
+    setup: &Setup,
     config: &SourceConfig,
     source: &Source,
     token: Option<&Token>,
     findings: &mut Vec<Finding>,
 ) -> Option<Credentials> {
     let (began, limit) = (Instant::now(), source.attempt_timeout());
-    let reply = match timeout(limit, source.ask(token)).await {
+    let reply = match timeout(limit, source.send(token)).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => {
             findings.push(other_address::finding(config, &error).await);
@@ -38,7 +38,7 @@ pub(super) async fn check(
             return None;
         }
     };
-    let (took, now) = (began.elapsed(), subject.time.now());
+    let (took, now) = (began.elapsed(), setup.time_source().now());
     findings.extend(reply.date.map(|date| skew(source, now, date)));
     match source.read(&reply, token) {
         Ok(read) => {

@@ -2,14 +2,22 @@
 
 use aws_credential_types::Credentials;
 
-use super::{Finding, FindingId, Subject};
-use crate::caller_identity::{CallerIdentity, Sts, caller_identity};
-use crate::detect::SourceConfig;
-use crate::error::{Error, ErrorKind};
-use crate::problem::Problem;
+use super::{Finding, FindingId, Setup};
+use crate::caller_identity::{self, CallerIdentity};
+use crate::error::ErrorKind;
+use crate::error::problem::Problem;
+use crate::source::SourceConfig;
 
-pub(super) async fn check(subject: &Subject, config: &SourceConfig, credentials: &Credentials) -> Finding {
-    let caller = match subject.caller_identity(credentials).await {
+pub(super) async fn check(setup: &Setup, config: &SourceConfig, credentials: &Credentials) -> Finding {
+    let Setup { env, settings, http, .. } = setup;
+    let caller = caller_identity::get(env, settings, http.clone(), credentials, setup.time_source().now()).await;
+    let Some(caller) = caller else {
+        return Finding::new(
+            FindingId::IdentityUnknown,
+            "not called: this build has no client for STS; the feature `irsa` of eks-credentials brings it",
+        );
+    };
+    let CallerIdentity { arn, account, .. } = match caller {
         Ok(caller) => caller,
         Err(error) if error.kind() == ErrorKind::Denied => return Finding::of(&error),
         Err(error) => {
@@ -23,23 +31,14 @@ pub(super) async fn check(subject: &Subject, config: &SourceConfig, credentials:
             return Finding::new(FindingId::IdentityUnknown, observed);
         }
     };
-    let CallerIdentity { arn, account, .. } = caller;
-    match config {
-        SourceConfig::WebIdentity(config) if !is_session_of(&arn, config.role_arn.as_str()) => {
+    match config.role_arn() {
+        Some(role_arn) if !is_session_of(&arn, role_arn) => {
             let observed = format!("{arn}, in account {account}");
             Finding::new(FindingId::IdentityOther, observed)
-                .expected(format!("a session of {}", config.role_arn))
+                .expected(format!("a session of {role_arn}"))
                 .remedy("check AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL: the answer was not that of AWS STS")
         }
         _ => Finding::new(FindingId::IdentityOk, arn),
-    }
-}
-
-impl Subject {
-    /// Asks STS as this pod reaches it.
-    pub(crate) async fn caller_identity(&self, credentials: &Credentials) -> Result<CallerIdentity, Error> {
-        let sts = Sts::new(&self.env, &self.settings, self.sts_client.clone()).await?;
-        caller_identity(&sts, credentials, self.time.now()).await
     }
 }
 

@@ -3,16 +3,16 @@
 use std::error::Error as _;
 
 use super::{Finding, FindingId, remedies, token};
+use crate::claims::Claims;
+use crate::error::problem::agent::{self, AgentRefusal};
+use crate::error::problem::answer::{self, BadAnswer};
+use crate::error::problem::network::{self, NoAnswer};
+use crate::error::problem::peer::Server;
+use crate::error::problem::setting::Setting;
+use crate::error::problem::sts::{self, Request, StsRefusal};
+use crate::error::problem::{Problem, token as bad_token};
 use crate::error::{Error, ErrorKind};
-use crate::problem::agent::{self, AgentRefusal};
-use crate::problem::answer::{self, BadAnswer};
-use crate::problem::network::{self, NoAnswer};
-use crate::problem::peer::Server;
-use crate::problem::setting::Setting;
-use crate::problem::sts::{self, Request, StsRefusal};
-use crate::problem::{Problem, token as bad_token};
-use crate::source::SourceKind;
-use crate::token_file::Claims;
+use crate::source_kind::SourceKind;
 
 /// The usual mistake, which neither STS nor EKS Auth can know of.
 const DEFAULT_ACCOUNT: &str = "This pod runs as the service account \"default\": is spec.serviceAccountName missing in the \
@@ -220,7 +220,7 @@ fn of_sts(finding: Finding, refusal: &StsRefusal) -> Finding {
     let none = Claims::default();
     let claims = claims.as_ref().unwrap_or(&none);
     let is_default = is_default_account(claims);
-    let own_audience = !claims.aud.split(',').any(|aud| aud == token::audience_of(SourceKind::WebIdentity));
+    let own_audience = !claims.aud.iter().any(|aud| aud == token::audience_of(SourceKind::WebIdentity));
     match refusal.meaning {
         Meaning::NotTrusted => {
             let differs = match own_audience {
@@ -324,8 +324,8 @@ fn causes(error: &Error, observed: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::network::Phase;
-    use crate::problem::peer::{Peer, Server};
+    use crate::error::problem::network::Phase;
+    use crate::error::problem::peer::{Peer, Server};
 
     #[test]
     fn problems_of_settings_have_the_ids_of_their_settings() {

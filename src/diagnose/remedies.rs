@@ -1,7 +1,7 @@
 //! What to paste: policy statements and commands, with all that the token and the role say already in them.
 
 use super::token;
-use crate::token_file::Claims;
+use crate::claims::Claims;
 
 /// As it stands in a policy: with quotes, and escaped.
 fn quoted(text: &str) -> String {
@@ -23,7 +23,7 @@ pub(super) fn role_name(role_arn: &str) -> String {
 /// The statement of a trust policy that would match this token.
 pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
     let host = issuer_host(claims);
-    let audience = claims.aud.split(',').next().map(token::cut).unwrap_or_default();
+    let audience = claims.aud.first().map(|aud| token::cut(aud)).unwrap_or_default();
     let sub = claims.sub.as_deref().map_or_else(|| "SUB".to_owned(), token::cut);
     format!(
         r#"{{
@@ -66,7 +66,7 @@ fn provider(role_arn: &str, claims: &Claims) -> String {
 
 /// Makes the IAM OIDC provider accept this audience.
 pub(super) fn add_audience(role_arn: &str, claims: &Claims) -> String {
-    let audience = word(claims.aud.split(',').next().unwrap_or_default(), "AUDIENCE");
+    let audience = word(claims.aud.first().map_or("", String::as_str), "AUDIENCE");
     let provider = provider(role_arn, claims);
     format!(
         "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {provider} --client-id {audience}"
@@ -83,7 +83,7 @@ pub(super) fn update_thumbprint(role_arn: &str, claims: &Claims) -> String {
 
 /// The ways to create the provider.
 pub(super) fn oidc_provider(claims: &Claims) -> Vec<String> {
-    let audience = word(claims.aud.split(',').next().unwrap_or_default(), "sts.amazonaws.com");
+    let audience = word(claims.aud.first().map_or("", String::as_str), "sts.amazonaws.com");
     let create =
         format!("aws iam create-open-id-connect-provider --url {} --client-id-list {audience}", issuer(claims));
     match token::is_of_eks(claims) {

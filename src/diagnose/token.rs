@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Finding, FindingId, Subject, remedies};
+use super::{Finding, FindingId, Setup, remedies};
+use crate::claims::Claims;
 use crate::clock;
-use crate::region;
-use crate::source::SourceKind;
-use crate::token_file::{Claims, Token, TokenSource};
+use crate::env::region;
+use crate::source_kind::SourceKind;
+use crate::token_file::{Token, TokenSource};
 
 /// kubelet rotates a token at this age, or at 80 % of its life.
 const ROTATED_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -19,7 +20,7 @@ const IF_NOT_ROTATED: &str = "mount the projected volume directly: a copy of the
 
 /// The token, if there is one that can be sent.
 pub(super) async fn check(
-    subject: &Subject,
+    setup: &Setup,
     kind: SourceKind,
     tokens: &TokenSource,
     findings: &mut Vec<Finding>,
@@ -42,14 +43,14 @@ pub(super) async fn check(
         return Some(token);
     };
     let before = findings.len();
-    findings.extend(times(&origin(tokens), &claims, subject.time.now()));
+    findings.extend(times(&origin(tokens), &claims, setup.time_source().now()));
     findings.extend(audience(&claims, kind));
     findings.extend(issuer(&claims, kind));
-    findings.extend(issuer_region(&claims, subject));
+    findings.extend(issuer_region(&claims, setup));
     findings.extend(subject_form(&claims));
     let blamed = findings.iter().skip(before).any(|finding| finding.severity > super::Severity::Info);
     if !blamed {
-        findings.push(Finding::new(FindingId::TokenOk, describe(tokens, &token, &claims, subject.time.now())));
+        findings.push(Finding::new(FindingId::TokenOk, describe(tokens, &token, &claims, setup.time_source().now())));
     }
     Some(token)
 }
@@ -71,7 +72,7 @@ fn describe(tokens: &TokenSource, token: &Token, claims: &Claims, now: SystemTim
         at(claims.iat).and_then(|iat| now.duration_since(iat).ok()).map_or("unknown".to_owned(), roughly),
         left.map_or("ever".to_owned(), roughly),
         claims.sub.as_deref().map_or("none".to_owned(), cut),
-        cut(&claims.aud)
+        cut(&claims.aud.join(","))
     )
 }
 
@@ -144,7 +145,7 @@ pub(super) fn audience_of(kind: SourceKind) -> &'static str {
 
 fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
     let expected = audience_of(kind);
-    let audiences = || claims.aud.split(',');
+    let audiences = || claims.aud.iter().map(String::as_str);
     if audiences().any(|audience| audience == expected) {
         return None;
     }
@@ -155,7 +156,7 @@ fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
         SourceKind::WebIdentity if !foreign => FindingId::TokenAudienceOwn,
         _ => FindingId::TokenAudience,
     };
-    let finding = Finding::new(id, format!("aud={}", cut(&claims.aud))).expected(format!("aud={expected}"));
+    let finding = Finding::new(id, format!("aud={}", cut(&claims.aud.join(",")))).expected(format!("aud={expected}"));
     let remedy = "let the EKS webhook set the variable, or set serviceAccountToken.audience of the projected volume to the \
                   expected value";
     Some(match id {
@@ -189,16 +190,16 @@ fn issuer(claims: &Claims, kind: SourceKind) -> Option<Finding> {
     eks_region(issuer).is_none().then(own)
 }
 
-fn issuer_region(claims: &Claims, subject: &Subject) -> Option<Finding> {
+fn issuer_region(claims: &Claims, setup: &Setup) -> Option<Finding> {
     let theirs = eks_region(claims.iss.as_deref()?)?;
-    let ours = region::region(&subject.env, subject.settings.region.as_deref()).ok()??;
+    let ours = region::region(&setup.env, setup.settings.region.as_deref()).ok()??;
     let observed = || {
         format!(
             "the cluster is in {}, the configured region is {ours}: STS, and by default every client, is called in {ours}",
             cut(theirs)
         )
     };
-    (theirs != ours).then(|| {
+    (theirs != ours.as_str()).then(|| {
         Finding::new(FindingId::TokenRegion, observed())
             .remedy(format!("if that is not meant, set {} to the cluster's region", crate::env::REGION))
     })

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use super::{SMALL, assert_explains, fill};
 use crate::clock;
+use crate::error::problem::peer::Peer;
 use crate::error::{Error, ErrorKind};
-use crate::problem::peer::Peer;
 use crate::source::container_endpoint::ContainerEndpoint;
 use crate::source::pod_identity::{PodIdentity, PodIdentityConfig};
 use crate::source::role_arn::RoleArn;

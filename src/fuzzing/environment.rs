@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::{assert_explains, fill};
-use crate::builder::Builder;
 use crate::error::{Error, ErrorKind};
 use crate::provider::EksCredentialsProvider;
-use crate::source::SourceKind;
+use crate::provider::builder::Builder;
+use crate::source_kind::SourceKind;
 use crate::{env, status::Health};
 
 const TOKEN: &str = "fake-token-1";
@@ -55,14 +55,13 @@ impl Input {
                 "prefer" if value == "pod-identity" => builder.prefer(SourceKind::PodIdentity),
                 "prefer" => builder.prefer(SourceKind::WebIdentity),
                 "fallback" => builder.fallback(true),
-                "shadow" => builder.shadow(true),
                 "region" => builder.region(value),
                 "role_arn" => builder.role_arn(value),
                 "token_file" => builder.token_file(value),
                 "session_name" => builder.session_name(value),
-                "duration" => builder.duration(seconds()),
+                "duration" => builder.session_length(seconds()),
                 "policy" => builder.policy(value),
-                "policy_arn" => builder.policy_arn(value),
+                "policy_arn" => builder.policy_arns([value]),
                 "provider_id" => builder.provider_id(value),
                 "sts_endpoint" => builder.sts_endpoint(value),
                 "advisory_window" => builder.advisory_window(seconds()),

@@ -6,9 +6,9 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{SMALL, answers, assert_explains};
+use crate::error::problem::Problem;
+use crate::error::problem::sts::{Request, StsRefusal};
 use crate::error::{Error, ErrorKind};
-use crate::problem::Problem;
-use crate::problem::sts::{Request, StsRefusal};
 use crate::source::web_identity::{check_session_name, clean_session_name};
 use crate::token_file::Token;
 

@@ -9,14 +9,15 @@ use aws_credential_types::Credentials;
 #[cfg(feature = "sdk-config")]
 use aws_smithy_runtime_api::client::identity::Identity;
 
-use crate::clock_skew::Skew;
+use crate::clock;
+use crate::clock::skew::Skew;
 use crate::error::Error;
-use crate::probe::Probe;
+use crate::fetched::Fetched;
+use crate::refresh::schedule;
 use crate::refresh::schedule::State;
+use crate::refresh::status::{Health, Status};
 use crate::refresh::sync::{ArcSwap, Instant, Mutex, MutexGuard};
-use crate::refresh::{Fetched, schedule};
-use crate::source::SourceKind;
-use crate::status::{Health, Status};
+use crate::source_kind::SourceKind;
 
 /// One consistent view of everything.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +34,6 @@ pub(crate) struct Entry {
     pub(crate) refreshes: u64,
     /// How far this machine's clock was from the server's at the last success that told.
     pub(crate) skew: Option<Skew>,
-    /// What the other source said when it was asked on the side.
-    pub(crate) shadow: Option<Probe>,
 }
 
 /// When the expiry was last compared with this machine's clock.
@@ -51,7 +50,7 @@ impl Judged {
     fn new(fetched: &Fetched, now: SystemTime) -> Self {
         let timer = Instant::now();
         let expiry = fetched.server_time.and(fetched.credentials.expiry());
-        Self { at: now, timer, ends_by: expiry.and_then(|expiry| timer.checked_add(schedule::since(expiry, now))) }
+        Self { at: now, timer, ends_by: expiry.and_then(|expiry| timer.checked_add(clock::since(expiry, now))) }
     }
 }
 
@@ -89,13 +88,13 @@ impl Held {
         let timer = Instant::now();
         (self.judged.at, self.judged.timer) = (now, timer);
         let Some((expiry, ends_by)) = self.credentials.expiry().zip(self.judged.ends_by) else { return Duration::ZERO };
-        let ends = schedule::after(now, ends_by.saturating_duration_since(timer)).min(expiry);
+        let ends = clock::after(now, ends_by.saturating_duration_since(timer)).min(expiry);
         *self.credentials.expiry_mut() = Some(ends);
         #[cfg(feature = "sdk-config")]
         {
             self.identity = self.credentials.clone().into();
         }
-        schedule::since(expiry, ends)
+        clock::since(expiry, ends)
     }
 }
 
@@ -181,7 +180,6 @@ impl Entry {
             last_error: error.clone(),
             consecutive_failures: state.failure.map_or(0, |failure| failure.consecutive),
             refreshes: self.refreshes,
-            shadow: self.shadow.clone(),
             clock_skew_seconds: self.skew.map(Skew::seconds),
         }
     }

@@ -3,8 +3,6 @@
 //! Being the only caller of the source, it makes single flight hold by construction. It belongs to no caller: one that
 //! is cancelled cancels nothing.
 
-mod shadow;
-
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -16,14 +14,15 @@ use aws_credential_types::Credentials;
 use tracing::{Instrument as _, field};
 
 use crate::clock;
-use crate::clock_skew::{self, Skew};
+use crate::clock::skew::{self, Skew};
+use crate::error::problem::{Problem, Runtime};
 use crate::error::{Error, ErrorKind};
-use crate::problem::{Problem, Runtime};
+use crate::fetched::Fetched;
 use crate::refresh::cache::{Entry, Epoch, Held};
 use crate::refresh::schedule::{self, Decision, Failure, Flight, Policy, Refusal, Validity};
 use crate::refresh::shared::Shared;
 use crate::refresh::sync::{Instant, sleep, timeout};
-use crate::refresh::{Fetch, Fetched, metrics};
+use crate::refresh::{Fetch, metrics};
 
 /// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So no
 /// sleep is longer than this before the wall clock is read again. With it the last 30 s before expiry are enough to
@@ -40,7 +39,7 @@ pub(crate) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
     let driver = Driver { shared, epoch, source };
     metrics::describe();
     loop {
-        let mut life = pin!(shadow::beside(live(&driver), driver.look_at_the_other()));
+        let mut life = pin!(live(&driver));
         let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(context))) {
             Ok(life) => life.map(|()| false),
             Err(_) => Poll::Ready(true),
@@ -62,7 +61,7 @@ async fn live(driver: &Driver) {
         let entry = driver.shared.cache.load_full();
         let now = driver.shared.now();
         driver.report_expiry(&entry, now, &mut reported_expiry);
-        let jumped = |held: &Held| clock_skew::jump(held.judged.at, now, held.judged.timer.elapsed()).is_some();
+        let jumped = |held: &Held| skew::jump(held.judged.at, now, held.judged.timer.elapsed()).is_some();
         if entry.held.as_ref().is_some_and(jumped) {
             driver.judge_again(now);
             continue;
@@ -76,7 +75,7 @@ async fn live(driver: &Driver) {
             continue;
         }
         let expiry = entry.state.validity.and_then(|validity| validity.expiry).filter(|&at| at > now);
-        let until = [next, expiry].into_iter().flatten().map(|at| schedule::since(at, now)).min();
+        let until = [next, expiry].into_iter().flatten().map(|at| clock::since(at, now)).min();
         let pause = until.unwrap_or(RECHECK).min(RECHECK);
         asked = timeout(pause, driver.shared.nudge.notified()).await.is_ok();
     }
@@ -132,7 +131,7 @@ impl Driver {
     }
 
     fn begin_flight(&self, began: SystemTime) -> bool {
-        let flight = Flight { began, deadline: schedule::after(began, self.shared.flight_budget()) };
+        let flight = Flight { began, deadline: clock::after(began, self.shared.flight_budget()) };
         self.shared.task().set_flight(self.epoch, Some(Instant::now()));
         self.publish(|entry| entry.state.flight = Some(flight))
     }
@@ -222,7 +221,7 @@ impl Driver {
         let now = self.shared.now();
         let Some(expiry) = fetched.credentials.expiry().filter(|&expiry| expiry <= now) else { return Ok(fetched) };
         let error = Problem::Expired { source: fetched.source, expiry, now }.into();
-        let is_recent = schedule::since(now, expiry) <= PAST_EXPIRY_MAX;
+        let is_recent = clock::since(now, expiry) <= PAST_EXPIRY_MAX;
         if fetched.is_statically_stable && self.shared.policy.serve_expired && is_recent {
             self.publish(|entry| {
                 let known = entry.held.as_ref();
@@ -398,7 +397,7 @@ impl Awake {
     /// Whether the wall clock has gone far ahead of the timers, which stand still in a suspension.
     fn was_interrupted(&self, shared: &Shared) -> bool {
         let now = shared.now();
-        clock_skew::jump(self.began, now, self.started.elapsed()).is_some_and(Skew::is_ahead)
+        skew::jump(self.began, now, self.started.elapsed()).is_some_and(Skew::is_ahead)
     }
 }
 

@@ -12,9 +12,9 @@ mod facade {
     use metrics::{Unit, counter, gauge, histogram};
 
     use crate::error::{Error, ErrorKind};
-    use crate::refresh::Fetched;
-    use crate::source::SourceKind;
-    use crate::status::Status;
+    use crate::fetched::Fetched;
+    use crate::refresh::status::Status;
+    use crate::source_kind::SourceKind;
 
     const REFRESHES: &str = "eks_credentials_refreshes_total";
     const FAILURES: &str = "eks_credentials_refresh_failures_total";
@@ -24,7 +24,6 @@ mod facade {
     const LAST_REFRESH: &str = "eks_credentials_last_refresh_timestamp_seconds";
     const CONSECUTIVE: &str = "eks_credentials_consecutive_failures";
     const SERVING: &str = "eks_credentials_serving";
-    const SHADOW: &str = "eks_credentials_shadow_success";
     const WAITING: &str = "eks_credentials_waiting_callers";
 
     /// For the recorder that is installed by now.
@@ -41,7 +40,6 @@ mod facade {
         describe_gauge!(LAST_REFRESH, Unit::Seconds, "When the current credentials were fetched, in Unix time.");
         describe_gauge!(CONSECUTIVE, "Failed refreshes since the last success.");
         describe_gauge!(SERVING, "Whether the current credentials came from this source.");
-        describe_gauge!(SHADOW, "Whether the source that does not serve granted credentials when it was asked once.");
         describe_gauge!(WAITING, "Callers that are waiting for credentials.");
     }
 
@@ -71,9 +69,6 @@ mod facade {
             for source in [SourceKind::WebIdentity, SourceKind::PodIdentity] {
                 gauge!(SERVING, "source" => source.as_str()).set(u8::from(status.source == Some(source)));
             }
-        }
-        if let Some(shadow) = &status.shadow {
-            gauge!(SHADOW, "source" => shadow.source.as_str()).set(u8::from(shadow.outcome.is_ok()));
         }
     }
 
@@ -111,9 +106,9 @@ mod facade {
     use std::time::Duration;
 
     use crate::error::{Error, ErrorKind};
-    use crate::refresh::Fetched;
-    use crate::source::SourceKind;
-    use crate::status::Status;
+    use crate::fetched::Fetched;
+    use crate::refresh::status::Status;
+    use crate::source_kind::SourceKind;
 
     pub(crate) fn describe() {}
     pub(crate) fn attempt(_: SourceKind, _: &Result<Fetched, Error>) {}

@@ -16,7 +16,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::verdict::{Delay, Verdict};
+use crate::clock;
+use crate::error::verdict::{Delay, Verdict};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -167,7 +168,7 @@ pub(crate) fn decide(policy: &Policy, state: &State, now: SystemTime) -> Decisio
         return if policy.may_serve_expired(state) { Decision::ServeExpired } else { Decision::Fail };
     }
     // The next attempt of the same outage: it may end it, or hang. After a suspension it is no longer the same outage.
-    let same_outage = |at| failure.at <= at && at < after(failure.retry_at, DRIVER_LATE);
+    let same_outage = |at| failure.at <= at && at < clock::after(failure.retry_at, DRIVER_LATE);
     if policy.may_serve_expired(state) && (same_outage(now) || state.flight.is_some_and(|f| same_outage(f.began))) {
         Decision::WaitBriefly
     } else {
@@ -187,7 +188,7 @@ pub(crate) fn serves_until(state: &State) -> Option<SystemTime> {
 /// it, in whole milliseconds as timers have them, or there might be nothing any more to fall back on.
 pub(crate) fn brief_wait(state: &State, now: SystemTime) -> Duration {
     let expiry = state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry > now);
-    let Some(left) = expiry.map(|expiry| half(since(expiry, now))) else { return BRIEF_WAIT };
+    let Some(left) = expiry.map(|expiry| half(clock::since(expiry, now))) else { return BRIEF_WAIT };
     BRIEF_WAIT.min(Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
 }
 
@@ -195,7 +196,7 @@ pub(crate) fn brief_wait(state: &State, now: SystemTime) -> Duration {
 /// that hangs must not take the last of them with it, when the source may be well again.
 pub(crate) fn attempt_limit(state: &State, now: SystemTime, longest: Duration) -> Duration {
     let expiry = state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry > now);
-    expiry.map_or(longest, |expiry| longest.min(half(since(expiry, now)).max(SECOND)))
+    expiry.map_or(longest, |expiry| longest.min(half(clock::since(expiry, now)).max(SECOND)))
 }
 
 /// When the driver should fetch without being asked. `None`: never.
@@ -273,14 +274,14 @@ impl State {
         let Some(mandatory_at) = self.validity.and_then(|validity| validity.mandatory_at) else { return false };
         let tried = self.last_attempt.is_some_and(|at| at >= mandatory_at);
         let due_at = self.failure.map_or(mandatory_at, |failure| failure.retry_at.max(mandatory_at));
-        !tried && now >= after(due_at, DRIVER_LATE)
+        !tried && now >= clock::after(due_at, DRIVER_LATE)
     }
 }
 
 impl Validity {
     /// The same, but all of it earlier.
     pub(crate) fn earlier(self, by: Duration) -> Self {
-        let earlier = |at| before(at, by);
+        let earlier = |at| clock::before(at, by);
         Self {
             fetched_at: earlier(self.fetched_at),
             expiry: self.expiry.map(earlier),
@@ -298,13 +299,13 @@ impl Validity {
         expiry: Option<SystemTime>,
         random: f64,
     ) -> Self {
-        let window = expiry.map(|expiry| advisory_window(policy, since(expiry, now)));
+        let window = expiry.map(|expiry| advisory_window(policy, clock::since(expiry, now)));
         let before_expiry = |early: Duration| expiry.and_then(|expiry| expiry.checked_sub(early));
         Self {
             fetched_at: now,
             expiry,
             refresh_at: window.and_then(|window| {
-                let lifetime = since(expiry?, now);
+                let lifetime = clock::since(expiry?, now);
                 let first = if before.is_one_of_many(policy) {
                     lifetime.mul_f64(SPREAD_FROM)
                 } else {
@@ -344,8 +345,8 @@ impl Failure {
         let empty_handed = if usable { 0 } else { empty_handed.saturating_add(1) };
         let retry_at = match state.validity {
             Some(validity) if usable => retry_while_usable(&validity, now, random),
-            _ if verdict.delay == Delay::Backoff => after(now, backoff(empty_handed, random)),
-            _ => after(now, doubling(HOLD_FIRST, HOLD_MAX, empty_handed, random)),
+            _ if verdict.delay == Delay::Backoff => clock::after(now, backoff(empty_handed, random)),
+            _ => clock::after(now, doubling(HOLD_FIRST, HOLD_MAX, empty_handed, random)),
         };
         Self { at: now, retry_at, verdict, consecutive, empty_handed }
     }
@@ -359,7 +360,7 @@ impl Failure {
         random: f64,
     ) -> Self {
         let consecutive = state.failure.map_or(0, |failure| failure.consecutive).saturating_add(1);
-        let retry_at = after(now, doubling(HOLD_FIRST, RETRY_MAX, consecutive, random));
+        let retry_at = clock::after(now, doubling(HOLD_FIRST, RETRY_MAX, consecutive, random));
         let retry_at = retry_at.min(retry_while_usable(validity, now, random));
         Self { at: now, retry_at, verdict, consecutive, empty_handed: 0 }
     }
@@ -373,11 +374,13 @@ impl Failure {
 /// A random share, ¼ ± ⅛, of the validity that is left: a handful of attempts in a short window, some ten in an hour,
 /// and one always lands before expiry. The beginning of the mandatory window is never slept through.
 fn retry_while_usable(validity: &Validity, now: SystemTime, random: f64) -> SystemTime {
-    let Some(expiry) = validity.expiry else { return after(now, RETRY_MAX) };
-    let wait = since(expiry, now).mul_f64(0.125 + 0.25 * random).clamp(SECOND, RETRY_MAX);
+    let Some(expiry) = validity.expiry else { return clock::after(now, RETRY_MAX) };
+    let wait = clock::since(expiry, now).mul_f64(0.125 + 0.25 * random).clamp(SECOND, RETRY_MAX);
     match validity.mandatory_at {
-        Some(mandatory_at) if now < mandatory_at => after(now, wait).min(after(now, SECOND).max(mandatory_at)),
-        _ => after(now, wait),
+        Some(mandatory_at) if now < mandatory_at => {
+            clock::after(now, wait).min(clock::after(now, SECOND).max(mandatory_at))
+        }
+        _ => clock::after(now, wait),
     }
 }
 
@@ -396,22 +399,6 @@ fn doubling(first: Duration, longest: Duration, failures: u32, random: f64) -> D
 /// The pause before retry number `retry` (from 0) of a cold start: full jitter, 100 ms doubling to 2 s.
 pub(crate) fn cold_retry(retry: u32, random: f64) -> Duration {
     COLD_RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retry)).min(COLD_RETRY_MAX).mul_f64(random)
-}
-
-/// `time + by`, where more than a thousand years are a thousand: the clock cannot count much further.
-pub(crate) fn after(time: SystemTime, by: Duration) -> SystemTime {
-    const MILLENNIUM: Duration = Duration::from_secs(1000 * 366 * 24 * 3600);
-    time.checked_add(by.min(MILLENNIUM)).unwrap_or(time)
-}
-
-/// `time - by`, or `time` where the clock cannot count so far back.
-pub(crate) fn before(time: SystemTime, by: Duration) -> SystemTime {
-    time.checked_sub(by).unwrap_or(time)
-}
-
-/// How far `later` lies ahead of `earlier`; zero if it does not.
-pub(crate) fn since(later: SystemTime, earlier: SystemTime) -> Duration {
-    later.duration_since(earlier).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ use aws_smithy_async::time::SharedTimeSource;
 
 use crate::clock;
 use crate::error::Error;
-use crate::problem::{Problem, Runtime};
+use crate::error::problem::{Problem, Runtime};
 use crate::refresh::cache::{Cache, Entry, Epoch, Held};
+use crate::refresh::refusals::Refusals;
 use crate::refresh::schedule::{self, Decision, Policy, Refusal};
+use crate::refresh::status::{Health, Status};
 use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Notify, OwnRuntime, watch};
 use crate::refresh::task::{run_on, with_subscriber, within};
 use crate::refresh::{Fetch, driver, metrics};
-use crate::status::{Health, Status};
 
 /// A driver that has not even accepted an ask after this long does not run: its runtime is blocked, or alive but not
 /// polled. Then the waiting caller starts another one on its own runtime.
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     time: Option<SharedTimeSource>,
     task: Mutex<Task>,
     place: Place,
+    /// Which services have refused the credentials.
+    pub(crate) refusals: Refusals,
 }
 
 /// Where the refresh task runs.
@@ -93,7 +96,17 @@ impl Shared {
     ) -> Self {
         let cache = Cache::default();
         let (changes, _) = watch::channel(status(&source, &cache.load(), now(time.as_ref())));
-        Self { source, policy, cache, nudge: Notify::new(), changes, time, task: Mutex::default(), place }
+        Self {
+            source,
+            policy,
+            cache,
+            nudge: Notify::new(),
+            changes,
+            time,
+            task: Mutex::default(),
+            place,
+            refusals: Refusals::default(),
+        }
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -176,7 +189,7 @@ impl Shared {
             return Ok(pick(held));
         }
         let fetched_at = entry.state.validity.map(|validity| validity.fetched_at);
-        let just_fetched = fetched_at.is_some_and(|at| at <= now && schedule::since(now, at) < SAME_AGAIN);
+        let just_fetched = fetched_at.is_some_and(|at| at <= now && clock::since(now, at) < SAME_AGAIN);
         if just_fetched || !entry.state.may_be_asked(now) {
             return Err(self.too_short(&entry, ttl));
         }

@@ -7,7 +7,7 @@ use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 use crate::error::Error;
-use crate::problem::{Problem, Runtime};
+use crate::error::problem::{Problem, Runtime};
 use crate::refresh::sync::{AbortHandle, Elapsed, Handle, timeout};
 
 /// Runs `task` on `runtime` and waits for it. It is cancelled with the returned future.

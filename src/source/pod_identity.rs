@@ -1,6 +1,8 @@
 //! EKS Pod Identity and generic container credentials: one `GET` with the pod's raw token as `Authorization`.
 
 mod answer;
+mod config;
+pub(crate) mod endpoint;
 
 use std::time::Duration;
 
@@ -10,29 +12,22 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use self::answer::{Answer, Field};
+pub(crate) use self::config::{PodIdentityConfig, from_env};
 use crate::error::Error;
-use crate::problem::Problem;
-use crate::problem::agent::{AgentRefusal, Said, Sent};
-use crate::problem::peer::{Peer, Server};
-use crate::problem::setting::Setting;
-use crate::refresh::Fetched;
-use crate::source::container_endpoint::{self, ContainerEndpoint};
-use crate::source::{Keys, SourceKind, with_token};
-use crate::token_file::{Token, TokenSource};
-use crate::transport::{self, Client, HttpsSettings, Reply, Timeouts};
+use crate::error::problem::Problem;
+use crate::error::problem::agent::{AgentRefusal, Said, Sent};
+use crate::error::problem::peer::{Peer, Server};
+use crate::error::problem::setting::Setting;
+use crate::fetched::Fetched;
+use crate::source::keys::Keys;
+use crate::source::token_retry::with_token;
+use crate::source_kind::SourceKind;
+use crate::token_file::Token;
+use crate::transport::{self, Client, Reply, Timeouts};
 
 /// The agent's own budget for EKS Auth is 9–11 s (measured), and a client that gives up sooner cancels the upstream
 /// call for everybody: so a little more than that.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
-
-/// Where to ask and what to show, checked.
-#[derive(Clone, Debug)]
-pub(crate) struct PodIdentityConfig {
-    pub(crate) endpoint: ContainerEndpoint,
-    /// Only servers other than the EKS agent may go without.
-    pub(crate) token: Option<TokenSource>,
-    pub(crate) https: HttpsSettings,
-}
 
 /// The Pod Identity source.
 #[derive(Debug)]
@@ -70,7 +65,7 @@ impl PodIdentity {
     }
 
     async fn exchange(&self, token: Option<Token>) -> Result<Fetched, Error> {
-        let reply = self.ask(token.as_ref()).await?;
+        let reply = self.send(token.as_ref()).await?;
         self.read(&reply, token.as_ref())
     }
 
@@ -78,12 +73,12 @@ impl PodIdentity {
         let url = self.config.endpoint.url();
         match url.is_https() {
             true => self.config.https.client(self.peer.server, url).await,
-            false => Ok(transport::plain(container_endpoint::vet, self.config.https.connect)),
+            false => Ok(transport::plain(endpoint::vet, self.config.https.connect)),
         }
     }
 
     /// One request with this token, whatever the answer.
-    pub(crate) async fn ask(&self, token: Option<&Token>) -> Result<Reply, Error> {
+    pub(crate) async fn send(&self, token: Option<&Token>) -> Result<Reply, Error> {
         let client = self.client.get_or_try_init(|| self.build_client()).await?;
         let mut request = transport::request(http::Method::GET, self.config.endpoint.url())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
@@ -164,6 +159,7 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::Full;
 
+    use super::endpoint::ContainerEndpoint;
     use super::*;
     use crate::error::ErrorKind;
 
@@ -206,7 +202,7 @@ mod tests {
         let said = "[00000000-0000-0000-0000-000000000000]: (ResourceNotFoundException): no, fault: client\n";
         let denied = answered(endpoint(), 404, said).await;
         assert_eq!((denied.kind(), denied.code()), (ErrorKind::Denied, Some("ResourceNotFoundException")));
-        assert_eq!(denied.verdict(), crate::verdict::Verdict::NOT_VISIBLE_YET);
+        assert_eq!(denied.verdict(), crate::error::verdict::Verdict::NOT_VISIBLE_YET);
         // Its text has no code.
         let busy = answered(endpoint(), 429, "Too many requests\n").await;
         assert_eq!(busy.code(), None, "{busy}");

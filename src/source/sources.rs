@@ -1,37 +1,36 @@
-//! The two methods of a pod together: which is fetched from, what a denial hands over to, and what is looked at on the side.
+//! The two sources of a pod together: the one that is used, and the fallback after a permanent denial.
 
 use std::time::Duration;
 
 use super::Source;
+use super::found::Other;
 use crate::error::Error;
-use crate::probe::Probe;
-use crate::problem::Problem;
-use crate::refresh::{BoxFuture, Fetch, Fetched};
-use crate::source::SourceKind;
+use crate::error::problem::Problem;
+use crate::fetched::Fetched;
+use crate::refresh::{BoxFuture, Fetch};
+use crate::source_kind::SourceKind;
 
-/// What the driver fetches from: the detected source, and what the pod has of the other one.
+/// What the refresh task fetches from.
 #[derive(Debug)]
 pub(crate) struct Sources {
     pub(crate) first: Source,
-    /// Why it could not be used, if something of it is configured, but not so that it could work.
-    pub(crate) second: Option<Result<Source, Error>>,
-    /// Whether a permanent denial of the first hands over to the second.
+    pub(crate) other: Other<Source>,
+    /// Whether the other source is used after a permanent denial of the first one.
     pub(crate) fallback: bool,
-    /// Whether the second is to be asked once on the side.
-    pub(crate) shadow: bool,
 }
 
 impl Sources {
-    /// The other one, to ask it on the side.
+    /// The other source, for a comparison.
     pub(crate) fn other(&self) -> Result<&Source, Error> {
-        match &self.second {
-            Some(other) => other.as_ref().map_err(Clone::clone),
-            None => Err(Problem::OtherNotConfigured { configured: self.first.kind() }.into()),
+        match self.other.as_ref() {
+            Other::Usable(other) => Ok(other),
+            Other::Unusable(error) => Err(error),
+            Other::NotConfigured => Err(Problem::OtherNotConfigured { configured: self.first.kind() }.into()),
         }
     }
 
     fn fallback(&self) -> Option<&Source> {
-        self.second.as_ref()?.as_ref().ok().filter(|_| self.fallback)
+        self.other.usable().filter(|_| self.fallback)
     }
 }
 
@@ -46,7 +45,7 @@ impl Fetch for Sources {
     }
 
     /// Every fetch begins with the preferred source, so that it is used again as soon as it works again. `limit` is for
-    /// both together: what the first leaves of it is the second's.
+    /// both together: the other source gets what the first one leaves of it.
     fn fetch(&self, limit: Duration) -> BoxFuture<'_, Result<Fetched, Error>> {
         Box::pin(async move {
             let started = tokio::time::Instant::now();
@@ -66,18 +65,5 @@ impl Fetch for Sources {
                 Error::caused_by(Problem::FallbackFailed { denied, second }, cause)
             })
         })
-    }
-
-    fn shadow(&self) -> Option<BoxFuture<'_, Probe>> {
-        let second = self.second.as_ref().filter(|_| self.shadow)?;
-        Some(Box::pin(async move {
-            match second {
-                Ok(source) => source.probe(None).await,
-                Err(problem) => {
-                    let source = self.first.kind().other();
-                    Probe { source, outcome: Err(problem.clone()), latency: Duration::ZERO }
-                }
-            }
-        }))
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::BoxError;
 use super::resolver::BadName;
 use crate::error::Error;
-use crate::problem::Problem;
-use crate::problem::network::{NoAnswer, Phase, What};
-use crate::problem::peer::Peer;
+use crate::error::problem::Problem;
+use crate::error::problem::network::{NoAnswer, Phase, What};
+use crate::error::problem::peer::Peer;
 
 /// What an HTTP client failed with.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ mod tls {
     use rustls::CertificateError as Bad;
 
     use super::{StdError, find};
-    use crate::problem::network::{Objection, Tls};
+    use crate::error::problem::network::{Objection, Tls};
 
     /// Why TLS failed, if it did.
     pub(super) fn explain(error: &(dyn StdError + 'static)) -> Option<Tls> {
@@ -93,7 +93,7 @@ mod tls {
 #[cfg(not(feature = "__tls"))]
 mod tls {
     use super::StdError;
-    use crate::problem::network::Tls;
+    use crate::error::problem::network::Tls;
 
     pub(super) fn explain(_: &(dyn StdError + 'static)) -> Option<Tls> {
         None
@@ -130,7 +130,7 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::problem::peer::Server;
+    use crate::error::problem::peer::Server;
 
     fn message(phase: Phase, kind: io::ErrorKind) -> String {
         let peer = Peer::new(Server::EksAgent, "http://169.254.170.23".to_owned(), None);
@@ -144,7 +144,7 @@ mod tests {
     fn objections_to_a_certificate_are_told_apart() {
         use rustls::CertificateError as Bad;
 
-        use crate::problem::network::Objection;
+        use crate::error::problem::network::Objection;
         let webpki = rustls::OtherError(std::sync::Arc::new(io::Error::other("CaUsedAsEndEntity")));
         for (bad, objection) in [
             (Bad::Expired, Objection::Expired),

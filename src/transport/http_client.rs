@@ -21,8 +21,8 @@ use super::{CONNECT_TIMEOUT, runtime_components};
 use crate::error::Error;
 #[cfg(feature = "irsa")]
 use crate::error::ErrorKind;
-use crate::problem::network::Phase;
-use crate::problem::peer::Peer;
+use crate::error::problem::network::Phase;
+use crate::error::problem::peer::Peer;
 
 /// Sends through `connector`, whose connect timeout is known.
 #[cfg(feature = "__sdk-http-client")]

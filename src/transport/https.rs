@@ -13,8 +13,8 @@ pub(super) use super::sdk_client as https_client;
 use super::{Client, ConnectTimeout, Host, HttpUrl};
 use crate::env::{self, Env};
 use crate::error::Error;
-use crate::problem::peer::{Peer, Server, Trust};
-use crate::problem::setting::Setting;
+use crate::error::problem::peer::{Peer, Server, Trust};
+use crate::error::problem::setting::Setting;
 
 /// `AWS_CA_BUNDLE` and the proxy variables.
 #[derive(Clone, Debug, Default)]

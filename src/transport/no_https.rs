@@ -3,8 +3,8 @@
 use super::{Client, ConnectTimeout, HttpUrl};
 use crate::env::Env;
 use crate::error::Error;
-use crate::problem::peer::{Peer, Server};
-use crate::problem::setting::Setting;
+use crate::error::problem::peer::{Peer, Server};
+use crate::error::problem::setting::Setting;
 
 /// For plain http alone.
 #[derive(Clone, Debug, Default)]

@@ -22,8 +22,8 @@ use super::failure::Failure;
 use super::resolver::{self, Vet};
 use super::{BoxError, BoxFuture, Client, ConnectTimeout, Reply, Transport, reply};
 use crate::error::Error;
-use crate::problem::network::Phase;
-use crate::problem::peer::Peer;
+use crate::error::problem::network::Phase;
+use crate::error::problem::peer::Peer;
 
 /// A client for plain http. `vet` judges every address before it is connected to.
 pub(crate) fn plain(vet: Vet, connect: ConnectTimeout) -> Client {
@@ -116,7 +116,7 @@ fn in_origin_form(request: &mut http::Request<Bytes>) -> Result<(), BoxError> {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::problem::peer::Server;
+    use crate::error::problem::peer::Server;
 
     /// A sidecar that accepts and closes, or an agent that is being restarted.
     #[tokio::test]

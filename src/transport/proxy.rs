@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::url::HttpUrl;
 use crate::env::{self, Env};
-use crate::problem::peer::ProxyUsed;
-use crate::problem::setting::Setting;
+use crate::error::problem::peer::ProxyUsed;
+use crate::error::problem::setting::Setting;
 pub(super) use tunnel::ThroughProxy;
 
 /// What must be encoded in a user name or password (RFC 3986, userinfo). A percent sign begins what is encoded already.

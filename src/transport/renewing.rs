@@ -10,10 +10,10 @@ use bytes::Bytes;
 use super::https::{HttpsSettings, https_client};
 use super::proxy::ThroughProxy;
 use super::{BoxFuture, Client, HttpUrl, Reply, Transport};
+use crate::error::problem::Problem;
+use crate::error::problem::network::{NoAnswer, Phase, What};
+use crate::error::problem::peer::Peer;
 use crate::error::{Error, ErrorKind};
-use crate::problem::Problem;
-use crate::problem::network::{NoAnswer, Phase, What};
-use crate::problem::peer::Peer;
 
 #[derive(Debug)]
 pub(super) struct Renewing {

@@ -15,10 +15,10 @@ use super::failure::Failure;
 #[cfg(any(feature = "irsa", feature = "diagnose"))]
 use crate::clock;
 use crate::error::Error;
-use crate::problem::Problem;
-use crate::problem::answer::{BadAnswer, Body, What};
-use crate::problem::network::Phase;
-use crate::problem::peer::Peer;
+use crate::error::problem::Problem;
+use crate::error::problem::answer::{BadAnswer, Body, What};
+use crate::error::problem::network::Phase;
+use crate::error::problem::peer::Peer;
 
 /// Real answers have 1–3 KB.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
@@ -111,7 +111,7 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
-    use crate::problem::peer::Server;
+    use crate::error::problem::peer::Server;
 
     #[tokio::test]
     async fn reply_buffer_never_grows() {

@@ -9,9 +9,9 @@ use reqwest::redirect;
 use super::failure::{Failure, innermost};
 use super::{BoxFuture, Client, Reply, Transport, reply};
 use crate::error::Error;
-use crate::problem::network::Phase;
-use crate::problem::peer::Peer;
-use crate::problem::setting::Setting;
+use crate::error::problem::network::Phase;
+use crate::error::problem::peer::Peer;
+use crate::error::problem::setting::Setting;
 
 /// A client with these settings that follows no redirects and keeps no idle connections. `connect_timeout` is the one that
 /// was set, if it is known.

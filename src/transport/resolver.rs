@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use super::failure::innermost;
-use crate::problem::network::What;
+use crate::error::problem::network::What;
 
 /// Whether an address may be connected to; the error lists the addresses that may.
 pub(crate) type Vet = fn(IpAddr) -> Result<(), &'static str>;

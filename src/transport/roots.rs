@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::Error;
-use crate::problem::setting::Setting;
+use crate::error::problem::setting::Setting;
 
 /// Root certificates that have been parsed, at least one.
 pub(super) struct Roots {

@@ -22,8 +22,8 @@ use aws_smithy_runtime_api::client::runtime_components::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
+use crate::clock::timer::TokioSleep;
 use crate::error::{Error, ErrorKind};
-use crate::timer::TokioSleep;
 
 const NAME: &str = "eks-credentials";
 const SCHEME: AuthSchemeId = AuthSchemeId::new(NAME);

@@ -14,8 +14,8 @@ use super::http_client::from_connector;
 use super::https::HttpsSettings;
 use super::roots::Roots;
 use super::{Client, proxy, resolver};
+use crate::clock::timer::TokioSleep;
 use crate::error::{Error, ErrorKind};
-use crate::timer::TokioSleep;
 
 #[cfg(feature = "rustls-aws-lc")]
 const CRYPTO: CryptoMode = CryptoMode::AwsLc;

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-use crate::problem::agent::Said;
-use crate::problem::table::is_code;
+use crate::error::problem::agent::Said;
+use crate::error::problem::table::is_code;
 
 /// A success or an error document. Keys in any case; unknown ones are ignored.
 #[derive(Default)]

@@ -19,9 +19,9 @@ use super::super::url::HttpUrl;
 use super::super::{BoxFuture, Client, Reply, Transport};
 use super::ProxySettings;
 use crate::error::Error;
-use crate::problem::Problem;
-use crate::problem::network::{NoAnswer, Phase, What};
-use crate::problem::peer::Peer;
+use crate::error::problem::Problem;
+use crate::error::problem::network::{NoAnswer, Phase, What};
+use crate::error::problem::peer::Peer;
 
 /// A proxy in the same network answers in milliseconds, and the caller has waited already.
 const LIMIT: Duration = Duration::from_secs(1);

@@ -1,0 +1,23 @@
+//! In a build that cannot call STS: without the feature `diagnose` or without `irsa`.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+
+use super::CallerIdentity;
+use crate::env::Env;
+use crate::error::Error;
+use crate::source::settings::Settings;
+use crate::transport::Client;
+
+/// Always `None`.
+#[expect(clippy::unused_async, reason = "the interface of a build that calls STS")]
+pub(crate) async fn get(
+    _: &Env,
+    _: &Settings,
+    _: Option<Client>,
+    _: &Credentials,
+    _: SystemTime,
+) -> Option<Result<CallerIdentity, Error>> {
+    None
+}

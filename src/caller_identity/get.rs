@@ -1,0 +1,227 @@
+//! One signed `GetCallerIdentity`, which needs no permission.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SigningSettings};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::CallerIdentity;
+use crate::env::Env;
+use crate::env::region;
+use crate::error::problem::Problem;
+use crate::error::problem::network::{NoAnswer, Phase, What};
+use crate::error::problem::peer::Peer;
+use crate::error::problem::setting::Setting;
+use crate::error::problem::sts::{Request, StsRefusal};
+use crate::error::{Error, ErrorKind};
+use crate::source::settings::Settings;
+use crate::source::web_identity::exchange::{Document, FORM, Refusal, sts_client};
+use crate::source::web_identity::sts_endpoint;
+use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply};
+
+/// STS answers in well under a second. The result is only explanatory, so the limit is short.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+
+/// STS as a pod of either method reaches it.
+#[derive(Debug)]
+struct Sts {
+    endpoint: HttpUrl,
+    region: String,
+    peer: Peer,
+    client: Client,
+}
+
+impl Sts {
+    /// By the rules for IRSA, which hold for a pod with EKS Pod Identity as well. `client` is the builder's own.
+    ///
+    /// # Errors
+    ///
+    /// Without a region, which a signature needs, and as for IRSA.
+    async fn new(env: &Env, settings: &Settings, client: Option<Client>) -> Result<Self, Error> {
+        let region = region::configured(env, settings.region.as_deref())?.map(|(_, region)| region.to_owned());
+        let region = region.ok_or(Setting::NoRegion { needed_for: "the signature of a call to STS" })?;
+        let sts_endpoint = settings.irsa.sts_endpoint.as_deref();
+        let endpoint = sts_endpoint::resolve(env, sts_endpoint, settings.region.as_deref())?;
+        let https = HttpsSettings::from_env(env)?;
+        let peer = endpoint.peer(client.is_none().then_some(&https));
+        let client = match client {
+            Some(client) => client,
+            None => sts_client(&endpoint.url, &https).await?,
+        };
+        Ok(Self { peer, endpoint: endpoint.url, region, client })
+    }
+}
+
+/// Calls STS within 5 s and once. `now` is the wall clock, for the signature. `client` is what the program gave to the builder.
+/// Never `None`: this build can call STS.
+///
+/// # Errors
+///
+/// [`Denied`](ErrorKind::Denied) if STS does not accept the credentials; [`Error::code`] is its code for it. Otherwise those of
+/// any request to STS.
+pub(crate) async fn get(
+    env: &Env,
+    settings: &Settings,
+    client: Option<Client>,
+    credentials: &Credentials,
+    now: SystemTime,
+) -> Option<Result<CallerIdentity, Error>> {
+    Some(call(env, settings, client, credentials, now).await)
+}
+
+async fn call(
+    env: &Env,
+    settings: &Settings,
+    client: Option<Client>,
+    credentials: &Credentials,
+    now: SystemTime,
+) -> Result<CallerIdentity, Error> {
+    let sts = Sts::new(env, settings, client).await?;
+    let request = signed(&sts, credentials, now)?;
+    let Ok(reply) = tokio::time::timeout(TIMEOUT, sts.client.send(request, &sts.peer)).await else {
+        let (peer, phase, what) = (sts.peer.clone(), Phase::Exchange, What::TimedOut(Some(TIMEOUT)));
+        return Err(Problem::NoAnswer(Box::new(NoAnswer { peer, phase, what })).into());
+    };
+    read(&sts.peer, &reply?, credentials)
+}
+
+fn signed(sts: &Sts, credentials: &Credentials, now: SystemTime) -> Result<http::Request<Bytes>, Error> {
+    let not_signed = || Error::internal(ErrorKind::InvalidConfiguration, "GetCallerIdentity could not be signed");
+    let unusable = |_| not_signed();
+    let identity = Identity::from(credentials.clone());
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&sts.region)
+        .name("sts")
+        .time(now)
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|_| not_signed())?;
+    // As every HTTP crate writes it into `Host`: without the port that the scheme has anyway.
+    let headers = [(HOST.as_str(), sts.endpoint.authority()), (CONTENT_TYPE.as_str(), FORM)];
+    let body = SignableBody::Bytes(BODY.as_bytes());
+    let url = sts.endpoint.to_string();
+    let signable = SignableRequest::new("POST", url, headers.into_iter(), body).map_err(unusable)?;
+    let (instructions, _) = http_request::sign(signable, &params.into()).map_err(unusable)?.into_parts();
+    let mut request = transport::request(http::Method::POST, &sts.endpoint);
+    for (name, value) in headers.into_iter().chain(instructions.headers()) {
+        request = request.header(HeaderName::try_from(name).map_err(unsendable)?, header_value(value)?);
+    }
+    transport::finish(request, Zeroizing::new(BODY.to_owned()))
+}
+
+/// The session token is among them, and the signature.
+fn header_value(value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value).map_err(unsendable)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn unsendable(_: impl std::error::Error) -> Error {
+    Error::internal(ErrorKind::InvalidResponse, "the credentials cannot be sent in an HTTP header")
+}
+
+fn read(peer: &Peer, reply: &Reply, credentials: &Credentials) -> Result<CallerIdentity, Error> {
+    let secret = credentials.session_token().unwrap_or_default();
+    if let Some(Refusal { code, message }) = Refusal::parse(&reply.body) {
+        let shown = |text: &str| transport::quote(text, secret);
+        let refusal = StsRefusal::new(reply.status, &code, &message, Request::GetCallerIdentity, shown);
+        return Err(Problem::Sts { peer: peer.clone(), refusal: Box::new(refusal) }.into());
+    }
+    if reply.status != 200 {
+        return Err(reply.foreign(peer));
+    }
+    let document = std::str::from_utf8(&reply.body).ok().and_then(Document::parse);
+    let text = |name: &str| {
+        let said = document.as_ref().and_then(|document| document.text(&format!("GetCallerIdentityResult/{name}")));
+        said.map(|said| transport::quote(said, secret))
+            .ok_or_else(|| reply.invalid(peer, "something that is not its XML"))
+    };
+    Ok(CallerIdentity { account: text("Account")?, arn: text("Arn")?, user_id: text("UserId")? })
+}
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::testing::{Answer, Issued, LocalPod};
+    use crate::{EksCredentialsProvider, SourceKind};
+
+    async fn ask(env: Vec<(String, String)>, credentials: &Credentials) -> Result<CallerIdentity, Error> {
+        let env = Env::from_os(env.into_iter().map(|(name, value)| (name.into(), value.into())));
+        call(&env, &Settings::default(), None, credentials, clock::system_now()).await
+    }
+
+    async fn fetched(env: Vec<(String, String)>) -> Credentials {
+        EksCredentialsProvider::builder().env(env).build().unwrap().credentials().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn sts_knows_who_the_credentials_of_either_method_are() {
+        let pod = LocalPod::start().await.unwrap();
+        for (source, env) in [
+            (SourceKind::WebIdentity, pod.irsa_env()),
+            #[cfg(feature = "pod-identity")]
+            (SourceKind::PodIdentity, pod.pod_identity_env()),
+        ] {
+            let caller = ask(env.clone(), &fetched(env).await).await.unwrap();
+            let session = match source {
+                SourceKind::WebIdentity => "default-local-7d9f8b6c5-x2x1z",
+                SourceKind::PodIdentity => "eks-local-local-7d9f8b6c5-x2-00000000-0000-4000-8000-000000000002",
+            };
+            assert_eq!(caller.account, "111122223333");
+            assert_eq!(caller.arn, format!("arn:aws:sts::111122223333:assumed-role/local-pod/{session}"));
+            assert_eq!(caller.user_id, format!("AROALOCALLOCALLOCAL00:{session}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_sts_does_not_take_is_denied_with_its_code() {
+        let pod = LocalPod::start().await.unwrap();
+        let good = fetched(pod.irsa_env()).await;
+        let stranger = Issued::random(Duration::from_secs(60));
+        let keys = |id: &str, secret: &str, token: &str| {
+            Credentials::builder()
+                .access_key_id(id)
+                .secret_access_key(secret)
+                .session_token(token)
+                .provider_name("test")
+                .build()
+        };
+        let token = good.session_token().unwrap();
+        for (credentials, code) in [
+            (
+                keys(&stranger.access_key_id, &stranger.secret_access_key, &stranger.session_token),
+                "InvalidClientTokenId",
+            ),
+            (keys(good.access_key_id(), &stranger.secret_access_key, token), "SignatureDoesNotMatch"),
+            (keys(good.access_key_id(), good.secret_access_key(), &stranger.session_token), "InvalidClientTokenId"),
+        ] {
+            let error = ask(pod.irsa_env(), &credentials).await.unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, Some(code)), "{error}");
+        }
+        assert_eq!(pod.sts().take_unexpected().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn expired_credentials_and_what_is_no_answer_of_sts() {
+        let pod = LocalPod::start().await.unwrap();
+        let good = fetched(pod.irsa_env()).await;
+        pod.sts().then(Answer::http(200, "hello"));
+        assert_eq!(ask(pod.irsa_env(), &good).await.unwrap_err().kind(), ErrorKind::InvalidResponse);
+        pod.sts().then(Answer::http(503, good.session_token().unwrap()));
+        let error = ask(pod.irsa_env(), &good).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(!error.to_string().contains("local-session"), "{error}");
+        pod.sts().set_clock_offset(7200);
+        let error = ask(pod.irsa_env(), &good).await.unwrap_err();
+        assert_eq!(error.code(), Some("ExpiredToken"), "{error}");
+    }
+}

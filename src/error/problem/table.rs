@@ -1,0 +1,266 @@
+//! How each kind of failure is treated: four decisions, which are made for each row of the tables in
+//! [`sts`](super::sts), [`agent`](super::agent) and [`OTHER`] and nowhere else.
+//!
+//! A refusal is permanent only if the answer has the form of the service that was called and its code is in a short list:
+//! that of the AWS SDKs' refresh rules for STS, the agent's texts and EKS Auth's exceptions for Pod Identity. Everything
+//! else is expected to pass. A proxy, a service mesh or a captive portal can answer with any status, and must not take
+//! credentials away or switch a pod to another source.
+
+use crate::error::ErrorKind;
+use crate::error::verdict::Verdict;
+
+/// One row of a table: what was answered, and what follows from it.
+pub(crate) struct Row<M> {
+    /// Codes or exception names. Empty: any.
+    pub(crate) codes: &'static [&'static str],
+    /// A part of the message, in lower case. Empty: any.
+    pub(crate) says: &'static str,
+    /// The lowest and the highest status.
+    pub(crate) statuses: (u16, u16),
+    pub(crate) meaning: M,
+    pub(crate) kind: ErrorKind,
+    pub(crate) verdict: Verdict,
+}
+
+/// What a row says of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ruling<M> {
+    pub(crate) meaning: M,
+    pub(crate) kind: ErrorKind,
+    pub(crate) verdict: Verdict,
+}
+
+/// A row about some codes and messages, whatever the status.
+pub(super) const fn row<M: Copy>(
+    codes: &'static [&'static str],
+    says: &'static str,
+    meaning: M,
+    kind: ErrorKind,
+    verdict: Verdict,
+) -> Row<M> {
+    Row { codes, says, statuses: ANY, meaning, kind, verdict }
+}
+
+/// A row about answers with any code.
+pub(super) const fn by_status<M: Copy>(statuses: (u16, u16), meaning: M, kind: ErrorKind, verdict: Verdict) -> Row<M> {
+    Row { codes: &[], says: "", statuses, meaning, kind, verdict }
+}
+
+pub(super) const ANY: (u16, u16) = (0, u16::MAX);
+pub(super) const TOO_MANY_REQUESTS: (u16, u16) = (429, 429);
+pub(super) const SERVER_ERROR: (u16, u16) = (500, u16::MAX);
+
+/// What the first row says that is about this answer. `unknown` is what the last row of every table says.
+pub(super) fn look_up<M: Copy>(table: &[Row<M>], unknown: M, status: u16, code: &str, message: &str) -> Ruling<M> {
+    let message = message.to_ascii_lowercase();
+    let found = table.iter().find(|row| {
+        let (lowest, highest) = row.statuses;
+        (row.codes.is_empty() || row.codes.contains(&code))
+            && (row.says.is_empty() || message.contains(row.says))
+            && (lowest..=highest).contains(&status)
+    });
+    found.map_or(Ruling { meaning: unknown, kind: ErrorKind::Refused, verdict: Verdict::TRANSIENT }, |row| Ruling {
+        meaning: row.meaning,
+        kind: row.kind,
+        verdict: row.verdict,
+    })
+}
+
+/// Whether `text` has the form of a code, such as `AccessDeniedException`.
+pub(crate) fn is_code(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:_-".contains(&b))
+}
+
+/// Codes that mean "later", whatever the status: those of the AWS SDKs (`aws_runtime::retries::classifiers`).
+pub(super) const THROTTLING: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "TooManyRequests",
+    "ProvisionedThroughputExceededException",
+    "TransactionInProgressException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "RequestThrottled",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "EC2ThrottledException",
+];
+
+/// Codes for a service that fails itself.
+pub(super) const FAILING: &[&str] = &[
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "InternalFailure",
+    "InternalError",
+    "InternalServerError",
+    "InternalServerException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+];
+
+/// Everything that is not a refusal of STS or of an agent: what happened, in words for the documentation.
+pub(crate) const OTHER: &[(&str, ErrorKind, Verdict)] = &[
+    ("no connection: name, route, TCP, TLS, proxy", ErrorKind::Unavailable, Verdict::TRANSIENT),
+    ("no complete answer in time", ErrorKind::Timeout, Verdict::TRANSIENT),
+    (
+        "status 500 or higher, 408 or 425, not in the service's form: a proxy or another server",
+        ErrorKind::Unavailable,
+        Verdict::TRANSIENT,
+    ),
+    ("status 429, not in the service's form", ErrorKind::Throttled, Verdict::TRANSIENT),
+    (
+        "any other answer that is not in the service's form: HTML, a redirect, an empty body, 401, 403, 404, 407",
+        ErrorKind::InvalidResponse,
+        Verdict::TRANSIENT,
+    ),
+    ("a success in which a field is missing or not valid", ErrorKind::InvalidResponse, Verdict::TRANSIENT),
+    ("credentials that have expired already", ErrorKind::ExpiredCredentials, Verdict::TRANSIENT),
+    ("the token file is missing, not readable or not a token", ErrorKind::TokenFile, Verdict::MISTAKE),
+    (
+        "the configuration cannot be used: `AWS_CA_BUNDLE`, a proxy URL, a host name with a forbidden address",
+        ErrorKind::InvalidConfiguration,
+        Verdict::MISTAKE,
+    ),
+    ("no source is configured", ErrorKind::NotConfigured, Verdict::NOT_ATTEMPTED),
+    ("the credentials do not last as long as requested", ErrorKind::LifetimeTooShort, Verdict::NOT_ATTEMPTED),
+    ("no thread or runtime to fetch in, or a panic in it", ErrorKind::NoRuntime, Verdict::NOT_ATTEMPTED),
+];
+
+/// How a failure of this kind is treated that is in neither service's table.
+pub(crate) fn of_kind(kind: ErrorKind) -> Verdict {
+    let other = OTHER.iter().find(|(_, of, _)| *of == kind).map(|(_, _, verdict)| *verdict);
+    other.unwrap_or(if kind == ErrorKind::Denied { Verdict::PERMANENT } else { Verdict::TRANSIENT })
+}
+
+/// What the status says of an answer that is not in the form of the service.
+pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        429 => ErrorKind::Throttled,
+        408 | 425 | 500.. => ErrorKind::Unavailable,
+        _ => ErrorKind::InvalidResponse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::super::{agent, sts};
+    use super::*;
+    use crate::error::verdict::Delay;
+
+    fn cells(kind: ErrorKind, verdict: Verdict) -> String {
+        let Verdict { retries_cold_start, serves_expired, falls_back, delay } = verdict;
+        format!(
+            "`{kind:?}` | {} | {} | {} | {}",
+            if retries_cold_start { "tries again" } else { "fails at once" },
+            if serves_expired { "served" } else { "not served" },
+            if falls_back { "yes" } else { "no" },
+            if delay == Delay::Backoff { "1–30 s" } else { "1–60 s" }
+        )
+    }
+
+    fn head(title: &str, answer: &str) -> String {
+        format!(
+            "## {title}\n\n| {answer} | kind | cold start | expired credentials | fallback | next attempt |\n\
+             |---|---|---|---|---|---|\n"
+        )
+    }
+
+    fn rows<M>(table: &[Row<M>]) -> String {
+        let mut text = String::new();
+        for Row { codes, says, statuses, kind, verdict, .. } in table {
+            let codes: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
+            let answer = match (codes.join(", "), *says) {
+                (codes, "") if codes.is_empty() => match *statuses {
+                    TOO_MANY_REQUESTS => "anything else with status 429".to_owned(),
+                    SERVER_ERROR => "anything else with a status of 500 or higher".to_owned(),
+                    _ => "anything else".to_owned(),
+                },
+                (codes, says) if codes.is_empty() => format!("\"… {says} …\""),
+                (codes, "") => codes,
+                (codes, says) => format!("{codes} with \"… {says} …\""),
+            };
+            let _ = writeln!(text, "| {answer} | {} |", cells(*kind, *verdict));
+        }
+        text
+    }
+
+    fn page() -> String {
+        let mut other = String::new();
+        for (what, kind, verdict) in OTHER {
+            let _ = writeln!(other, "| {what} | {} |", cells(*kind, *verdict));
+        }
+        [
+            head("Refusals in the form of STS", "code"),
+            rows(sts::TABLE),
+            "\n".to_owned(),
+            head("Exceptions of EKS Auth, and codes in the JSON of other servers", "code"),
+            rows(agent::EXCEPTIONS),
+            "\n".to_owned(),
+            head("The agent's own sentences", "text"),
+            rows(agent::TEXTS),
+            "\n".to_owned(),
+            head("Everything else", "failure"),
+            other,
+        ]
+        .concat()
+    }
+
+    /// The tables of the documentation are written from the data: `EKS_CREDENTIALS_BLESS=1`.
+    #[test]
+    fn verdict_tables_are_those_of_the_documentation() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/failures.md");
+        #[allow(clippy::disallowed_methods, reason = "how a test is told to write the file")]
+        if std::env::var("EKS_CREDENTIALS_BLESS").is_ok() {
+            std::fs::write(&path, page()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), page());
+    }
+
+    /// What no row of a table may do: only a denial in the service's own form ends anything.
+    #[test]
+    fn verdict_falls_back_only_after_a_permanent_refusal() {
+        let of_services = sts::TABLE.iter().map(|row| (row.kind, row.verdict));
+        let of_services =
+            of_services.chain(agent::EXCEPTIONS.iter().chain(agent::TEXTS).map(|row| (row.kind, row.verdict)));
+        for (kind, verdict) in of_services.chain(OTHER.iter().map(|(_, kind, verdict)| (*kind, *verdict))) {
+            let is_denial = matches!(kind, ErrorKind::Denied | ErrorKind::TokenRejected);
+            assert!(!verdict.falls_back || (is_denial && !verdict.serves_expired), "{kind:?}");
+            assert!(!verdict.serves_expired || verdict.delay == Delay::Backoff, "{kind:?}");
+        }
+        assert!(OTHER.iter().all(|(_, _, verdict)| !verdict.falls_back), "nothing else is a denial");
+    }
+
+    #[test]
+    fn a_code_is_a_word_of_at_most_a_hundred_characters() {
+        let long = "x".repeat(100);
+        for text in ["AccessDeniedException", "Sts.Client:1_a-b", "7", &long] {
+            assert!(is_code(text), "{text}");
+        }
+        let longer = "x".repeat(101);
+        for text in ["", "two words", "<b>", "caf\u{e9}", "a\n", &longer] {
+            assert!(!is_code(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_no_table_names_may_pass_unless_it_is_a_denial() {
+        for (kind, verdict) in [
+            (ErrorKind::Denied, Verdict::PERMANENT),
+            (ErrorKind::Refused, Verdict::TRANSIENT),
+            (ErrorKind::TokenRejected, Verdict::TRANSIENT),
+        ] {
+            assert!(!OTHER.iter().any(|(_, other, _)| *other == kind), "{kind:?}");
+            assert_eq!(of_kind(kind), verdict, "{kind:?}");
+        }
+        for (_, kind, verdict) in OTHER {
+            assert_eq!(of_kind(*kind), *verdict, "{kind:?}");
+        }
+    }
+}

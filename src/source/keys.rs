@@ -1,0 +1,86 @@
+//! The keys in a successful answer, in either protocol, and the credentials that are made of them.
+
+use aws_credential_types::Credentials;
+
+use crate::clock;
+use crate::error::Error;
+use crate::source_kind::SourceKind;
+
+/// What an answer holds, in either protocol.
+pub(crate) struct Keys<'a> {
+    pub(crate) access_key_id: &'a str,
+    pub(crate) secret_access_key: &'a str,
+    pub(crate) session_token: &'a str,
+    /// RFC 3339. Missing means that the credentials never expire.
+    pub(crate) expiration: Option<&'a str>,
+    pub(crate) account_id: Option<&'a str>,
+}
+
+impl Keys<'_> {
+    /// Checks the form of every field. Whether the expiry lies ahead is judged where the clock is.
+    /// `wrong` makes an error of what is.
+    pub(crate) fn into_credentials(
+        self,
+        source: SourceKind,
+        wrong: impl Fn(&str) -> Error,
+    ) -> Result<Credentials, Error> {
+        let required = [
+            ("AccessKeyId", self.access_key_id),
+            ("SecretAccessKey", self.secret_access_key),
+            ("session token", self.session_token),
+        ];
+        if let Some((name, _)) = required.iter().find(|(_, value)| value.trim().is_empty()) {
+            return Err(wrong(&format!("an empty {name}")));
+        }
+        let mut credentials = Credentials::builder()
+            .access_key_id(self.access_key_id)
+            .secret_access_key(self.secret_access_key)
+            .session_token(self.session_token)
+            .provider_name(source.provider_name());
+        if let Some(expiration) = self.expiration {
+            // Anything may come in place of a date, even a key. A date in any form has nine letters at most ("Tue", "Nov",
+            // "GMT"), and a key some thirty.
+            let letters = expiration.chars().filter(|c| c.is_alphabetic()).count();
+            let shown = || match letters {
+                ..=9 => expiration.chars().take(40).collect(),
+                _ => "[not shown]".to_owned(),
+            };
+            let expiry = clock::parse_rfc3339(expiration)
+                .ok_or_else(|| wrong(&format!("the Expiration \"{}\", which is not an RFC 3339 date", shown())))?;
+            credentials = credentials.expiry(expiry);
+        }
+        if let Some(account) = self.account_id.filter(|account| !account.is_empty()) {
+            credentials = credentials.account_id(account);
+        }
+        Ok(credentials.build())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_date_that_cannot_be_read_is_shown_and_what_may_be_a_key_in_its_place_is_not() {
+        for (expiration, said) in [
+            ("Tue, 24 Nov 2026 10:00:00 GMT", "the Expiration \"Tue, 24 Nov 2026 10:00:00 GMT\", which is not"),
+            (
+                "0123456789 0123456789 0123456789 0123456789",
+                "the Expiration \"0123456789 0123456789 0123456789 0123456\",",
+            ),
+            ("tenletters", "the Expiration \"[not shown]\", which is not"),
+        ] {
+            let keys = Keys {
+                access_key_id: "id",
+                secret_access_key: "secret",
+                session_token: "token",
+                expiration: Some(expiration),
+                account_id: None,
+            };
+            let wrong = |what: &str| Error::internal(ErrorKind::InvalidResponse, what);
+            let error = keys.into_credentials(SourceKind::PodIdentity, wrong).unwrap_err();
+            assert!(error.to_string().starts_with(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! `AssumeRoleWithWebIdentity`. The request is unsigned: the token in its body proves who sends it.
+
+mod answer;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
+
+pub(crate) use self::answer::{Document, Refusal};
+use crate::clock::skew::ServerTime;
+use crate::error::Error;
+use crate::error::problem::Problem;
+use crate::error::problem::peer::{Peer, Server};
+use crate::error::problem::sts::{Request, StsRefusal};
+use crate::fetched::Fetched;
+use crate::source::keys::Keys;
+use crate::source::token_retry::with_token;
+use crate::source::web_identity::role_arn::account_of;
+use crate::source::web_identity::{Parameters, SessionName, WebIdentityConfig, sts_endpoint};
+use crate::source_kind::SourceKind;
+use crate::token_file::{Token, TokenSource};
+use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply, Timeouts};
+
+/// STS answers in well under a second; 10 s is ten times its slowest percentile and leaves a second attempt inside the
+/// 20 s budget of a cold start.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What STS gives if no `DurationSeconds` is sent.
+const DEFAULT_SESSION_LENGTH: Duration = Duration::from_secs(3600);
+
+/// The answer to `AssumeRoleWithWebIdentity`.
+const ROOT: &str = "AssumeRoleWithWebIdentityResponse";
+
+/// How STS wants its parameters.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The client for STS at `endpoint`: plain http is for stand-ins.
+pub(crate) async fn sts_client(endpoint: &HttpUrl, https: &HttpsSettings) -> Result<Client, Error> {
+    match endpoint.is_https() {
+        true => https.client(Server::Sts, endpoint).await,
+        false => Ok(transport::plain(|_| Ok(()), https.connect)),
+    }
+}
+
+/// The IRSA source.
+#[derive(Debug)]
+pub(crate) struct WebIdentity {
+    config: WebIdentityConfig,
+    tokens: TokenSource,
+    peer: Peer,
+    attempt_timeout: Duration,
+    client: OnceCell<Client>,
+    /// Fixed at the first fetch: CloudTrail shows one session name for the life of the process.
+    session_name: OnceLock<SessionName>,
+}
+
+impl WebIdentity {
+    pub(crate) fn new(mut config: WebIdentityConfig, client: Option<Client>, timeouts: Timeouts) -> Self {
+        config.https.connect = timeouts.connect(ATTEMPT_TIMEOUT);
+        let peer = config.endpoint.peer(client.is_none().then_some(&config.https));
+        Self {
+            tokens: config.tokens(),
+            peer,
+            attempt_timeout: timeouts.attempt(ATTEMPT_TIMEOUT),
+            client: OnceCell::new_with(client),
+            session_name: OnceLock::new(),
+            config,
+        }
+    }
+
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        self.attempt_timeout
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) fn role_arn(&self) -> &str {
+        self.config.role_arn.as_str()
+    }
+
+    /// The endpoint, if the token is readable on the network on its way there.
+    pub(crate) fn clear_text_endpoint(&self) -> Option<&HttpUrl> {
+        Some(&self.config.endpoint.url).filter(|url| sts_endpoint::is_clear_text(url))
+    }
+
+    pub(crate) async fn fetch(&self) -> Result<Fetched, Error> {
+        with_token(&self.tokens, |token| self.exchange(token)).await
+    }
+
+    async fn exchange(&self, token: Token) -> Result<Fetched, Error> {
+        let reply = self.send(&token).await?;
+        self.read(&reply, &token)
+    }
+
+    /// Over plain http anybody on the way could have written it.
+    fn server_time(&self, reply: &Reply) -> Option<ServerTime> {
+        let date = reply.date.filter(|_| self.config.endpoint.url.is_https())?;
+        Some(ServerTime { date, requested: self.config.parameters.session_length.unwrap_or(DEFAULT_SESSION_LENGTH) })
+    }
+
+    /// One exchange of this token, whatever the answer.
+    pub(crate) async fn send(&self, token: &Token) -> Result<Reply, Error> {
+        let client = self.client.get_or_try_init(|| sts_client(&self.config.endpoint.url, &self.config.https)).await?;
+        let request = transport::request(http::Method::POST, &self.config.endpoint.url)
+            .header(CONTENT_TYPE, HeaderValue::from_static(FORM));
+        client.send(transport::finish(request, self.form(token))?, &self.peer).await
+    }
+
+    /// What a complete answer means. Some servers refuse with status 200.
+    pub(crate) fn read(&self, reply: &Reply, token: &Token) -> Result<Fetched, Error> {
+        match Refusal::parse(&reply.body) {
+            Some(refusal) => Err(self.refused(reply.status, &refusal, token)),
+            None if reply.status == 200 => {
+                let credentials = self.read_success(reply)?;
+                let server_time = self.server_time(reply);
+                Ok(Fetched { server_time, ..Fetched::new(credentials, SourceKind::WebIdentity) })
+            }
+            None => Err(reply.foreign(&self.peer)),
+        }
+    }
+
+    fn refused(&self, status: u16, Refusal { code, message }: &Refusal, token: &Token) -> Error {
+        let request = Request::Assume { role_arn: self.config.role_arn.to_string(), claims: token.claims() };
+        let shown = |text: &str| transport::quote(text, token.expose());
+        let refusal = Box::new(StsRefusal::new(status, code, message, request, shown));
+        Problem::Sts { peer: self.peer.clone(), refusal }.into()
+    }
+
+    pub(crate) fn form(&self, token: &Token) -> Zeroizing<String> {
+        let Parameters { session_length, policy, policy_arns, provider_id, .. } = &self.config.parameters;
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.longest_form(token)));
+        form.append_pair("Action", "AssumeRoleWithWebIdentity")
+            .append_pair("Version", "2011-06-15")
+            .append_pair("RoleArn", self.config.role_arn.as_str())
+            .append_pair("RoleSessionName", self.session_name(token).as_str())
+            .append_pair("WebIdentityToken", token.expose());
+        if let Some(session_length) = session_length {
+            form.append_pair("DurationSeconds", &session_length.as_secs().to_string());
+        }
+        if let Some(policy) = policy {
+            form.append_pair("Policy", policy);
+        }
+        for (arn, n) in policy_arns.iter().zip(1_u32..) {
+            form.append_pair(&format!("PolicyArns.member.{n}.arn"), arn);
+        }
+        if let Some(provider_id) = provider_id {
+            form.append_pair("ProviderId", provider_id);
+        }
+        Zeroizing::new(form.finish())
+    }
+
+    /// Room enough for the whole form, with every character escaped: a form that grows leaves copies of the token behind.
+    fn longest_form(&self, token: &Token) -> usize {
+        let WebIdentityConfig { role_arn, parameters: Parameters { policy, policy_arns, provider_id, .. }, .. } =
+            &self.config;
+        let optional = [policy, provider_id].into_iter().flatten().map(String::len);
+        let values =
+            optional.chain(policy_arns.iter().map(String::len)).chain([role_arn.as_str().len(), token.expose().len()]);
+        // 2 KiB for the names, the session name and the numbers.
+        values.fold(2048, |room: usize, length| room.saturating_add(length.saturating_mul(3)))
+    }
+
+    fn session_name(&self, token: &Token) -> &SessionName {
+        self.session_name.get_or_init(|| {
+            self.config.session_name.clone().unwrap_or_else(|| {
+                let pod = token.claims().and_then(|claims| claims.pod);
+                SessionName::of_pod(&pod.or_else(|| self.config.host_name.clone()).unwrap_or_default())
+            })
+        })
+    }
+
+    fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
+        let wrong = |what: &str| reply.invalid(&self.peer, what);
+        let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("bytes that are not UTF-8"))?;
+        let document = Document::parse(text).filter(|document| document.root == ROOT);
+        let document = document.ok_or_else(|| wrong("something that is not its XML"))?;
+        let result = |name: &str| document.text(&format!("AssumeRoleWithWebIdentityResult/{name}"));
+        let key = |name: &str| {
+            result(&format!("Credentials/{name}"))
+                .ok_or_else(|| wrong(&format!("XML in which {name} is missing or repeated")))
+        };
+        let arn = result("AssumedRoleUser/Arn").unwrap_or(self.config.role_arn.as_str());
+        Keys {
+            access_key_id: key("AccessKeyId")?,
+            secret_access_key: key("SecretAccessKey")?,
+            session_token: key("SessionToken")?,
+            expiration: Some(key("Expiration")?),
+            account_id: account_of(arn),
+        }
+        .into_credentials(SourceKind::WebIdentity, wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::sts_endpoint::StsEndpoint;
+    use super::*;
+    use crate::source::web_identity::RoleArn;
+
+    #[test]
+    fn the_longest_form_leaves_no_copies_of_a_buffer_that_grew() {
+        let config = |policy: Option<String>, policy_arns| WebIdentityConfig {
+            role_arn: RoleArn::of_aws("arn:aws:iam::111122223333:role/role").unwrap(),
+            token_file: PathBuf::new(),
+            endpoint: StsEndpoint {
+                url: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com").unwrap(),
+                setting: None,
+                region: None,
+            },
+            session_name: Some(SessionName::of_pod(&"=".repeat(64))),
+            host_name: None,
+            parameters: Parameters {
+                session_name: None,
+                session_length: Some(Duration::from_secs(43_200)),
+                provider_id: policy.clone(),
+                policy,
+                policy_arns,
+            },
+            https: HttpsSettings::default(),
+        };
+        let longest = config(Some("\u{e9}".repeat(2048)), vec![format!("arn:{}", "/".repeat(2044)); 10]);
+        for config in [config(None, Vec::new()), longest] {
+            let source = WebIdentity::new(config, None, Timeouts::default());
+            let token = Token::parse(Zeroizing::new(vec![b'+'; 20_000]), "a test").unwrap();
+            let form = source.form(&token);
+            assert!(form.len() > 60_000);
+            assert_eq!(form.capacity(), source.longest_form(&token));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Region × FIPS × dual-stack → the regional STS endpoint, by the rules of the AWS SDKs' endpoint rule set.
+//!
+//! Never the global endpoint: it is one region's outage away from everybody, and AWS advises against it. Tested against
+//! the rule set in `aws-sdk-sts` itself.
+
+use crate::env::region::{self, Region};
+use crate::env::{self, Env};
+use crate::error::problem::peer::{Peer, Server, Trust};
+use crate::error::problem::setting::Setting;
+use crate::transport::{Host, HttpUrl, HttpsSettings};
+
+const BUILDER: &str = "the sts_endpoint given to the builder";
+
+/// One AWS partition: which regions it has and under which domains.
+struct Partition {
+    id: &'static str,
+    region_prefix: &'static str,
+    suffix: &'static str,
+    dual_stack_suffix: &'static str,
+}
+
+impl Partition {
+    const fn new(
+        id: &'static str,
+        region_prefix: &'static str,
+        suffix: &'static str,
+        dual_stack_suffix: &'static str,
+    ) -> Self {
+        Self { id, region_prefix, suffix, dual_stack_suffix }
+    }
+}
+
+/// More specific prefixes first: `us-gov-`, `us-iso…-` before `us-`.
+const PARTITIONS: [Partition; 8] = [
+    Partition::new("aws-us-gov", "us-gov-", "amazonaws.com", "api.aws"),
+    Partition::new("aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
+    Partition::new("aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
+    Partition::new("aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    Partition::new("aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    Partition::new("aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    Partition::new("aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
+    Partition::new("aws", "", "amazonaws.com", "api.aws"),
+];
+
+/// `aws`, `aws-cn`, …: where a region's roles are.
+pub(crate) fn partition_of(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|partition| region.starts_with(partition.region_prefix)).map_or("aws", |found| found.id)
+}
+
+/// The URL to post to, by the order of PROTOCOLS: builder, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, region rules.
+///
+/// # Errors
+///
+/// If a configured endpoint meets `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT`, which choose among AWS's own
+/// endpoints. The SDKs' endpoint rules have the same error. A FIPS switch without effect would go unnoticed.
+pub(crate) fn resolve(env: &Env, builder: Option<&str>, region: Option<&str>) -> Result<StsEndpoint, Setting> {
+    if let Some((setting, url)) = configured_url(env, builder)? {
+        let url = parse_override(setting, url)?;
+        for switch in [env::USE_FIPS, env::USE_DUALSTACK] {
+            // An invalid value chooses nothing.
+            if matches!(env.flag(switch), Ok(true)) {
+                return Err(Setting::StsUrlAndSwitch { setting, url: url.to_string(), switch });
+            }
+        }
+        return Ok(StsEndpoint { url, setting: Some(setting), region: None });
+    }
+    let region = region::region(env, region)?.ok_or(Setting::NoRegion { needed_for: "the STS endpoint of IRSA" })?;
+    let url = regional(&region, env.flag(env::USE_FIPS)?, env.flag(env::USE_DUALSTACK)?)?;
+    Ok(StsEndpoint { url, setting: None, region: Some(region) })
+}
+
+/// Where STS is asked, and why there.
+#[derive(Clone, Debug)]
+pub(crate) struct StsEndpoint {
+    pub(crate) url: HttpUrl,
+    /// What configures the URL.
+    pub(crate) setting: Option<&'static str>,
+    /// The region that it is derived from otherwise.
+    pub(crate) region: Option<Region>,
+}
+
+impl StsEndpoint {
+    /// For messages, and with the way there. `https` is `None` for a client of the program's own, whose way is not known.
+    pub(crate) fn peer(&self, https: Option<&HttpsSettings>) -> Peer {
+        let peer = Peer::new(Server::Sts, self.url.origin(), self.setting);
+        match https {
+            Some(https) => https.route_to(peer, &self.url),
+            None => Peer { trust: Trust::GivenClient, ..peer },
+        }
+    }
+}
+
+/// Whether the endpoint is not one that is derived from the region, whatever its value.
+pub(crate) fn is_configured(env: &Env, builder: Option<&str>) -> Result<bool, Setting> {
+    configured_url(env, builder).map(|found| found.is_some())
+}
+
+/// The configured URL and where it comes from.
+fn configured_url<'a>(env: &'a Env, builder: Option<&'a str>) -> Result<Option<(&'static str, &'a str)>, Setting> {
+    match builder {
+        Some(url) => Ok(Some((BUILDER, url))),
+        None if env.flag(env::IGNORE_ENDPOINT_URLS)? => Ok(None),
+        None => env.first_of(&[env::ENDPOINT_URL_STS, env::ENDPOINT_URL]),
+    }
+}
+
+/// Whether the token is readable on the network on its way to `url`.
+pub(crate) fn is_clear_text(url: &HttpUrl) -> bool {
+    let is_local = match url.host() {
+        Host::Address(ip) => ip.is_loopback(),
+        Host::Name(name) => name == "localhost",
+    };
+    !url.is_https() && !is_local
+}
+
+/// The host of `region`, as the SDKs' endpoint rules have it.
+pub(crate) fn regional(region: &Region, fips: bool, dual_stack: bool) -> Result<HttpUrl, Setting> {
+    let region = region.as_str();
+    let partition = PARTITIONS.iter().find(|p| region.starts_with(p.region_prefix));
+    let wrong = || Setting::Region { setting: env::REGION, value: region.to_owned(), meant: None };
+    let partition = partition.ok_or_else(wrong)?;
+    // GovCloud's plain endpoints are the FIPS ones.
+    let plain_is_fips = region.starts_with("us-gov-") && !dual_stack;
+    let service = if fips && !plain_is_fips { "sts-fips" } else { "sts" };
+    let suffix = if dual_stack { partition.dual_stack_suffix } else { partition.suffix };
+    let url = format!("https://{service}.{region}.{suffix}/");
+    HttpUrl::parse(&url).map_err(|_| wrong())
+}
+
+/// The URL given to the builder.
+pub(crate) fn configured(url: &str) -> Result<HttpUrl, Setting> {
+    parse_override(BUILDER, url)
+}
+
+fn parse_override(setting: &'static str, value: &str) -> Result<HttpUrl, Setting> {
+    let shown = crate::variable::without_password(value).to_owned();
+    HttpUrl::parse(value).map_err(|why| Setting::StsUrl { setting, shown, why: why.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(vars: &[(&str, &str)]) -> Result<String, String> {
+        let env = Env::from_os(vars.iter().map(|(name, value)| (name.into(), value.into())));
+        resolve(&env, None, None).map(|endpoint| endpoint.url.to_string()).map_err(|e| e.observed())
+    }
+
+    /// Every region of every partition, against the rule set in the SDK's own STS client.
+    #[tokio::test]
+    async fn the_sdks_own_resolver_is_the_oracle() {
+        use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+        let oracle = DefaultResolver::new();
+        let regions = "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 \
+                       ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 \
+                       ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 \
+                       eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 \
+                       us-east-2 us-west-1 us-west-2 cn-north-1 cn-northwest-1 eusc-de-east-1 us-iso-east-1 us-iso-west-1 \
+                       us-isob-east-1 us-isob-west-1 eu-isoe-west-1 us-isof-east-1 us-isof-south-1 us-gov-east-1 \
+                       us-gov-west-1 xx-future-1";
+        for region in regions.split_whitespace() {
+            for (fips, dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
+                let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack);
+                let params = params.use_global_endpoint(false).build().unwrap();
+                let expected = oracle.resolve_endpoint(&params).await.unwrap();
+                let ours = regional(&Region::parse(env::REGION, region).unwrap(), fips, dual_stack).unwrap();
+                assert_eq!(ours.to_string(), format!("{}/", expected.url()), "fips {fips}, dual-stack {dual_stack}");
+            }
+        }
+    }
+
+    #[test]
+    fn order_of_the_overrides() {
+        let region = (env::REGION, "eu-central-1");
+        let all = (env::ENDPOINT_URL, "http://localhost:4566");
+        let sts = (env::ENDPOINT_URL_STS, "http://localhost:1");
+        let ignore = (env::IGNORE_ENDPOINT_URLS, "true");
+        assert_eq!(resolved(&[region]).unwrap(), "https://sts.eu-central-1.amazonaws.com/");
+        assert_eq!(resolved(&[region, all]).unwrap(), "http://localhost:4566/");
+        assert_eq!(resolved(&[region, all, sts]).unwrap(), "http://localhost:1/");
+        assert_eq!(resolved(&[region, all, sts, ignore]).unwrap(), "https://sts.eu-central-1.amazonaws.com/");
+        let env = Env::from([sts]);
+        assert_eq!(resolve(&env, Some("http://b"), None).unwrap().url.to_string(), "http://b/");
+    }
+
+    #[test]
+    fn sts_endpoint_that_is_configured_excludes_fips_and_dual_stack() {
+        let region = (env::REGION, "us-east-1");
+        for switch in [env::USE_FIPS, env::USE_DUALSTACK] {
+            assert!(resolved(&[region, (switch, "true")]).is_ok());
+            for name in [env::ENDPOINT_URL_STS, env::ENDPOINT_URL] {
+                let url = (name, "https://sts.example");
+                let message = resolved(&[region, url, (switch, "true")]).unwrap_err();
+                let expected = [switch, name, "https://sts.example/"];
+                assert!(expected.iter().all(|part| message.contains(part)), "{message}");
+                assert!(resolved(&[region, url, (switch, "false")]).is_ok());
+                assert!(resolved(&[region, url, (switch, "true"), (env::IGNORE_ENDPOINT_URLS, "true")]).is_ok());
+            }
+            let env = Env::from([region, (switch, "true")]);
+            assert!(resolve(&env, Some("https://sts.example"), None).is_err());
+        }
+    }
+
+    #[test]
+    fn sts_endpoint_is_clear_text_only_by_http_to_other_hosts() {
+        for (url, expected) in [
+            ("https://sts.example", false),
+            ("http://sts.example", true),
+            ("http://10.0.0.1", true),
+            ("http://[fd00::1]:8080", true),
+            ("http://localhost:4566", false),
+            ("http://sts.localhost", true),
+            ("http://notlocalhost", true),
+            ("http://127.0.0.2", false),
+            ("http://[::1]", false),
+        ] {
+            assert_eq!(is_clear_text(&HttpUrl::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn no_region_is_an_error_that_says_so() {
+        assert!(resolved(&[]).unwrap_err().starts_with("there is no region"));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_its_value() {
+        for url in ["localhost:4566", "ftp://x", "sts", "https://sts`.example"] {
+            let message = resolved(&[(env::ENDPOINT_URL_STS, url)]).unwrap_err();
+            assert!(message.contains(url) && message.starts_with("AWS_ENDPOINT_URL_STS"), "{message}");
+        }
+        let message = resolved(&[(env::ENDPOINT_URL_STS, "https://user:hunter2@x")]).unwrap_err();
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
