@@ -8,7 +8,8 @@ mod timeline;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use eks_credentials::{EksCredentialsProvider, ErrorKind, Health, Preference, SourceKind};
+use eks_credentials::migration::Preference;
+use eks_credentials::{EksCredentialsProvider, ErrorKind, Health, SourceKind};
 use support::whole;
 
 const ROLE: (&str, &str) = ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app");

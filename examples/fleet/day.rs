@@ -119,7 +119,7 @@ impl Day {
 }
 
 fn minute(time: SystemTime, midnight: SystemTime) -> usize {
-    usize::try_from(schedule::since(time, midnight).as_secs() / 60).expect("a day has few minutes").min(MINUTES - 1)
+    usize::try_from(crate::clock::since(time, midnight).as_secs() / 60).expect("a day has few minutes").min(MINUTES - 1)
 }
 
 fn peak(calls: &[u32]) -> u32 {

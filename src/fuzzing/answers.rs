@@ -16,11 +16,10 @@ use super::{SMALL, assert_explains, fill};
 use crate::clock;
 use crate::error::problem::peer::Peer;
 use crate::error::{Error, ErrorKind};
-use crate::source::container_endpoint::ContainerEndpoint;
+use crate::source::pod_identity::endpoint::ContainerEndpoint;
 use crate::source::pod_identity::{PodIdentity, PodIdentityConfig};
-use crate::source::role_arn::RoleArn;
-use crate::source::sts_endpoint::StsEndpoint;
-use crate::source::web_identity::{WebIdentity, WebIdentityConfig};
+use crate::source::web_identity::sts_endpoint::StsEndpoint;
+use crate::source::web_identity::{Parameters, RoleArn, SessionName, WebIdentity, WebIdentityConfig};
 use crate::token_file::Token;
 use crate::transport::{self, HttpUrl, HttpsSettings, Reply};
 
@@ -81,7 +80,7 @@ fn jwt() -> &'static str {
 }
 
 /// With a session name that somebody chose, or without.
-pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
+pub(super) fn web_identity(session_name: Option<SessionName>) -> WebIdentity {
     let config = WebIdentityConfig {
         role_arn: RoleArn::of_aws("arn:aws:iam::111122223333:role/app").unwrap(),
         token_file: "/token".into(),
@@ -92,10 +91,7 @@ pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
         },
         session_name,
         host_name: None,
-        duration: None,
-        policy: None,
-        policy_arns: Vec::new(),
-        provider_id: None,
+        parameters: Parameters::default(),
         https: HttpsSettings::default(),
     };
     WebIdentity::new(config, None, transport::Timeouts::default())

@@ -5,11 +5,12 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::{assert_explains, fill};
+use crate::env;
 use crate::error::{Error, ErrorKind};
 use crate::provider::EksCredentialsProvider;
 use crate::provider::builder::Builder;
+use crate::refresh::status::Health;
 use crate::source_kind::SourceKind;
-use crate::{env, status::Health};
 
 const TOKEN: &str = "fake-token-1";
 const PASSWORD: &str = "fake-password-1";
@@ -157,6 +158,8 @@ fn assert_says_what_to_change(input: &Input, error: &Error) {
     let text = assert_explains(error, longest.unwrap_or_default());
     let mut vars = input.vars.keys().filter(|name| !name.trim().is_empty());
     let in_words = text.to_lowercase().replace(' ', "_");
-    let named = vars.any(|name| text.contains(name)) || input.settings.keys().any(|name| in_words.contains(name));
+    let setting = |name: &str| if name == "duration" { "session_length".to_owned() } else { name.to_owned() };
+    let named =
+        vars.any(|name| text.contains(name)) || input.settings.keys().any(|name| in_words.contains(&setting(name)));
     assert!(named || text.contains(env::REGION), "{text}");
 }

@@ -9,7 +9,7 @@ use super::{SMALL, answers, assert_explains};
 use crate::error::problem::Problem;
 use crate::error::problem::sts::{Request, StsRefusal};
 use crate::error::{Error, ErrorKind};
-use crate::source::web_identity::{check_session_name, clean_session_name};
+use crate::source::web_identity::SessionName;
 use crate::token_file::Token;
 
 /// The input as a token file, as the payload of a JWT, and as a session name.
@@ -54,7 +54,7 @@ fn assert_sendable(token: &Token) {
     assert_eq!(field(&form, "WebIdentityToken"), token.expose());
     let name = field(&form, "RoleSessionName");
     assert_session_name_is_legal(&name);
-    assert_eq!(check_session_name("x", &name).map_err(|e| e.observed()), Ok(()));
+    assert!(SessionName::parse("x", &name).is_ok());
     assert_explains(&denial(token), 900);
 }
 
@@ -94,16 +94,18 @@ fn assert_claims(payload: &[u8], token: &Token) {
 
 /// STS takes the name, whatever it is made of; one that somebody chose is sent as it is.
 fn assert_session_name(name: &str) {
-    let clean = clean_session_name(name);
-    assert_session_name_is_legal(&clean);
-    assert_eq!(clean_session_name(&clean), clean);
-    let chosen = check_session_name("the setting", name);
-    if let Err(problem) = chosen {
-        assert_explains(&problem.into(), name.chars().count());
-        return;
-    }
+    let clean = SessionName::of_pod(name);
+    assert_session_name_is_legal(clean.as_str());
+    assert_eq!(SessionName::of_pod(clean.as_str()), clean);
+    let chosen = match SessionName::parse("the setting", name) {
+        Ok(chosen) => chosen,
+        Err(problem) => {
+            assert_explains(&problem.into(), name.chars().count());
+            return;
+        }
+    };
     let token = Token::parse(b"e30.e30.x".to_vec().into(), "a JWT").unwrap();
-    let form = answers::web_identity(Some(name.to_owned())).form(&token);
+    let form = answers::web_identity(Some(chosen)).form(&token);
     assert_eq!(field(&form, "RoleSessionName"), name);
 }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{assert_explains, fill};
 use crate::error::{Error, ErrorKind};
-use crate::source::container_endpoint::{ContainerEndpoint, vet};
-use crate::source::sts_endpoint;
+use crate::source::pod_identity::endpoint::{ContainerEndpoint, vet};
+use crate::source::web_identity::sts_endpoint;
 use crate::transport::{Host, HttpUrl};
 
 const PASSWORD: &str = "fake-password-1";

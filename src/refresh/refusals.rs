@@ -187,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn renew_depends_on_key_age_and_expiry() {
         use Reason::{Ended, Unknown};
-        let clock = Clock(Arc::new(Mutex::new(crate::clock::system_now())));
+        let clock = Clock(Arc::new(Mutex::new(clock::system_now())));
         let pod = LocalPod::start().await.unwrap();
         let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).time_source(clock.clone());
         let provider = provider.build().unwrap();
@@ -218,7 +218,7 @@ mod tests {
     #[cfg(feature = "irsa")]
     #[tokio::test]
     async fn expired_credentials_of_an_outage_are_given_up_when_they_are_refused() {
-        let clock = Clock(Arc::new(Mutex::new(crate::clock::system_now())));
+        let clock = Clock(Arc::new(Mutex::new(clock::system_now())));
         let pod = LocalPod::start().await.unwrap();
         let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).time_source(clock.clone());
         let provider = provider.build().unwrap();
@@ -226,7 +226,7 @@ mod tests {
         pod.sts().always(crate::testing::Answer::http(503, "down"));
         *clock.0.lock().unwrap() = first.expiry().unwrap();
         assert_eq!(provider.credentials().await.unwrap(), first);
-        let refusal = error_code::Refusal::Ended;
+        let refusal = Reason::Ended;
         assert!(Refusals::default().renew(provider.core(), "host", first.access_key_id(), refusal));
         assert_eq!(provider.cached(), None);
         assert_eq!(provider.credentials().await.unwrap_err().kind(), crate::ErrorKind::Unavailable);

@@ -162,6 +162,7 @@ mod tests {
     use super::endpoint::ContainerEndpoint;
     use super::*;
     use crate::error::ErrorKind;
+    use crate::transport::HttpsSettings;
 
     async fn answered(endpoint: ContainerEndpoint, status: u16, body: &'static str) -> Error {
         read(endpoint, status, body).await.unwrap_err()

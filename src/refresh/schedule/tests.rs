@@ -247,7 +247,7 @@ proptest! {
         prop_assume!(failed_at + 2 < lifetime);
         let state = failed(fetched(Duration::from_secs(lifetime), 0.5), at(failed_at), true, random);
         let Failure { retry_at, .. } = state.failure.unwrap();
-        let wait = since(retry_at, at(failed_at));
+        let wait = clock::since(retry_at, at(failed_at));
         prop_assert!(wait >= SECOND && wait <= RETRY_MAX);
         prop_assert!(retry_at < at(lifetime));
         let mandatory_at = state.validity.unwrap().mandatory_at.unwrap();
@@ -281,7 +281,7 @@ proptest! {
         let state = failed(refreshed(&POLICY, time(fetched_at), lifetime, random), time(failed_at), true, random);
         let now = time(now);
         let next = next_fetch(&state, now).unwrap();
-        prop_assert!(since(next, now) <= RETRY_MAX);
+        prop_assert!(clock::since(next, now) <= RETRY_MAX);
         let _ = decide(&POLICY, &state, now);
     }
 }
