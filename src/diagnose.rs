@@ -1,6 +1,7 @@
 //! Why a pod has no credentials, or the wrong ones, or soon none: everything that can be looked at from inside it.
 
 mod catalogue;
+mod claims;
 mod consequences;
 mod display;
 mod endpoint;

@@ -199,7 +199,7 @@
 // Each feature uses a part of what they have in common. With all of them, code that nothing uses is an error in `.ci/run`.
 #![cfg_attr(
     not(all(feature = "diagnose", feature = "irsa", feature = "pod-identity", feature = "sdk-config")),
-    allow(dead_code, reason = "used by features that are off")
+    allow(dead_code, unused_imports, reason = "used by features that are off")
 )]
 
 #[cfg(not(any(feature = "irsa", feature = "pod-identity")))]

@@ -15,9 +15,9 @@ pub use self::builder::Builder;
 use self::setup::Setup;
 use crate::error::Error;
 use crate::refresh::Fetch;
-use crate::refresh::cache::Held;
-use crate::refresh::schedule::Policy;
+use crate::refresh::cache::Current;
 use crate::refresh::shared::{Place, Shared};
+use crate::refresh::state::Policy;
 use crate::refresh::status::Status;
 use crate::refresh::sync::watch;
 use crate::source::Sources;
@@ -108,7 +108,7 @@ impl EksCredentialsProvider {
     /// The valid credentials at hand, if there are any (or the expired ones that an outage makes
     /// [`credentials`](Self::credentials) serve). Neither waits nor fetches: a synchronous peek.
     pub fn cached(&self) -> Option<Credentials> {
-        self.core().at_hand(pick_credentials)
+        self.core().cached(pick_credentials)
     }
 
     /// Fetches the first credentials, before a service calls itself ready.
@@ -181,7 +181,7 @@ impl WeakProvider {
     }
 }
 
-fn pick_credentials(held: &Held) -> Credentials {
+fn pick_credentials(held: &Current) -> Credentials {
     held.credentials.clone()
 }
 
@@ -190,7 +190,7 @@ impl ProvideCredentials for EksCredentialsProvider {
     where
         Self: 'a,
     {
-        if let Some(held) = self.core().servable().as_ref().and_then(|entry| entry.held.as_ref()) {
+        if let Some(held) = self.core().servable().as_ref().and_then(|entry| entry.current.as_ref()) {
             return future::ProvideCredentials::ready(Ok(held.credentials.clone()));
         }
         future::ProvideCredentials::new(async { Ok(self.credentials().await?) })

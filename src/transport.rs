@@ -4,12 +4,12 @@
 //! |---|---|
 //! | `url.rs` | which URLs can be requested |
 //! | `plain.rs`, `resolver.rs` | plain http to checked addresses, without a proxy |
-//! | `https.rs`, `proxy.rs`, `roots.rs` | what the environment says about https |
-//! | `renewing.rs` | builds the https client, and builds it anew with more time to connect or another CA bundle |
+//! | `https_settings.rs`, `proxy.rs`, `roots.rs` | what the environment says about https |
+//! | `https.rs`, `renewing.rs` | builds the https client, and builds it again with more time to connect or another CA bundle |
 //! | `reqwest_client.rs`, `sdk_client.rs` | the HTTP client for https: one of the two, by Cargo feature |
-//! | `no_https.rs` | in place of the four above, in a build without a client for https |
+//! | `no_https.rs` | in place of all this, in a build without a client for https |
 //! | `http_client.rs`, `reqwest_transport.rs` | requests through any HTTP client of the SDK, and through reqwest |
-//! | `reply.rs`, `failure.rs` | a complete answer, and why an attempt ended without one |
+//! | `reply.rs`, `failure.rs`, `causes.rs` | a complete answer, and why an attempt ended without one |
 //!
 //! The clients built here follow no redirects, which would carry the token to another server, and keep no idle
 //! connections: the next request is most of an hour away, and the agent closes them after 30 s. An HTTP client that is given
@@ -17,14 +17,17 @@
 //!
 //! Nothing is retried here: when to try again is decided in one place, [`crate::refresh::schedule`].
 
+mod causes;
 mod failure;
 #[cfg(any(feature = "irsa", feature = "__sdk-http-client"))]
 mod http_client;
 #[cfg(feature = "__tls")]
 mod https;
+#[cfg(feature = "__tls")]
+mod https_settings;
 #[cfg(not(feature = "__tls"))]
 #[path = "transport/no_https.rs"]
-mod https;
+mod https_settings;
 mod plain;
 #[cfg(feature = "__tls")]
 mod proxy;
@@ -41,8 +44,6 @@ mod reqwest_transport;
 mod resolver;
 #[cfg(feature = "__tls")]
 mod roots;
-#[cfg(feature = "irsa")]
-mod runtime_components;
 #[cfg(feature = "__sdk-http-client")]
 mod sdk_client;
 mod url;
@@ -62,16 +63,14 @@ use crate::error::problem::peer::Peer;
 use crate::error::{Error, ErrorKind};
 #[cfg(feature = "irsa")]
 pub(crate) use http_client::from_http_client;
-pub(crate) use https::HttpsSettings;
+pub(crate) use https_settings::HttpsSettings;
 pub(crate) use plain::plain;
-#[cfg(all(any(test, fuzzing), feature = "irsa", feature = "pod-identity"))]
+#[cfg(any(test, fuzzing))]
 pub(crate) use reply::{MAX_BODY, read};
 pub(crate) use reply::{Reply, quote};
 #[cfg(all(feature = "reqwest_0_13", feature = "irsa"))]
 pub(crate) use reqwest_transport::from_reqwest_0_13;
-#[cfg(any(feature = "irsa", feature = "__tls"))]
-pub(crate) use url::Host;
-pub(crate) use url::HttpUrl;
+pub(crate) use url::{Host, HttpUrl};
 
 /// The default of the AWS SDKs: two lost SYNs (retransmitted after 1 and 3 s), and time to try again within an attempt.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
@@ -81,7 +80,6 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 pub(crate) struct ConnectTimeout {
     pub(crate) first: Duration,
     /// After an attempt that was too short, the next one has twice as long, up to this.
-    #[cfg_attr(not(feature = "__tls"), expect(dead_code, reason = "only the https client is built anew"))]
     pub(crate) longest: Duration,
 }
 

@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, SystemTime};
 
 use crate::error::verdict::Verdict;
-use crate::schedule::{self, Failure, Policy, State, Validity};
+use crate::refresh::schedule;
+use crate::refresh::state::{Failure, Policy, State, Validity};
 
 /// When the outage begins.
 pub(crate) const NOON: Duration = Duration::from_hours(12);
@@ -85,7 +86,7 @@ impl Day {
             calls[minute(now, midnight)] += 1;
             let number = rule.random(&mut random);
             if outage.contains(&now) {
-                let was_usable = state.failure.is_none_or(|failure| failure.empty_handed == 0);
+                let was_usable = state.failure.is_none_or(|failure| failure.without_credentials == 0);
                 state.failure = Some(Failure::new(state, now, Verdict::TRANSIENT, number));
                 ran_out += u32::from(was_usable && !state.is_usable(now));
             } else {

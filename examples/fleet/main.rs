@@ -22,9 +22,7 @@ mod clock;
 mod day;
 mod error;
 mod plot;
-#[path = "../../src/refresh/schedule.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the provider's own, of which a fleet needs only a part")]
-mod schedule;
+mod refresh;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

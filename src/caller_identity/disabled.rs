@@ -11,7 +11,6 @@ use crate::source::settings::Settings;
 use crate::transport::Client;
 
 /// Always `None`.
-#[expect(clippy::unused_async, reason = "the interface of a build that calls STS")]
 pub(crate) async fn get(
     _: &Env,
     _: &Settings,

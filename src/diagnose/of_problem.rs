@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use super::claims::service_account;
 use super::{Finding, FindingId, remedies, token};
 use crate::claims::Claims;
 use crate::error::problem::agent::{self, AgentRefusal};
@@ -303,7 +304,7 @@ fn of_agent(finding: Finding, refusal: &AgentRefusal) -> Finding {
 }
 
 fn is_default_account(claims: &Claims) -> bool {
-    token::service_account(claims).is_some_and(|(_, name)| name == "default")
+    service_account(claims).is_some_and(|(_, name)| name == "default")
 }
 
 /// The technical causes, but for what `observed` says already.

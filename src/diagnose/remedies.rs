@@ -1,6 +1,6 @@
 //! What to paste: policy statements and commands, with all that the token and the role say already in them.
 
-use super::token;
+use super::claims::{self as said, cut, is_of_eks};
 use crate::claims::Claims;
 
 /// As it stands in a policy: with quotes, and escaped.
@@ -23,8 +23,8 @@ pub(super) fn role_name(role_arn: &str) -> String {
 /// The statement of a trust policy that would match this token.
 pub(super) fn web_identity_trust(role_arn: &str, claims: &Claims) -> String {
     let host = issuer_host(claims);
-    let audience = claims.aud.first().map(|aud| token::cut(aud)).unwrap_or_default();
-    let sub = claims.sub.as_deref().map_or_else(|| "SUB".to_owned(), token::cut);
+    let audience = claims.aud.first().map(|aud| cut(aud)).unwrap_or_default();
+    let sub = claims.sub.as_deref().map_or_else(|| "SUB".to_owned(), cut);
     format!(
         r#"{{
   "Effect": "Allow",
@@ -86,7 +86,7 @@ pub(super) fn oidc_provider(claims: &Claims) -> Vec<String> {
     let audience = word(claims.aud.first().map_or("", String::as_str), "sts.amazonaws.com");
     let create =
         format!("aws iam create-open-id-connect-provider --url {} --client-id-list {audience}", issuer(claims));
-    match token::is_of_eks(claims) {
+    match is_of_eks(claims) {
         true => {
             vec![
                 "eksctl utils associate-iam-oidc-provider --cluster CLUSTER --approve".to_owned(),
@@ -99,7 +99,7 @@ pub(super) fn oidc_provider(claims: &Claims) -> Vec<String> {
 }
 
 fn service_account(claims: &Claims) -> (String, String) {
-    let (namespace, name) = token::service_account(claims).unwrap_or_default();
+    let (namespace, name) = said::service_account(claims).unwrap_or_default();
     (word(namespace, "NAMESPACE"), word(name, "SERVICE_ACCOUNT"))
 }
 

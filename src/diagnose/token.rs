@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::claims::{cut, eks_region, service_account};
 use super::{Finding, FindingId, Setup, remedies};
 use crate::claims::Claims;
 use crate::clock;
@@ -58,7 +59,6 @@ pub(super) async fn check(
 fn origin(tokens: &TokenSource) -> String {
     match tokens {
         TokenSource::File(path) => path.display().to_string(),
-        #[cfg(feature = "pod-identity")]
         TokenSource::Fixed(_) => crate::env::CONTAINER_TOKEN.to_owned(),
     }
 }
@@ -74,11 +74,6 @@ fn describe(tokens: &TokenSource, token: &Token, claims: &Claims, now: SystemTim
         claims.sub.as_deref().map_or("none".to_owned(), cut),
         cut(&claims.aud.join(","))
     )
-}
-
-/// What a claim may be shown as: a token file may hold anything.
-pub(super) fn cut(claim: &str) -> String {
-    claim.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 fn at(seconds: Option<u64>) -> Option<SystemTime> {
@@ -165,17 +160,6 @@ fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
     })
 }
 
-/// `https://oidc.eks.<region>.<domain>/id/<ID>`: the region.
-fn eks_region(issuer: &str) -> Option<&str> {
-    let host = issuer.strip_prefix("https://oidc.eks.").or_else(|| issuer.strip_prefix("https://oidc-eks."))?;
-    host.contains("/id/").then_some(host)?.split('.').next()
-}
-
-/// Whether EKS runs the cluster that issued the token.
-pub(super) fn is_of_eks(claims: &Claims) -> bool {
-    claims.iss.as_deref().and_then(eks_region).is_some()
-}
-
 fn issuer(claims: &Claims, kind: SourceKind) -> Option<Finding> {
     let issuer = claims.iss.as_deref().unwrap_or_default();
     if kind == SourceKind::WebIdentity && !issuer.starts_with("https://") {
@@ -203,12 +187,6 @@ fn issuer_region(claims: &Claims, setup: &Setup) -> Option<Finding> {
         Finding::new(FindingId::TokenRegion, observed())
             .remedy(format!("if that is not meant, set {} to the cluster's region", crate::env::REGION))
     })
-}
-
-/// Namespace and name in `system:serviceaccount:<namespace>:<name>`.
-pub(super) fn service_account(claims: &Claims) -> Option<(&str, &str)> {
-    let account = claims.sub.as_deref()?.strip_prefix("system:serviceaccount:")?;
-    account.split_once(':').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains(':'))
 }
 
 fn subject_form(claims: &Claims) -> Option<Finding> {

@@ -3,125 +3,92 @@
 //! Only the driver records, and callers that wait: one that is served at once does not come by here. Times are recorded as
 //! timestamps, as Prometheus would have it: seconds to expiry would be wrong as soon as they are written.
 
-pub(super) use self::facade::{Waiting, attempt, describe, duration, failed, refreshed, status};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-#[cfg(feature = "metrics")]
-mod facade {
-    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use metrics::{Unit, counter, gauge, histogram};
 
-    use metrics::{Unit, counter, gauge, histogram};
+use crate::error::{Error, ErrorKind};
+use crate::fetched::Fetched;
+use crate::refresh::status::Status;
+use crate::source_kind::SourceKind;
 
-    use crate::error::{Error, ErrorKind};
-    use crate::fetched::Fetched;
-    use crate::refresh::status::Status;
-    use crate::source_kind::SourceKind;
+const REFRESHES: &str = "eks_credentials_refreshes_total";
+const FAILURES: &str = "eks_credentials_refresh_failures_total";
+const ATTEMPTS: &str = "eks_credentials_attempts_total";
+const DURATION: &str = "eks_credentials_refresh_duration_seconds";
+const EXPIRY: &str = "eks_credentials_expiry_timestamp_seconds";
+const LAST_REFRESH: &str = "eks_credentials_last_refresh_timestamp_seconds";
+const CONSECUTIVE: &str = "eks_credentials_consecutive_failures";
+const SERVING: &str = "eks_credentials_serving";
+const WAITING: &str = "eks_credentials_waiting_callers";
 
-    const REFRESHES: &str = "eks_credentials_refreshes_total";
-    const FAILURES: &str = "eks_credentials_refresh_failures_total";
-    const ATTEMPTS: &str = "eks_credentials_attempts_total";
-    const DURATION: &str = "eks_credentials_refresh_duration_seconds";
-    const EXPIRY: &str = "eks_credentials_expiry_timestamp_seconds";
-    const LAST_REFRESH: &str = "eks_credentials_last_refresh_timestamp_seconds";
-    const CONSECUTIVE: &str = "eks_credentials_consecutive_failures";
-    const SERVING: &str = "eks_credentials_serving";
-    const WAITING: &str = "eks_credentials_waiting_callers";
+/// For the recorder that is installed by now.
+pub(crate) fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(REFRESHES, "Successful refreshes.");
+    describe_counter!(FAILURES, "Failed refreshes, by the kind of the error. A cold start counts its retries as one.");
+    describe_counter!(ATTEMPTS, "Requests for credentials, by outcome: ok, or the kind of the error.");
+    describe_histogram!(DURATION, Unit::Seconds, "How long a refresh took; a cold start with all its retries.");
+    describe_gauge!(EXPIRY, Unit::Seconds, "When the current credentials expire, in Unix time; +Inf: never.");
+    describe_gauge!(LAST_REFRESH, Unit::Seconds, "When the current credentials were fetched, in Unix time.");
+    describe_gauge!(CONSECUTIVE, "Failed refreshes since the last success.");
+    describe_gauge!(SERVING, "Whether the current credentials came from this source.");
+    describe_gauge!(WAITING, "Callers that are waiting for credentials.");
+}
 
-    /// For the recorder that is installed by now.
-    pub(crate) fn describe() {
-        use metrics::{describe_counter, describe_gauge, describe_histogram};
-        describe_counter!(REFRESHES, "Successful refreshes.");
-        describe_counter!(
-            FAILURES,
-            "Failed refreshes, by the kind of the error. A cold start counts its retries as one."
-        );
-        describe_counter!(ATTEMPTS, "Requests for credentials, by outcome: ok, or the kind of the error.");
-        describe_histogram!(DURATION, Unit::Seconds, "How long a refresh took; a cold start with all its retries.");
-        describe_gauge!(EXPIRY, Unit::Seconds, "When the current credentials expire, in Unix time; +Inf: never.");
-        describe_gauge!(LAST_REFRESH, Unit::Seconds, "When the current credentials were fetched, in Unix time.");
-        describe_gauge!(CONSECUTIVE, "Failed refreshes since the last success.");
-        describe_gauge!(SERVING, "Whether the current credentials came from this source.");
-        describe_gauge!(WAITING, "Callers that are waiting for credentials.");
-    }
+/// One request to the source, or two if it was denied and handed over.
+pub(crate) fn attempt(source: SourceKind, outcome: &Result<Fetched, Error>) {
+    counter!(ATTEMPTS, "source" => of(source, outcome), "outcome" => name(outcome)).increment(1);
+}
 
-    /// One request to the source, or two if it was denied and handed over.
-    pub(crate) fn attempt(source: SourceKind, outcome: &Result<Fetched, Error>) {
-        counter!(ATTEMPTS, "source" => of(source, outcome), "outcome" => name(outcome)).increment(1);
-    }
+pub(crate) fn duration(source: SourceKind, outcome: &Result<Fetched, Error>, took: Duration) {
+    histogram!(DURATION, "source" => of(source, outcome), "outcome" => name(outcome)).record(took);
+}
 
-    pub(crate) fn duration(source: SourceKind, outcome: &Result<Fetched, Error>, took: Duration) {
-        histogram!(DURATION, "source" => of(source, outcome), "outcome" => name(outcome)).record(took);
-    }
+pub(crate) fn refreshed(source: SourceKind) {
+    counter!(REFRESHES, "source" => source.as_str()).increment(1);
+}
 
-    pub(crate) fn refreshed(source: SourceKind) {
-        counter!(REFRESHES, "source" => source.as_str()).increment(1);
-    }
+pub(crate) fn failed(source: SourceKind, kind: ErrorKind) {
+    counter!(FAILURES, "source" => source.as_str(), "kind" => kind.as_str()).increment(1);
+}
 
-    pub(crate) fn failed(source: SourceKind, kind: ErrorKind) {
-        counter!(FAILURES, "source" => source.as_str(), "kind" => kind.as_str()).increment(1);
-    }
-
-    /// Whenever observers hear of a new one.
-    pub(crate) fn status(status: &Status) {
-        gauge!(CONSECUTIVE).set(status.consecutive_failures);
-        if let Some(fetched_at) = status.fetched_at {
-            gauge!(LAST_REFRESH).set(unix(fetched_at));
-            gauge!(EXPIRY).set(status.expiry.map_or(f64::INFINITY, unix));
-            for source in [SourceKind::WebIdentity, SourceKind::PodIdentity] {
-                gauge!(SERVING, "source" => source.as_str()).set(u8::from(status.source == Some(source)));
-            }
+/// Whenever observers hear of a new one.
+pub(crate) fn status(status: &Status) {
+    gauge!(CONSECUTIVE).set(status.consecutive_failures);
+    if let Some(fetched_at) = status.fetched_at {
+        gauge!(LAST_REFRESH).set(unix(fetched_at));
+        gauge!(EXPIRY).set(status.expiry.map_or(f64::INFINITY, unix));
+        for source in [SourceKind::WebIdentity, SourceKind::PodIdentity] {
+            gauge!(SERVING, "source" => source.as_str()).set(u8::from(status.source == Some(source)));
         }
-    }
-
-    /// A caller that waits, until it is dropped: cancelled callers are.
-    pub(crate) struct Waiting;
-
-    impl Waiting {
-        pub(crate) fn begin() -> Self {
-            gauge!(WAITING).increment(1);
-            Self
-        }
-    }
-
-    impl Drop for Waiting {
-        fn drop(&mut self) {
-            gauge!(WAITING).decrement(1);
-        }
-    }
-
-    fn of(source: SourceKind, outcome: &Result<Fetched, Error>) -> &'static str {
-        outcome.as_ref().map_or(source, |fetched| fetched.source).as_str()
-    }
-
-    fn name(outcome: &Result<Fetched, Error>) -> &'static str {
-        outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok")
-    }
-
-    fn unix(time: SystemTime) -> f64 {
-        time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
     }
 }
 
-#[cfg(not(feature = "metrics"))]
-mod facade {
-    use std::time::Duration;
+/// A caller that waits, until it is dropped: cancelled callers are.
+pub(crate) struct Waiting;
 
-    use crate::error::{Error, ErrorKind};
-    use crate::fetched::Fetched;
-    use crate::refresh::status::Status;
-    use crate::source_kind::SourceKind;
-
-    pub(crate) fn describe() {}
-    pub(crate) fn attempt(_: SourceKind, _: &Result<Fetched, Error>) {}
-    pub(crate) fn duration(_: SourceKind, _: &Result<Fetched, Error>, _: Duration) {}
-    pub(crate) fn refreshed(_: SourceKind) {}
-    pub(crate) fn failed(_: SourceKind, _: ErrorKind) {}
-    pub(crate) fn status(_: &Status) {}
-
-    pub(crate) struct Waiting;
-
-    impl Waiting {
-        pub(crate) fn begin() -> Self {
-            Self
-        }
+impl Waiting {
+    pub(crate) fn begin() -> Self {
+        gauge!(WAITING).increment(1);
+        Self
     }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        gauge!(WAITING).decrement(1);
+    }
+}
+
+fn of(source: SourceKind, outcome: &Result<Fetched, Error>) -> &'static str {
+    outcome.as_ref().map_or(source, |fetched| fetched.source).as_str()
+}
+
+fn name(outcome: &Result<Fetched, Error>) -> &'static str {
+    outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok")
+}
+
+fn unix(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

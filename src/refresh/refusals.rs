@@ -7,11 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::clock;
-use crate::refresh::schedule::Refusal;
-use crate::refresh::shared::Shared;
 
-/// Credentials that are younger are not those of a role that was deleted meanwhile.
-const MIN_AGE: Duration = Duration::from_secs(60);
 /// After the second refusal in a row nothing is renewed for so long, and twice as long after each further one.
 const PAUSE: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
@@ -19,15 +15,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(3600);
 const MAX_HOSTS: usize = 64;
 /// Requests that were signed with these may still be under way.
 const MAX_KEYS: usize = 8;
-
-/// Why a service refused credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// These credentials have ended.
-    Ended,
-    /// The service does not know them. It may be the wrong service.
-    Unknown,
-}
 
 /// The refusals since the last success, by host.
 #[derive(Debug, Default)]
@@ -38,10 +25,10 @@ pub(crate) struct Refusals {
 }
 
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     hosts: HashMap<String, Host>,
     /// The last keys that were given up.
-    keys: Vec<String>,
+    pub(super) keys: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -61,45 +48,18 @@ impl Refusals {
         }
     }
 
-    /// `host` has refused a request that was signed with `key`. Whether another attempt would have other credentials.
-    pub(crate) fn renew(&self, shared: &Shared, host: &str, key: &str, reason: Reason) -> bool {
-        let mut known = self.lock();
-        let now = shared.now();
-        let entry = shared.cache.load_full();
-        let current = entry.held.as_ref().map(|held| held.credentials.access_key_id());
-        if current != Some(key) {
-            // Renewed meanwhile; or the key is not one of this provider.
-            return known.keys.iter().any(|given_up| given_up == key);
-        }
-        match entry.state.refusal {
-            // Others are on their way.
-            Refusal::Refused => return true,
-            // The source has no others.
-            Refusal::HandedOutAgain => return false,
-            // They have expired: others are being fetched, and this request was signed before.
-            Refusal::None if !shared.policy.serves(&entry.state, now) => return false,
-            Refusal::None => {}
-        }
-        let age = entry.state.validity.map_or(Duration::ZERO, |validity| clock::since(now, validity.fetched_at));
-        if reason == Reason::Unknown && age < MIN_AGE {
-            return false;
-        }
-        if !known.may_renew(host, now) {
-            return false;
-        }
+    /// There has been a refusal.
+    pub(super) fn note(&self) {
         self.any.store(true, Ordering::Relaxed);
-        known.give_up(key);
-        shared.invalidate(key);
-        true
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Known {
-    fn may_renew(&mut self, host: &str, now: SystemTime) -> bool {
+    pub(super) fn may_renew(&mut self, host: &str, now: SystemTime) -> bool {
         if !self.hosts.contains_key(host) && self.hosts.len() >= MAX_HOSTS {
             let first_to_end =
                 self.hosts.iter().min_by_key(|(_, host)| host.paused_until).map(|(name, _)| name.clone());
@@ -121,7 +81,7 @@ impl Known {
         true
     }
 
-    fn give_up(&mut self, key: &str) {
+    pub(super) fn give_up(&mut self, key: &str) {
         self.keys.push(key.to_owned());
         let surplus = self.keys.len().saturating_sub(MAX_KEYS);
         self.keys.drain(..surplus);
@@ -130,16 +90,9 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(feature = "irsa")]
-    use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
-    #[cfg(feature = "irsa")]
-    use aws_smithy_async::time::TimeSource;
-
     use super::*;
-    #[cfg(feature = "irsa")]
-    use crate::{EksCredentialsProvider, testing::LocalPod};
 
     /// A host that refuses everything, once a second for a day.
     #[test]
@@ -171,74 +124,13 @@ mod tests {
         assert_eq!(known.keys.last().map(String::as_str), Some("key-999"));
     }
 
-    /// A clock that stands still until it is set.
-    #[cfg(feature = "irsa")]
-    #[derive(Clone, Debug)]
-    struct Clock(Arc<Mutex<SystemTime>>);
-
-    #[cfg(feature = "irsa")]
-    impl TimeSource for Clock {
-        fn now(&self) -> SystemTime {
-            *self.0.lock().unwrap()
-        }
-    }
-
-    #[cfg(feature = "irsa")]
-    #[tokio::test]
-    async fn renew_depends_on_key_age_and_expiry() {
-        use Reason::{Ended, Unknown};
-        let clock = Clock(Arc::new(Mutex::new(clock::system_now())));
-        let pod = LocalPod::start().await.unwrap();
-        let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).time_source(clock.clone());
-        let provider = provider.build().unwrap();
-        let first = provider.credentials().await.unwrap();
-        let (shared, key, began) = (provider.core(), first.access_key_id(), clock.now());
-        let renew = |host, key: &str, refusal| Refusals::default().renew(shared, host, key, refusal);
-
-        // None of these invalidates the credentials.
-        *clock.0.lock().unwrap() = began + MIN_AGE - Duration::from_nanos(1);
-        assert!(!renew("host", key, Unknown), "too young");
-        *clock.0.lock().unwrap() = first.expiry().unwrap();
-        assert!(!renew("host", key, Ended), "it is renewed anyway");
-        assert!(!renew("host", "of-another-provider", Ended));
-
-        *clock.0.lock().unwrap() = began + MIN_AGE;
-        let refusals = Refusals::default();
-        assert!(refusals.renew(shared, "host", key, Unknown));
-        // Requests with the same key that are refused later, before and after the refresh.
-        assert!(refusals.renew(shared, "host", key, Unknown));
-        let second = provider.credentials().await.unwrap();
-        assert_ne!(second.access_key_id(), key);
-        assert!(refusals.renew(shared, "host", key, Unknown));
-        assert!(!refusals.renew(shared, "host", "of-another-provider", Ended));
-        assert_eq!(pod.sts().requests(), 2);
-    }
-
-    /// The service does not accept them any more, so callers get the error of the source, which explains the outage.
-    #[cfg(feature = "irsa")]
-    #[tokio::test]
-    async fn expired_credentials_of_an_outage_are_given_up_when_they_are_refused() {
-        let clock = Clock(Arc::new(Mutex::new(clock::system_now())));
-        let pod = LocalPod::start().await.unwrap();
-        let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).time_source(clock.clone());
-        let provider = provider.build().unwrap();
-        let first = provider.credentials().await.unwrap();
-        pod.sts().always(crate::testing::Answer::http(503, "down"));
-        *clock.0.lock().unwrap() = first.expiry().unwrap();
-        assert_eq!(provider.credentials().await.unwrap(), first);
-        let refusal = Reason::Ended;
-        assert!(Refusals::default().renew(provider.core(), "host", first.access_key_id(), refusal));
-        assert_eq!(provider.cached(), None);
-        assert_eq!(provider.credentials().await.unwrap_err().kind(), crate::ErrorKind::Unavailable);
-    }
-
     #[test]
     fn a_success_forgets_the_host_and_no_other() {
         let refusals = Refusals::default();
         for host in ["a", "b"] {
             assert!(refusals.lock().may_renew(host, UNIX_EPOCH));
         }
-        refusals.any.store(true, Ordering::Relaxed);
+        refusals.note();
         let hosts = || {
             let mut hosts: Vec<_> = refusals.lock().hosts.keys().cloned().collect();
             hosts.sort();

@@ -5,4 +5,6 @@ mod interleavings;
 #[cfg(shuttle)]
 pub(super) mod model;
 #[cfg(not(shuttle))]
+mod schedule;
+#[cfg(not(shuttle))]
 mod virtual_time;

@@ -3,6 +3,7 @@
 mod builder;
 mod environment;
 mod service;
+mod variables;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;

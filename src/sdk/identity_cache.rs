@@ -22,7 +22,7 @@ use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, Runt
 use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::provider::EksCredentialsProvider;
-use crate::refresh::cache::Held;
+use crate::refresh::cache::Current;
 
 /// As many as the SDK's lazy cache keeps: a program has a handful, unless it makes one per operation.
 const MAX_KNOWN: usize = 64;
@@ -64,7 +64,7 @@ impl EksIdentityCache {
     fn hit(&self, generation: Option<u64>) -> Option<IdentityFuture<'static>> {
         let entry = self.provider.core().servable()?;
         let held =
-            entry.held.as_ref().filter(|held| generation.is_none_or(|generation| generation == held.generation))?;
+            entry.current.as_ref().filter(|held| generation.is_none_or(|generation| generation == held.generation))?;
         Some(IdentityFuture::ready(Ok(held.identity.clone())))
     }
 
@@ -73,9 +73,9 @@ impl EksIdentityCache {
     #[cfg_attr(not(all(test, feature = "irsa")), expect(dead_code, reason = "the trait does not have it yet"))]
     pub(crate) fn invalidate(&self, identity: &Identity) {
         let refused = identity.data::<Credentials>();
-        let ours = |held: &Held| refused.is_some_and(|refused| refused == &held.credentials);
+        let ours = |held: &Current| refused.is_some_and(|refused| refused == &held.credentials);
         match refused {
-            Some(refused) if self.provider.core().cache.load().held.as_ref().is_some_and(ours) => {
+            Some(refused) if self.provider.core().cache.load().current.as_ref().is_some_and(ours) => {
                 self.provider.invalidate(refused);
             }
             // The lazy cache may hold it.
@@ -89,9 +89,9 @@ impl EksIdentityCache {
 
     /// Notes whether the partition's resolver has answered with the provider's own credentials.
     fn learn(&self, partition: IdentityCachePartition, identity: &Identity) {
-        let ours = |held: &Held| (identity.data() == Some(&held.credentials)).then_some(held.generation);
+        let ours = |held: &Current| (identity.data() == Some(&held.credentials)).then_some(held.generation);
         // Whether or not they may be used at once: also credentials that an outage makes the provider serve are its own.
-        let generation = self.provider.core().cache.load().held.as_ref().and_then(ours);
+        let generation = self.provider.core().cache.load().current.as_ref().and_then(ours);
         if generation == self.known(partition) {
             return;
         }

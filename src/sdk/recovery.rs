@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `error_code.rs` | why a service refused the credentials, by its error code |
 //!
-//! What follows from a refusal, and when renewing no longer helps, is decided in [`crate::refresh::refusals`].
+//! What follows from a refusal, and when renewing no longer helps, is decided in [`crate::refresh::renewal`].
 
 mod error_code;
 

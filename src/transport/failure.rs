@@ -1,10 +1,17 @@
 //! Why there is no complete answer: what an HTTP client failed with, as a [`NoAnswer`].
 
+#[cfg(not(feature = "__tls"))]
+#[path = "failure/no_tls.rs"]
+mod tls;
+#[cfg(feature = "__tls")]
+mod tls;
+
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
 use super::BoxError;
+use super::causes::{find, innermost, io_kind};
 use super::resolver::BadName;
 use crate::error::Error;
 use crate::error::problem::Problem;
@@ -62,68 +69,6 @@ impl Failure {
             _ => What::Closed,
         }
     }
-}
-
-#[cfg(feature = "__tls")]
-mod tls {
-    use rustls::CertificateError as Bad;
-
-    use super::{StdError, find};
-    use crate::error::problem::network::{Objection, Tls};
-
-    /// Why TLS failed, if it did.
-    pub(super) fn explain(error: &(dyn StdError + 'static)) -> Option<Tls> {
-        let error = find::<rustls::Error>(error)?;
-        let rustls::Error::InvalidCertificate(bad) = error else {
-            return Some(Tls { objection: Objection::Protocol, cause: error.to_string() });
-        };
-        let objection = match bad {
-            Bad::Expired | Bad::ExpiredContext { .. } => Objection::Expired,
-            Bad::NotValidYet | Bad::NotValidYetContext { .. } => Objection::NotValidYet,
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Objection::WrongName,
-            Bad::UnknownIssuer => Objection::UnknownIssuer,
-            // webpki's own error is inside, and rustls shows it in its `Debug` only.
-            other if format!("{other:?}").contains("CaUsedAsEndEntity") => Objection::CaUsedAsEndEntity,
-            _ => Objection::Certificate,
-        };
-        Some(Tls { objection, cause: bad.to_string() })
-    }
-}
-
-#[cfg(not(feature = "__tls"))]
-mod tls {
-    use super::StdError;
-    use crate::error::problem::network::Tls;
-
-    pub(super) fn explain(_: &(dyn StdError + 'static)) -> Option<Tls> {
-        None
-    }
-}
-
-/// The first `E` among an error and its causes.
-pub(super) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    causes(error).find_map(|cause| cause.downcast_ref())
-}
-
-/// The first kind of I/O error that says anything: TLS wraps those of TCP in others.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    let mut kinds = causes(error).filter_map(|cause| cause.downcast_ref()).map(io::Error::kind);
-    kinds.find(|kind| *kind != io::ErrorKind::Other)
-}
-
-/// The text of the last cause, which is the one that the system or the library gave.
-pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// An error and its causes. hyper hides an `io::Error` in another one's inside, so those are opened.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&current: &&'a (dyn StdError + 'static)| {
-        match current.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inside) => Some(inside as &(dyn StdError + 'static)),
-            None => current.source(),
-        }
-    })
 }
 
 #[cfg(test)]

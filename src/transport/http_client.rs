@@ -1,25 +1,23 @@
 //! Requests through an HTTP client of the AWS SDK: one that the program gives to the builder, or the one built here.
 
+mod runtime_components;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "irsa")]
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient};
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-#[cfg(feature = "irsa")]
 use tokio::sync::OnceCell;
 
-use super::failure::{Failure, find};
-use super::{BoxFuture, Client, Reply, Transport, reply};
-#[cfg(feature = "irsa")]
-use super::{CONNECT_TIMEOUT, runtime_components};
+use super::causes::find;
+use super::failure::Failure;
+use super::{BoxFuture, CONNECT_TIMEOUT, Client, Reply, Transport, reply};
 use crate::error::Error;
-#[cfg(feature = "irsa")]
 use crate::error::ErrorKind;
 use crate::error::problem::network::Phase;
 use crate::error::problem::peer::Peer;
@@ -31,7 +29,6 @@ pub(super) fn from_connector(connector: SharedHttpConnector, connect_timeout: Du
 }
 
 /// Sends through a connector of `client`, which is asked for one at the first request.
-#[cfg(feature = "irsa")]
 pub(crate) fn from_http_client(client: impl HttpClient + 'static) -> Client {
     Arc::new(Given { client: SharedHttpClient::new(client), connected: OnceCell::new() })
 }
@@ -66,13 +63,11 @@ impl Transport for Connected {
 }
 
 /// A client that the program gave to the builder. Which of its limits a timeout was cannot be told.
-#[cfg(feature = "irsa")]
 struct Given {
     client: SharedHttpClient,
     connected: OnceCell<Connected>,
 }
 
-#[cfg(feature = "irsa")]
 impl Given {
     async fn connected(&self) -> Result<&Connected, Error> {
         let first = || async {
@@ -89,14 +84,12 @@ impl Given {
     }
 }
 
-#[cfg(feature = "irsa")]
 fn connector_of(client: &SharedHttpClient) -> Result<SharedHttpConnector, Error> {
     let components = runtime_components::minimal()?;
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
     Ok(client.http_connector(&settings, &components))
 }
 
-#[cfg(feature = "irsa")]
 impl Transport for Given {
     fn send<'a>(&'a self, request: http::Request<Bytes>, peer: &'a Peer) -> BoxFuture<'a, Result<Reply, Error>> {
         Box::pin(async move { self.connected().await?.exchange(request, peer).await })
@@ -111,7 +104,6 @@ impl fmt::Debug for Connected {
 }
 
 /// As [`Connected`].
-#[cfg(feature = "irsa")]
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Given").finish_non_exhaustive()

@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::https::{HttpsSettings, https_client};
 use super::proxy::ThroughProxy;
-use super::{BoxFuture, Client, HttpUrl, Reply, Transport};
+use super::{BoxFuture, Client, HttpUrl, HttpsSettings, Reply, Transport};
 use crate::error::problem::Problem;
 use crate::error::problem::network::{NoAnswer, Phase, What};
 use crate::error::problem::peer::Peer;
 use crate::error::{Error, ErrorKind};
 
+/// Builds a client from the settings. Reads root certificates, so it belongs on a blocking thread.
+type Build = fn(&HttpsSettings) -> Result<Client, Error>;
+
 #[derive(Debug)]
 pub(super) struct Renewing {
     settings: HttpsSettings,
     url: HttpUrl,
+    build: Build,
     current: Mutex<Built>,
 }
 
@@ -30,11 +33,32 @@ struct Built {
     bundle: Option<Vec<u8>>,
 }
 
+impl Built {
+    /// On a blocking thread: reading certificates takes file I/O and milliseconds of CPU.
+    async fn new(settings: &HttpsSettings, url: &HttpUrl, build: Build) -> Result<Self, Error> {
+        let owned = settings.clone();
+        let built = tokio::task::spawn_blocking(move || {
+            // Before the client reads it: what is compared later must not be newer than what is used.
+            let bundle = owned.ca_bundle.as_deref().map(contents);
+            build(&owned).map(|client| (client, bundle))
+        });
+        let Ok(built) = built.await else {
+            return Err(Error::internal(ErrorKind::Unavailable, "the thread that sets up TLS ended early"));
+        };
+        let (client, bundle) = built?;
+        let client = match settings.proxy.clone() {
+            Some(proxy) => ThroughProxy::around(client, proxy, url),
+            None => client,
+        };
+        Ok(Self { client, connect_timeout: settings.connect.first, bundle })
+    }
+}
+
 impl Renewing {
     /// `settings` with the proxy for the server at `url`, or none.
-    pub(super) async fn build(settings: HttpsSettings, url: HttpUrl) -> Result<Client, Error> {
-        let built = build(&settings, &url).await?;
-        Ok(Arc::new(Self { settings, url, current: Mutex::new(built) }))
+    pub(super) async fn build(settings: HttpsSettings, url: HttpUrl, build: Build) -> Result<Client, Error> {
+        let built = Built::new(&settings, &url, build).await?;
+        Ok(Arc::new(Self { settings, url, build, current: Mutex::new(built) }))
     }
 
     fn current(&self) -> MutexGuard<'_, Built> {
@@ -46,7 +70,7 @@ impl Renewing {
         let mut settings = self.settings.clone();
         settings.connect.first = connect_timeout.saturating_mul(2).min(settings.connect.longest);
         if settings.connect.first > connect_timeout
-            && let Ok(built) = build(&settings, &self.url).await
+            && let Ok(built) = Built::new(&settings, &self.url, self.build).await
         {
             *self.current() = built;
         }
@@ -56,7 +80,7 @@ impl Renewing {
     async fn with_other_bundle(&self, used: &Built) -> Option<Client> {
         let mut settings = self.settings.clone();
         settings.connect.first = used.connect_timeout;
-        let built = build(&settings, &self.url).await.ok()?;
+        let built = Built::new(&settings, &self.url, self.build).await.ok()?;
         let changed = built.bundle != used.bundle;
         let client = Arc::clone(&built.client);
         if changed {
@@ -88,25 +112,6 @@ impl Transport for Renewing {
 
 fn is_slow(failed: &NoAnswer) -> bool {
     failed.phase == Phase::Connect && matches!(failed.what, What::TimedOut(_))
-}
-
-/// On a blocking thread: reading certificates takes file I/O and milliseconds of CPU.
-async fn build(settings: &HttpsSettings, url: &HttpUrl) -> Result<Built, Error> {
-    let owned = settings.clone();
-    let built = tokio::task::spawn_blocking(move || {
-        // Before the client reads it: what is compared later must not be newer than what is used.
-        let bundle = owned.ca_bundle.as_deref().map(contents);
-        https_client::build(&owned).map(|client| (client, bundle))
-    });
-    let Ok(built) = built.await else {
-        return Err(Error::internal(ErrorKind::Unavailable, "the thread that sets up TLS ended early"));
-    };
-    let (client, bundle) = built?;
-    let client = match settings.proxy.clone() {
-        Some(proxy) => ThroughProxy::around(client, proxy, url),
-        None => client,
-    };
-    Ok(Built { client, connect_timeout: settings.connect.first, bundle })
 }
 
 /// Certificates are public. Nothing, if the file cannot be read: then building the client fails too.

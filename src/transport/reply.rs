@@ -2,17 +2,14 @@
 
 mod echo;
 
-#[cfg(any(feature = "irsa", feature = "diagnose"))]
 use std::time::SystemTime;
 
-#[cfg(any(feature = "irsa", feature = "diagnose"))]
 use http::header::DATE;
 use http_body_util::BodyExt;
 use zeroize::Zeroizing;
 
 use super::BoxError;
 use super::failure::Failure;
-#[cfg(any(feature = "irsa", feature = "diagnose"))]
 use crate::clock;
 use crate::error::Error;
 use crate::error::problem::Problem;
@@ -29,7 +26,6 @@ const MAX_QUOTE: usize = 300;
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The server's time, to the second.
-    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     pub(crate) date: Option<SystemTime>,
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
@@ -43,7 +39,6 @@ where
     if answer.status().is_redirection() {
         return Err(bad(peer, status, Body::NotRead, What::Redirect));
     }
-    #[cfg(any(feature = "irsa", feature = "diagnose"))]
     let date = answer.headers().get(DATE).and_then(|value| clock::parse_http_date(value.to_str().ok()?));
     let mut stream = answer.into_body();
     // It never grows: that would leave a copy behind.
@@ -57,12 +52,7 @@ where
         }
         body.extend_from_slice(chunk);
     }
-    Ok(Reply {
-        status,
-        #[cfg(any(feature = "irsa", feature = "diagnose"))]
-        date,
-        body,
-    })
+    Ok(Reply { status, date, body })
 }
 
 fn bad(peer: &Peer, status: u16, body: Body, what: What) -> Error {
@@ -81,7 +71,6 @@ impl Reply {
     }
 
     /// The body, whatever it is. It may quote the token.
-    #[cfg(feature = "pod-identity")]
     pub(crate) fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(String::from_utf8_lossy(&self.body).into_owned())
     }

@@ -6,7 +6,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
-use super::https::HttpsSettings;
+use super::https_settings::HttpsSettings;
 use super::roots::Roots;
 use super::{Client, proxy, reqwest_transport, resolver};
 use crate::error::{Error, ErrorKind};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::redirect;
 
-use super::failure::{Failure, innermost};
+use super::causes::innermost;
+use super::failure::Failure;
 use super::{BoxFuture, Client, Reply, Transport, reply};
 use crate::error::Error;
 use crate::error::problem::network::Phase;
@@ -36,7 +37,6 @@ pub(super) fn from_builder(
 }
 
 /// A client with the program's own settings.
-#[cfg(all(feature = "reqwest_0_13", feature = "irsa"))]
 pub(crate) fn from_reqwest_0_13(builder: reqwest::ClientBuilder) -> Result<Client, Error> {
     from_builder(builder, None)
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::failure::innermost;
+use super::causes::innermost;
 use crate::error::problem::network::What;
 
 /// Whether an address may be connected to; the error lists the addresses that may.
@@ -31,7 +31,6 @@ pub(super) fn vetted(vet: Vet, host: &str, ip: IpAddr) -> Result<IpAddr, BadName
 }
 
 /// For https, where the certificate says who answers.
-#[cfg(feature = "__tls")]
 pub(super) async fn resolve_any(host: &str) -> Result<Vec<IpAddr>, BadName> {
     resolve(|_| Ok(()), host).await
 }

@@ -13,10 +13,7 @@ use crate::error::problem::setting::Setting;
 /// Root certificates that have been parsed, at least one.
 pub(super) struct Roots {
     /// The certificates themselves, for a client that reads them again.
-    #[cfg_attr(
-        not(feature = "__sdk-http-client"),
-        expect(dead_code, reason = "only the SDK's client reads them again")
-    )]
+    #[cfg_attr(not(feature = "__sdk-http-client"), expect(dead_code, reason = "the SDK's client reads them again"))]
     pub(super) certificates: Vec<CertificateDer<'static>>,
     #[cfg_attr(feature = "__sdk-http-client", allow(dead_code, reason = "the SDK's client makes its own store"))]
     pub(super) store: RootCertStore,

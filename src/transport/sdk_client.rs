@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 
 use super::http_client::from_connector;
-use super::https::HttpsSettings;
+use super::https_settings::HttpsSettings;
 use super::roots::Roots;
 use super::{Client, proxy, resolver};
 use crate::clock::timer::TokioSleep;

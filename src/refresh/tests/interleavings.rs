@@ -24,8 +24,8 @@ use super::model::{Clock, Runtime, Timekeeper, now, sleep, timeout};
 use crate::error::{Error, ErrorKind};
 use crate::fetched::Fetched;
 use crate::refresh::cache::{Cache, Entry};
-use crate::refresh::schedule::{Policy, Refusal};
 use crate::refresh::shared::{Place, Shared};
+use crate::refresh::state::{Policy, Refusal};
 use crate::refresh::{BoxFuture, Fetch};
 use crate::source_kind::SourceKind;
 
@@ -197,7 +197,7 @@ fn number(credentials: &Credentials) -> u64 {
 }
 
 fn held(shared: &Shared) -> Option<u64> {
-    shared.cache.load().held.as_ref().map(|held| number(&held.credentials))
+    shared.cache.load().current.as_ref().map(|held| number(&held.credentials))
 }
 
 #[test]
@@ -346,7 +346,7 @@ fn what_was_refused_is_served_to_nobody_who_asks_later_whatever_lands_meanwhile(
         assert_eq!((provider.calls(), provider.most_at_once()), (2, 1));
         let entry = provider.shared.cache.load_full();
         assert!(
-            entry.state.flight.is_none() && !entry.state.forced && entry.state.refusal == Refusal::None,
+            entry.state().in_progress.is_none() && !entry.state().forced && entry.state().refusal == Refusal::None,
             "{entry:?}"
         );
     });
@@ -416,7 +416,7 @@ fn no_change_of_the_cache_is_lost_or_seen_by_halves_in_any_order() {
         let cache = Arc::new(Cache::default());
         let add = |cache: &Cache| {
             cache.update(|entry| {
-                entry.flights_ended += 1;
+                entry.refreshes_ended += 1;
                 entry.refreshes += 1;
             });
         };
@@ -428,13 +428,13 @@ fn no_change_of_the_cache_is_lost_or_seen_by_halves_in_any_order() {
             let cache = Arc::clone(&cache);
             move || {
                 let entry = cache.load_full();
-                assert_eq!(entry.flights_ended, entry.refreshes);
+                assert_eq!(entry.refreshes_ended, entry.refreshes);
             }
         });
         add(&cache);
         writer.join().unwrap();
         reader.join().unwrap();
-        assert_eq!((cache.load().flights_ended, cache.load().refreshes), (2, 2));
+        assert_eq!((cache.load().refreshes_ended, cache.load().refreshes), (2, 2));
     });
 }
 

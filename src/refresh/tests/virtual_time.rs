@@ -16,9 +16,9 @@ use tokio_test::{assert_pending, assert_ready_ok};
 use crate::clock::skew::ServerTime;
 use crate::error::{Error, ErrorKind};
 use crate::fetched::Fetched;
-use crate::refresh::driver::serving;
-use crate::refresh::schedule::Policy;
+use crate::refresh::report::serving;
 use crate::refresh::shared::{Place, Shared};
+use crate::refresh::state::Policy;
 use crate::refresh::status::Health;
 use crate::refresh::task::run_on;
 use crate::refresh::{BoxFuture, Fetch};
@@ -620,7 +620,7 @@ async fn rejected_credentials_are_not_served_again_after_a_failed_refresh() {
         bench.shared.invalidate(first.access_key_id());
         assert_eq!(bench.ask().await.unwrap_err().kind(), kind);
         assert_eq!(bench.ask_at_once().unwrap_err().kind(), kind);
-        assert!(bench.shared.at_hand(|_| ()).is_none(), "{kind:?}");
+        assert!(bench.shared.cached(|_| ()).is_none(), "{kind:?}");
         bench.upstream.set(Mode::Issue(3600));
         sleep(secs(60)).await;
         assert_ne!(bench.ask_at_once().unwrap(), first, "the refresh task has renewed them by itself");
@@ -877,7 +877,7 @@ async fn a_caller_that_is_polled_late_gets_the_answer_that_it_waited_for() {
     bench.upstream.set(Mode::Hang);
     // The next attempt follows after one to five seconds.
     sleep(secs(6)).await;
-    assert!(bench.shared.cache.load().state.flight.is_some());
+    assert!(bench.shared.cache.load().state().in_progress.is_some());
     let Poll::Ready(outcome) = ask.poll() else { panic!("waits for another refresh") };
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Denied);
 }

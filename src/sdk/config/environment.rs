@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
-use std::str::FromStr;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::auth::{AuthSchemeId, AuthSchemePreference};
@@ -20,14 +19,13 @@ use aws_types::region::{Region, SigningRegionSet};
 use aws_types::sdk_config::Builder;
 
 use super::service::EnvServiceConfig;
+use super::variables::{blank, endpoint_url, flag, from_str, setting, warn};
 use crate::env::region;
 use crate::env::{self, Env};
-use crate::error::problem::setting::Setting;
 
 /// `SDK_DEFAULT_CONNECT_TIMEOUT` in `default_provider/timeout_config.rs` of aws-config 1.13.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
-const FLAG: &str = "true or false";
 const CHECKSUMS: &str = "WHEN_SUPPORTED or WHEN_REQUIRED";
 
 /// Sets everything that the environment configures, and the defaults of `ConfigLoader` that a client would not choose
@@ -87,19 +85,6 @@ pub(super) fn default_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build()
 }
 
-/// The value of `name`. If it is not a URL, or blank, it is unset with a WARN.
-pub(super) fn endpoint_url(env: &Env, name: &str) -> Option<String> {
-    setting(env, name, "a URL such as https://s3.example.com", |value| {
-        let uri: http::Uri = value.parse().ok()?;
-        (uri.scheme().is_some() && uri.host().is_some()).then(|| value.to_owned())
-    })
-}
-
-/// The value of `name`, whatever it is. If it is blank, it is unset with a WARN.
-pub(super) fn text(env: &Env, name: &str) -> Option<String> {
-    setting(env, name, "a value", |value| Some(value.to_owned()))
-}
-
 fn region(env: &Env, builder: Option<&str>) -> Option<Region> {
     if builder.is_none() {
         let consulted = [env::REGION, env::DEFAULT_REGION].into_iter().take_while(|name| !env.is_set(name));
@@ -147,42 +132,4 @@ fn auth_schemes(value: &str) -> Option<AuthSchemePreference> {
 fn signing_regions(value: &str) -> Option<SigningRegionSet> {
     let regions: SigningRegionSet = value.split(',').map(str::trim).filter(|region| !region.is_empty()).collect();
     Some(regions).filter(|regions| !regions.as_ref().is_empty())
-}
-
-fn flag(env: &Env, name: &str) -> Option<bool> {
-    setting(env, name, FLAG, env::parse_flag)
-}
-
-fn from_str<T: FromStr>(value: &str) -> Option<T> {
-    value.parse().ok()
-}
-
-/// The value of `name` as `parse` reads it. A blank value, and one that `parse` does not take, is unset with a WARN.
-fn setting<T>(env: &Env, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-    if env.is_blank(name) {
-        warn(&blank(name, expected));
-        return None;
-    }
-    let parsed = env.get(name).and_then(|value| value.map(|value| parsed(name, value, expected, parse)).transpose());
-    parsed.unwrap_or_else(|error| {
-        warn(&error);
-        None
-    })
-}
-
-fn parsed<T>(name: &str, value: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Setting> {
-    parse(value).ok_or_else(|| {
-        let observed = format!("{name}=\"{}\" is not {expected}", env::without_password(value));
-        Setting::Other { observed, remedy: "correct it, or remove it".to_owned() }
-    })
-}
-
-fn blank(name: &str, expected: &str) -> Setting {
-    let remedy = format!("set it to {expected}, or remove it");
-    Setting::Other { observed: format!("{name} has a blank value"), remedy }
-}
-
-fn warn(problem: &Setting) {
-    let error = format!("{}: {}", problem.observed(), problem.remedy());
-    tracing::warn!(error, "ignored in the SDK configuration");
 }

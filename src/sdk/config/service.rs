@@ -3,7 +3,7 @@
 
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use super::environment;
+use super::variables;
 use crate::env::{self, Env};
 
 /// Looks up `{KEY}_{SERVICE}`, then `{KEY}`. `Debug` shows names only: a value may be a bearer token.
@@ -19,7 +19,7 @@ impl EnvServiceConfig {
     }
 
     fn value(&self, name: &str, is_endpoint_url: bool) -> Option<String> {
-        let read = if is_endpoint_url { environment::endpoint_url } else { environment::text };
+        let read = if is_endpoint_url { variables::endpoint_url } else { variables::text };
         read(&self.env, name)
     }
 }

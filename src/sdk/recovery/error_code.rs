@@ -2,7 +2,7 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::refresh::refusals::Reason;
+use crate::refresh::renewal::Reason;
 
 /// More than this is no error of a service.
 const MAX_BODY: usize = 64 * 1024;

@@ -27,7 +27,7 @@ async fn retries_after_a_refusal_slow_down_to_one_a_minute() {
     assert!((secs(1)..=secs(5) + late).contains(&pauses[0]), "{pauses:?}");
     assert!(pauses[4..].iter().all(|pause| (secs(12)..=secs(60) + late).contains(pause)), "{pauses:?}");
     assert!(pauses[4..].iter().any(|pause| *pause > secs(40)), "{pauses:?}");
-    if bench.shared.cache.load().state.flight.is_some() {
+    if bench.shared.cache.load().state().in_progress.is_some() {
         sleep(secs(1)).await;
     }
     assert_eq!(bench.ask_at_once().unwrap_err().kind(), ErrorKind::Denied);
@@ -42,7 +42,7 @@ async fn credentials_that_are_handed_out_again_after_a_refusal_are_served_and_as
     bench.upstream.set(Mode::Again);
     let before = bench.upstream.calls();
     bench.shared.invalidate(first.access_key_id());
-    assert!(bench.shared.at_hand(|_| ()).is_none());
+    assert!(bench.shared.cached(|_| ()).is_none());
     assert_eq!(bench.key().await, "key-0");
     let status = bench.shared.status();
     assert_eq!((status.health, status.refreshes), (Health::Degraded, 1));
@@ -76,7 +76,7 @@ async fn expired_credentials_that_a_service_refuses_are_served_no_longer() {
     let before = bench.upstream.calls();
     for _ in 0..100 {
         bench.shared.invalidate(first.access_key_id());
-        assert!(bench.shared.at_hand(|_| ()).is_none());
+        assert!(bench.shared.cached(|_| ()).is_none());
         assert_eq!(bench.ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
     }
     assert!(bench.upstream.calls() - before <= 2, "one more attempt because of the refusal");
@@ -94,7 +94,7 @@ async fn a_clock_that_is_set_back_does_not_bring_refused_credentials_back() {
     bench.shared.invalidate(first.access_key_id());
     bench.ask().await.unwrap_err();
     bench.wall.back(secs(300));
-    assert!(bench.shared.at_hand(|_| ()).is_none());
+    assert!(bench.shared.cached(|_| ()).is_none());
     assert!(!bench.shared.status().is_ready());
     bench.ask().await.unwrap_err();
     bench.shared.get_valid_for(secs(1), |_| ()).await.unwrap_err();

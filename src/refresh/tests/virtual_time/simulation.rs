@@ -19,7 +19,7 @@ use fastrand::Rng;
 use self::events::Told;
 use self::world::{World, between};
 use super::*;
-use crate::refresh::schedule;
+use crate::refresh::state::Refusal;
 
 const DAY: Duration = secs(24 * 3600);
 
@@ -96,7 +96,7 @@ impl World {
             // For who waits meanwhile with these at hand it is another world: nothing is at hand any more.
             self.phase.lock().unwrap().number += 1;
             // If the source has returned them again, they are served although a service has refused them.
-            let has_no_others = shared.cache.load().state.refusal == schedule::Refusal::HandedOutAgain;
+            let has_no_others = shared.cache.load().state().refusal == Refusal::ReturnedAgain;
             if !has_no_others {
                 self.refused.lock().unwrap().insert(credentials.access_key_id().to_owned());
             }
@@ -112,7 +112,7 @@ impl World {
             let (turned, calls) = (Instant::now(), self.calls.load(Relaxed));
             self.turn(rng, tally);
             // Credentials that were rejected in an earlier phase are still requested again.
-            let refused = u64::from(self.shared().cache.load_full().state.refusal != schedule::Refusal::None);
+            let refused = u64::from(self.shared().cache.load_full().state().refusal != Refusal::None);
             let mut theirs = self.pass_phase(rng, until.saturating_sub(began.elapsed())).await;
             theirs.rejections += refused;
             self.check_attempts(self.phase(), turned.elapsed(), self.calls.load(Relaxed) - calls, &theirs);

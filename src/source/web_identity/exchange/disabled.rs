@@ -36,12 +36,10 @@ impl WebIdentity {
         None
     }
 
-    #[expect(clippy::unused_async, reason = "the interface of a build with IRSA")]
     pub(crate) async fn fetch(&self) -> Result<Fetched, Error> {
         Err(not_in_this_build())
     }
 
-    #[expect(clippy::unused_async, reason = "the interface of a build with IRSA")]
     pub(crate) async fn send(&self, _: &Token) -> Result<Reply, Error> {
         Err(not_in_this_build())
     }

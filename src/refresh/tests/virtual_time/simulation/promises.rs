@@ -3,7 +3,7 @@
 use super::world::{Fault, Phase, World};
 use super::*;
 use crate::refresh::cache::Entry;
-use crate::refresh::schedule::Refusal;
+use crate::refresh::state::Refusal;
 
 /// After the end of a fault: an attempt that still hangs, the longest backoff, the smallest gap, and an answer.
 const RECOVERY: Duration = secs(10 + 60 + 1 + 1);
@@ -21,11 +21,11 @@ impl World {
         let again = interruptions.iter().filter(|&&at| at + LONGEST_WAIT >= asked).count();
         let longest = LONGEST_WAIT * u32::try_from(1 + again).unwrap();
         self.check(waited <= longest, format_args!("a caller waited {waited:?}"));
-        if self.phase().number != phase.number || !before.state.is_usable(now) {
+        if self.phase().number != phase.number || !before.state().is_usable(now) {
             return;
         }
-        let mandatory = before.state.validity.unwrap().mandatory_at.unwrap();
-        let untried = before.state.last_attempt.is_none_or(|at| at < mandatory);
+        let mandatory = before.state().validity.unwrap().mandatory_at.unwrap();
+        let untried = before.state().last_attempt.is_none_or(|at| at < mandatory);
         // The timers of tokio are rounded up to a millisecond.
         let allowed = if now >= mandatory && untried { Duration::from_millis(1001) } else { Duration::ZERO };
         self.check(waited <= allowed, format_args!("a caller waited {waited:?} with usable credentials at hand"));
@@ -42,7 +42,7 @@ impl World {
         tally: &mut Tally,
     ) {
         let now = self.clock.now();
-        let usable_before = before.state.is_usable(asked);
+        let usable_before = before.state().is_usable(asked);
         self.check(!usable_before || ttl.is_some() || answer.is_ok(), "an error in spite of usable credentials");
         if let Ok(credentials) = answer {
             let expiry = credentials.expiry().unwrap();
@@ -55,7 +55,7 @@ impl World {
             if expiry <= now {
                 tally.served_expired += 1;
                 let entry = self.shared().cache.load_full();
-                let papered = self.serve_expired && entry.error.as_ref().is_some_and(Error::is_transient);
+                let papered = self.serve_expired && entry.error().is_some_and(Error::is_transient);
                 self.check(papered, "expired credentials without a recoverable failure");
             }
         }
@@ -77,8 +77,8 @@ impl World {
         }
         self.check_found_in_window(before, asked, phase);
         // Never asked for before, or refused by a service, they are renewed at an ask.
-        let driven = before.held.is_some() && before.state.refusal == Refusal::None;
-        let expiry = before.state.validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry <= asked);
+        let driven = before.current.is_some() && before.state().refusal == Refusal::None;
+        let expiry = before.state().validity.and_then(|validity| validity.expiry).filter(|&expiry| expiry <= asked);
         if let (true, true, Some(expiry)) = (phase.is_healthy(), driven, expiry) {
             let healthy_before = expiry.duration_since(phase.steady_since).unwrap_or_default();
             self.check(
@@ -92,7 +92,7 @@ impl World {
     pub(super) fn check_ready(&self) {
         let (phase, now) = (self.phase(), self.clock.now());
         let steady = now.duration_since(phase.steady_since).unwrap_or_default();
-        let refused = self.shared().cache.load().state.refusal != Refusal::None;
+        let refused = self.shared().cache.load().state().refusal != Refusal::None;
         if phase.is_healthy() && *self.asked.lock().unwrap() && steady >= RECOVERY && !refused {
             self.check(self.shared().status().is_ready(), format_args!("not ready {steady:?} after the last fault"));
         }
@@ -100,9 +100,9 @@ impl World {
 
     /// Rule 5: while credentials last, the end of an outage is found after ⅜ of what was left, ten minutes at the most.
     fn check_found_in_window(&self, before: &Entry, asked: SystemTime, phase: Phase) {
-        let Some(expiry) = before.state.validity.and_then(|validity| validity.expiry) else { return };
-        let refused = before.state.refusal != Refusal::None;
-        if !phase.is_healthy() || before.error.is_none() || asked >= expiry || refused {
+        let Some(expiry) = before.state().validity.and_then(|validity| validity.expiry) else { return };
+        let refused = before.state().refusal != Refusal::None;
+        if !phase.is_healthy() || before.error().is_none() || asked >= expiry || refused {
             return;
         }
         let left = expiry.duration_since(phase.steady_since).unwrap_or_default();
@@ -115,8 +115,8 @@ impl World {
     pub(super) fn check_status(&self, shared: &Shared) {
         let (status, entry) = (shared.status(), shared.cache.load_full());
         let now = self.clock.now();
-        self.check(status.is_ready() == entry.state.is_usable(now), "the status is wrong about readiness");
-        if entry.state.flight.is_none() && entry.flights_ended > 0 {
+        self.check(status.is_ready() == entry.state().is_usable(now), "the status is wrong about readiness");
+        if entry.state().in_progress.is_none() && entry.refreshes_ended > 0 {
             self.check(
                 status.last_error.is_some() == *self.last_failed.lock().unwrap(),
                 "the status is wrong about errors",
@@ -139,10 +139,10 @@ impl World {
             format_args!("{successes} events of success, {} refreshes", entry.refreshes),
         );
         let failures = self.told.failures.load(Relaxed);
-        self.check(failures == entry.flights_ended - entry.refreshes, format_args!("{failures} events of failure"));
-        if let Some(failure) = entry.state.failure {
-            let expired_too = self.serve_expired && entry.state.refusal == Refusal::None;
-            let something_to_serve = entry.held.is_some() && (entry.state.is_usable(failure.at) || expired_too);
+        self.check(failures == entry.refreshes_ended - entry.refreshes, format_args!("{failures} events of failure"));
+        if let Some(failure) = entry.state().failure {
+            let expired_too = self.serve_expired && entry.state().refusal == Refusal::None;
+            let something_to_serve = entry.current.is_some() && (entry.state().is_usable(failure.at) || expired_too);
             let harmless = failure.verdict.serves_expired && something_to_serve;
             self.check(self.told.only_warned.load(Relaxed) == harmless, "the last failure was told at a wrong level");
         }

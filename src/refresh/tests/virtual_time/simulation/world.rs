@@ -10,8 +10,9 @@ use super::clocks::Clock;
 use super::events::Told;
 use super::*;
 use crate::clock::skew::ServerTime;
-use crate::refresh::cache::Held;
-use crate::refresh::schedule;
+use crate::refresh::cache::Current;
+use crate::refresh::retry::MIN_GAP;
+use crate::refresh::state::Refusal;
 
 const ATTEMPT: Duration = secs(10);
 
@@ -185,7 +186,7 @@ impl Fetch for World {
             let last_call = self.last_call.lock().unwrap().replace(Instant::now());
             // Only a cold start retries sooner.
             let gap = last_call.map_or(secs(1), |last| last.elapsed());
-            self.check(entry.held.is_none() || gap >= schedule::MIN_GAP, "two attempts within a second");
+            self.check(entry.current.is_none() || gap >= MIN_GAP, "two attempts within a second");
             self.check(self.running.fetch_add(1, Relaxed) == 0, "two attempts at once");
             let _running = RunningHere(&self.running);
             self.calls.fetch_add(1, Relaxed);
@@ -207,10 +208,10 @@ impl Fetch for World {
                 .is_ok_and(|fetched| self.on_this_clock(phase, fetched.credentials.expiry().unwrap()) > now);
             // The source has only what a service has refused.
             let entry = self.shared().cache.load_full();
-            let refused = entry.state.refusal != schedule::Refusal::None
+            let refused = entry.state().refusal != Refusal::None
                 && outcome.as_ref().is_ok_and(|fetched| {
-                    let same = |held: &Held| held.credentials.access_key_id() == fetched.credentials.access_key_id();
-                    entry.held.as_ref().is_some_and(same)
+                    let same = |held: &Current| held.credentials.access_key_id() == fetched.credentials.access_key_id();
+                    entry.current.as_ref().is_some_and(same)
                 });
             *self.last_failed.lock().unwrap() = !usable || refused;
             outcome
@@ -335,9 +336,9 @@ impl World {
         self.clock.go_on_from(wall);
         self.interruptions.lock().unwrap().clear();
         self.shared().cache.update(|entry| {
-            if let Some(Held { judged, .. }) = &mut entry.held {
-                judged.timer = moved(judged.timer);
-                judged.ends_by = judged.ends_by.map(moved);
+            if let Some(Current { checked, .. }) = &mut entry.current {
+                checked.timer = moved(checked.timer);
+                checked.ends_by = checked.ends_by.map(moved);
             }
         });
     }

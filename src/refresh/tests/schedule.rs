@@ -1,10 +1,17 @@
 //! The tables of the refresh rules, and what must hold for any clock, lifetime and random number.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
-use super::*;
+use crate::clock;
+use crate::error::verdict::Verdict;
+use crate::refresh::retry::{HOLD_FIRST, HOLD_MAX, RETRY_MAX, backoff, cold_retry, doubling};
+use crate::refresh::schedule::*;
+use crate::refresh::state::{Failure, InProgress, Policy, Refusal, State, Validity};
+use crate::refresh::validity::advisory_window;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 const POLICY: Policy = Policy { advisory_window: None, startup_timeout: Duration::from_secs(20), serve_expired: true };
 
@@ -52,10 +59,10 @@ fn an_undisturbed_state_serves_until_its_refresh_is_due() {
     assert_eq!(serves_until(&state), state.validity.unwrap().refresh_at);
     for disturbed in [
         State::default(),
-        failed(state.clone(), at(0), true, 0.5),
-        State { orphaned: true, ..state.clone() },
-        State { forced: true, ..state.clone() },
-        State { refusal: Refusal::Refused, ..state.clone() },
+        failed(state, at(0), true, 0.5),
+        State { task_ended: true, ..state },
+        State { forced: true, ..state },
+        State { refusal: Refusal::Refused, ..state },
     ] {
         assert_eq!(serves_until(&disturbed), None, "{disturbed:?}");
     }
@@ -128,13 +135,13 @@ fn a_caller_waits_in_the_mandatory_window_only_for_a_late_driver() {
     let state = fetched(60 * MINUTE, 0.5);
     let now = |seconds| decide(&POLICY, &state, at(seconds));
     assert_eq!(now(0), Decision::Serve);
-    assert_eq!(now(50 * 60), Decision::ServeAndNudge);
-    assert_eq!(now(59 * 60), Decision::ServeAndNudge);
+    assert_eq!(now(50 * 60), Decision::ServeAndWake);
+    assert_eq!(now(59 * 60), Decision::ServeAndWake);
     assert_eq!(now(59 * 60 + 1), Decision::WaitBriefly);
     assert_eq!(now(60 * 60), Decision::Wait);
-    let tried = State { last_attempt: Some(at(59 * 60)), ..state.clone() };
-    assert_eq!(decide(&POLICY, &tried, at(59 * 60 + 1)), Decision::ServeAndNudge);
-    let flying = State { flight: Some(Flight { began: at(58 * 60), deadline: at(60 * 60 + 9) }), ..state };
+    let tried = State { last_attempt: Some(at(59 * 60)), ..state };
+    assert_eq!(decide(&POLICY, &tried, at(59 * 60 + 1)), Decision::ServeAndWake);
+    let flying = State { in_progress: Some(InProgress { began: at(58 * 60), deadline: at(60 * 60 + 9) }), ..state };
     assert_eq!(decide(&POLICY, &flying, at(59 * 60 + 30)), Decision::Serve);
     assert_eq!(decide(&POLICY, &flying, at(60 * 60)), Decision::Wait);
 }
@@ -149,8 +156,8 @@ fn a_driver_is_not_late_while_it_rests_nor_at_once_after() {
     let millis = Duration::from_millis;
     for (now, decision) in [
         (retry_at - millis(1), Decision::Serve),
-        (retry_at, Decision::ServeAndNudge),
-        (retry_at + millis(999), Decision::ServeAndNudge),
+        (retry_at, Decision::ServeAndWake),
+        (retry_at + millis(999), Decision::ServeAndWake),
         (retry_at + SECOND, Decision::WaitBriefly),
     ] {
         assert_eq!(decide(&POLICY, &state, now), decision, "{:?}", now.duration_since(retry_at));
@@ -203,15 +210,15 @@ proptest! {
     #[test]
     fn a_state_that_serves_until_a_moment_serves_at_every_earlier_one(
         lifetime in durations(), random in 0.0..1.0_f64, now in 0_u64..60_000, cold in any::<bool>(),
-        failure in proptest::option::of(0_u64..50_000), orphaned in any::<bool>(), forced in any::<bool>(),
+        failure in proptest::option::of(0_u64..50_000), task_ended in any::<bool>(), forced in any::<bool>(),
         flight in proptest::option::of(0_u64..50_000),
     ) {
         let mut state = if cold { State::default() } else { fetched(lifetime, random) };
         if let Some(when) = failure {
             state = failed(state, at(when), true, random);
         }
-        let flight = flight.map(|began| Flight { began: at(began), deadline: at(began + 30) });
-        let state = State { orphaned, forced, flight, ..state };
+        let flight = flight.map(|began| InProgress { began: at(began), deadline: at(began + 30) });
+        let state = State { task_ended, forced, in_progress: flight, ..state };
         if serves_until(&state).is_some_and(|until| at(now) < until) {
             prop_assert_eq!(decide(&POLICY, &state, at(now)), Decision::Serve);
         }
@@ -230,12 +237,12 @@ proptest! {
         for (when, transient, random) in failures {
             state = failed(state, at(when), transient, random);
         }
-        use Decision::{Serve, ServeAndNudge, WaitBriefly};
+        use Decision::{Serve, ServeAndWake, WaitBriefly};
         let decision = decide(&policy, &state, at(now));
         if now < lifetime {
-            prop_assert!(matches!(decision, Serve | ServeAndNudge | WaitBriefly), "{decision:?}");
+            prop_assert!(matches!(decision, Serve | ServeAndWake | WaitBriefly), "{decision:?}");
         } else {
-            prop_assert!(!matches!(decision, Serve | ServeAndNudge), "{decision:?}");
+            prop_assert!(!matches!(decision, Serve | ServeAndWake), "{decision:?}");
             prop_assert!(serve_expired || !matches!(decision, Decision::ServeExpired | WaitBriefly), "{decision:?}");
         }
     }
@@ -271,7 +278,7 @@ proptest! {
         prop_assert!((2..=45).contains(&attempts), "{attempts}");
     }
 
-    /// Clocks that jump: a state from any time is judged without panic, and never rests for longer than its own rest.
+    /// Clocks that jump: a state from any time is checked without panic, and never rests for longer than its own rest.
     #[test]
     fn no_jump_of_the_clock_makes_it_rest_for_ever(
         fetched_at in 0_u64..4_000_000_000, failed_at in 0_u64..4_000_000_000, now in 0_u64..4_000_000_000,

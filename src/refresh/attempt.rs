@@ -1,0 +1,112 @@
+//! Fetching from the source: one attempt, or the series of attempts at a cold start.
+
+use std::time::Duration;
+
+use tracing::{Instrument as _, field};
+
+use crate::clock;
+use crate::clock::skew::Skew;
+use crate::error::problem::Problem;
+use crate::error::{Error, ErrorKind};
+use crate::fetched::Fetched;
+use crate::refresh::cache::Current;
+use crate::refresh::driver::Driver;
+use crate::refresh::metrics;
+use crate::refresh::retry;
+use crate::refresh::state::{Refusal, Validity};
+use crate::refresh::sync::{Instant, sleep};
+
+/// How long after their expiry credentials of the EKS agent are worth trying: the length of a session of EKS Auth.
+const PAST_EXPIRY_MAX: Duration = Duration::from_hours(6);
+
+impl Driver {
+    /// A cold start: the agent may start after the pod, and STS may throttle a whole deployment. Transient failures are retried
+    /// within the startup timeout, so that a caller gets credentials a little later instead of an error.
+    pub(super) async fn fetch_with_retries(&self) -> Result<Fetched, Error> {
+        let (started, budget) = (Instant::now(), self.shared.policy.startup_timeout);
+        let mut last_error: Option<Error> = None;
+        let mut retry = 0_u32;
+        loop {
+            let limit = budget.saturating_sub(started.elapsed()).min(self.source.attempt_timeout());
+            let error = match self.attempt(retry.saturating_add(1), limit).await {
+                // Credentials that have just expired may have come with the error. Serving them is better than waiting.
+                Err(error) if error.verdict().retries_cold_start && self.shared.cache.load().current.is_none() => error,
+                outcome => return outcome,
+            };
+            if retry == 0 {
+                let source = self.source.kind().as_str();
+                tracing::warn!(source, %error, "the first attempt to fetch credentials failed: it is repeated");
+            }
+            // The error of an earlier attempt explains more than that the budget ended the last one.
+            let cut_short = error.kind() == ErrorKind::Timeout && limit < self.source.attempt_timeout();
+            let error = last_error.filter(|_| cut_short).unwrap_or(error);
+            let pause = retry::cold_retry(retry, fastrand::f64());
+            if started.elapsed().saturating_add(pause) >= budget {
+                return Err(error);
+            }
+            last_error = Some(error);
+            retry = retry.saturating_add(1);
+            sleep(pause).await;
+        }
+    }
+
+    /// One attempt, in its span.
+    pub(super) async fn attempt(&self, attempt: u32, limit: Duration) -> Result<Fetched, Error> {
+        let started = Instant::now();
+        self.shared.task().last_start = Some(started);
+        let now = self.shared.now();
+        self.publish(|entry| entry.last_attempt = Some(now));
+        let source = self.source.kind().as_str();
+        let span = tracing::info_span!(
+            "fetch_credentials",
+            source,
+            attempt,
+            outcome = field::Empty,
+            duration_ms = field::Empty
+        );
+        let outcome = self.source.fetch(limit).instrument(span.clone()).await;
+        let outcome = outcome.and_then(|fetched| self.not_expired(self.correct_expiry(fetched)));
+        span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        span.record("outcome", outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok"));
+        metrics::attempt(self.source.kind(), &outcome);
+        outcome
+    }
+
+    /// Corrects the expiry for the difference between the clocks, and reports a difference that is new.
+    fn correct_expiry(&self, fetched: Fetched) -> Fetched {
+        let before = self.shared.cache.load_full();
+        let (fetched, skew) = fetched.on_clock(self.shared.now());
+        let Some(skew) = skew else { return fetched };
+        if skew.matters() && !before.skew.is_some_and(Skew::matters) {
+            tracing::warn!(
+                clock = %skew,
+                "this machine's clock differs from that of STS: the expiry of credentials is corrected; synchronise the clock"
+            );
+        }
+        self.publish(|entry| entry.skew = Some(skew));
+        fetched
+    }
+
+    /// The agent may return expired credentials in an outage of EKS Auth: a failed refresh, not a success. AWS may still accept
+    /// them, so they are kept if there is nothing better, and served as other expired credentials are in an outage.
+    fn not_expired(&self, fetched: Fetched) -> Result<Fetched, Error> {
+        let now = self.shared.now();
+        let Some(expiry) = fetched.credentials.expiry().filter(|&expiry| expiry <= now) else { return Ok(fetched) };
+        let error = Problem::Expired { source: fetched.source, expiry, now }.into();
+        let is_recent = clock::since(now, expiry) <= PAST_EXPIRY_MAX;
+        if fetched.is_statically_stable && self.shared.policy.serve_expired && is_recent {
+            self.publish(|entry| {
+                let is_better = entry.current.as_ref().is_none_or(|current| {
+                    let is_later = current.validity.expiry.is_some_and(|held| held < expiry);
+                    let is_refused = current.refusal != Refusal::None && current.is_same(&fetched);
+                    (is_later || current.refusal == Refusal::Refused) && !is_refused
+                });
+                if is_better {
+                    let validity = Validity::new(&self.shared.policy, &entry.state(), now, Some(expiry), 0.0);
+                    entry.current = Some(Current::new(fetched, validity, Refusal::None, entry.refreshes));
+                }
+            });
+        }
+        Err(error)
+    }
+}

@@ -1,0 +1,23 @@
+//! In a build without the feature `metrics`.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+use crate::fetched::Fetched;
+use crate::refresh::status::Status;
+use crate::source_kind::SourceKind;
+
+pub(crate) fn describe() {}
+pub(crate) fn attempt(_: SourceKind, _: &Result<Fetched, Error>) {}
+pub(crate) fn duration(_: SourceKind, _: &Result<Fetched, Error>, _: Duration) {}
+pub(crate) fn refreshed(_: SourceKind) {}
+pub(crate) fn failed(_: SourceKind, _: ErrorKind) {}
+pub(crate) fn status(_: &Status) {}
+
+pub(crate) struct Waiting;
+
+impl Waiting {
+    pub(crate) fn begin() -> Self {
+        Self
+    }
+}

@@ -1,0 +1,9 @@
+//! In a build without TLS.
+
+use std::error::Error as StdError;
+
+use crate::error::problem::network::Tls;
+
+pub(super) fn explain(_: &(dyn StdError + 'static)) -> Option<Tls> {
+    None
+}
