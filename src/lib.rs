@@ -214,10 +214,13 @@ mod diagnose;
 pub mod docs;
 mod env;
 mod error;
+// Not in the published package, which is built without either cfg.
 #[cfg(all(fuzzing, feature = "irsa", feature = "pod-identity"))]
 #[doc(hidden)]
+#[path = "../fuzz/oracles/mod.rs"]
 pub mod fuzzing;
 #[cfg(all(test, not(fuzzing), feature = "irsa", feature = "pod-identity"))]
+#[path = "../fuzz/oracles/mod.rs"]
 mod fuzzing;
 #[cfg(feature = "sdk-config")]
 mod identity_cache;

@@ -1,4 +1,4 @@
-//! Whatever stands where a date should: the same time as by hand, and written as it is read.
+//! A date is parsed to the same time as by a second, simple parser, and formatted so that it is parsed to the same time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,13 +6,13 @@ use crate::clock;
 
 const NANOS: i128 = 1_000_000_000;
 
-/// The input as a date, and its first twelve bytes as a time.
+/// Uses the input as a date, and its first twelve bytes as a time.
 pub fn dates(input: &[u8]) {
     if let Ok(text) = std::str::from_utf8(input) {
         let parsed = clock::parse_rfc3339(text);
-        // Leap seconds are read, as the second before: nobody's credentials expire in one.
+        // A leap second is parsed as the second before it. The simple parser does not know leap seconds.
         if !text.contains(":60") {
-            assert_eq!(parsed.map(nanos), by_hand(text.trim()), "{text:?}");
+            assert_eq!(parsed.map(nanos), reference_parse(text.trim()), "{text:?}");
         }
         if let Some(time) = parsed {
             assert_round_trip(time);
@@ -23,7 +23,7 @@ pub fn dates(input: &[u8]) {
     let [a, b, c, d, e, f, g, h, nanos @ ..] = bytes;
     let seconds = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
     let nanos = u64::from(u32::from_le_bytes(nanos) % 1_000_000_000);
-    // All of 64 bits, and as many as a date has.
+    // Seconds of the full range of 64 bits, and of the range that has a date.
     for seconds in [seconds, seconds % 300_000_000_000] {
         let span = Duration::from_secs(seconds.unsigned_abs());
         let time = if seconds < 0 { UNIX_EPOCH.checked_sub(span) } else { UNIX_EPOCH.checked_add(span) };
@@ -33,7 +33,7 @@ pub fn dates(input: &[u8]) {
     }
 }
 
-/// In whole seconds. What has no date is shown as seconds.
+/// Formatted times have whole seconds. A time outside the years 1 to 9999 is formatted as a number of seconds.
 fn assert_round_trip(time: SystemTime) {
     let shown = clock::rfc3339(time);
     let seconds = nanos(time).div_euclid(NANOS);
@@ -56,8 +56,8 @@ fn nanos(time: SystemTime) -> i128 {
     }
 }
 
-/// RFC 3339 to the letter, and `+0000`: nanoseconds since 1970.
-fn by_hand(text: &str) -> Option<i128> {
+/// Parses RFC 3339 literally, and also offsets without a colon (`+0000`). Returns nanoseconds since 1970.
+fn reference_parse(text: &str) -> Option<i128> {
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i128>().ok())?;
     let part = |from: usize, to: usize| number(text.get(from..to)?);
     let is = |at: usize, expected: &[u8]| text.as_bytes().get(at).is_some_and(|b| expected.contains(b));
@@ -77,20 +77,20 @@ fn by_hand(text: &str) -> Option<i128> {
         None => (0, text.get(19..)?),
         Some(rest) => {
             let (digits, zone) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-            // What is beyond nanoseconds is cut off.
+            // Digits after the nanoseconds are ignored.
             let nine = format!("{digits:0<9}");
             (if digits.is_empty() { return None } else { number(&nine[..9])? }, zone)
         }
     };
     let offset = offset(zone)?;
-    // Days from 0001-01-01 to 1970-01-01: 719,162.
+    // There are 719,162 days from 0001-01-01 to 1970-01-01.
     let years = year - 1;
     let leap_days = years.div_euclid(4) - years.div_euclid(100) + years.div_euclid(400);
     let days = years * 365 + leap_days + before.iter().sum::<i128>() + day - 1 - 719_162;
     Some((days * 86_400 + hour * 3600 + minute * 60 + second - offset) * NANOS + fraction)
 }
 
-/// In seconds.
+/// The offset of a time zone, in seconds.
 fn offset(zone: &str) -> Option<i128> {
     if zone.eq_ignore_ascii_case("z") {
         return Some(0);

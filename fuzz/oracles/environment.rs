@@ -1,4 +1,4 @@
-//! Whatever is in the environment and the builder: one method, none, or an error that says what to change.
+//! Any environment and builder settings lead to one source, to no source, or to an error that says what to change.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ const TOKEN: &str = "fake-token-1";
 const PASSWORD: &str = "fake-password-1";
 const SETTING: &str = "builder.";
 
-/// `NAME=value` and `builder.setting=value`, a line each. The last of a name counts.
+/// One `NAME=value` or `builder.setting=value` for each line. The last value of a name is used.
 struct Input {
     vars: HashMap<String, Vec<u8>>,
     settings: HashMap<String, String>,
@@ -36,7 +36,7 @@ impl Input {
         Self { vars, settings }
     }
 
-    /// As the crate documents it: trimmed, and blank is unset.
+    /// As documented: values are trimmed, and a blank value counts as unset.
     fn var(&self, name: &str) -> Option<&str> {
         let text = std::str::from_utf8(self.vars.get(name)?).ok()?.trim();
         Some(text).filter(|text| !text.is_empty())
@@ -94,7 +94,7 @@ fn os(value: &[u8]) -> OsString {
     String::from_utf8_lossy(value).into_owned().into()
 }
 
-/// A secret stands only where one may: elsewhere it would rightly be shown.
+/// The secrets that may be placed in this variable. Other variables hold no secrets, so errors may show their values.
 fn secrets_of(name: &str) -> Vec<(&'static str, &'static str)> {
     const AT: (&str, &str) = (":{password}@", ":fake-password-1@");
     match name {
@@ -106,7 +106,7 @@ fn secrets_of(name: &str) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// The environment and the builder's settings → a provider.
+/// Builds a provider from environment variables and builder settings.
 pub fn environment(input: &[u8]) {
     let input = Input::of(input);
     let (built, again) = (input.build(), input.build());
@@ -118,13 +118,13 @@ pub fn environment(input: &[u8]) {
         Err(error) => format!("{error:?}"),
     };
     let text = printed(&built);
-    assert_eq!(text, printed(&again), "the same environment, and another outcome");
+    assert_eq!(text, printed(&again), "the same environment led to another outcome");
     for secret in [TOKEN, PASSWORD] {
         assert!(!text.contains(secret), "{text}");
     }
     match built {
         Ok(provider) => assert_detected(&input, &provider),
-        Err(error) => assert_says_what_to_change(&input, &error),
+        Err(error) => assert_names_the_cause(&input, &error),
     }
 }
 
@@ -138,21 +138,21 @@ fn assert_detected(input: &Input, provider: &EksCredentialsProvider) {
     let nothing = status.source.is_none();
     assert_eq!(status.health, if nothing { Health::Failed } else { Health::Starting });
     match status.source {
-        // A remnant alone is an error, so nothing means nothing.
+        // Half of a configuration is an error, so no variable of any source is set.
         None => assert_eq!([role, file, uri, token_file], [None; 4]),
         Some(SourceKind::WebIdentity) => {
             assert!(role.is_some() && file.is_some());
-            assert!(uri.is_none() || prefers != Some("pod-identity"), "the other one is preferred, and there");
+            assert!(uri.is_none() || prefers != Some("pod-identity"), "Pod Identity is preferred and configured");
         }
         Some(SourceKind::PodIdentity) => {
             assert!(uri.is_some());
-            assert!(role.is_none() || file.is_none() || prefers == Some("pod-identity"), "IRSA comes first");
+            assert!(role.is_none() || file.is_none() || prefers == Some("pod-identity"), "IRSA has precedence");
         }
     }
 }
 
-/// It names something that is set, or the region that is not.
-fn assert_says_what_to_change(input: &Input, error: &Error) {
+/// The error names a variable or setting that is set, or the missing region.
+fn assert_names_the_cause(input: &Input, error: &Error) {
     assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
     let longest = input.vars.values().map(Vec::len).chain(input.settings.values().map(String::len)).max();
     let text = assert_explains(error, longest.unwrap_or_default());

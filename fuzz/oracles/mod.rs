@@ -1,7 +1,8 @@
-//! What must hold for any input at all: one function a fuzz target, which panics if its promise is broken.
+//! What must hold for any input: one function for each fuzz target, which panics if the outcome breaks a rule.
 //!
-//! Compiled for the targets in `fuzz/`, and for `cargo test`, which replays the corpus and every finding through the
-//! same functions. They look at the outcome in another way than the code under test does, where there is one.
+//! This module is part of the library while it is fuzzed or tested, because it calls private functions. `cargo test` runs
+//! the corpus and every finding through the same functions. Where possible, an oracle computes the expected outcome in
+//! another way than the code under test does.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -12,7 +13,7 @@
     clippy::unwrap_used,
     missing_docs,
     unreachable_pub,
-    reason = "a promise that is broken must be heard, and nothing of this is shipped"
+    reason = "an oracle reports a defect by a panic, and none of this is published"
 )]
 
 mod answers;
@@ -31,11 +32,11 @@ pub use uris::uris;
 
 use crate::error::Error;
 
-/// Up to here a document is also read by a generic parser, which takes sixteen times its size in memory: what the targets
-/// may allocate is for the code under test.
+/// Documents up to this size are also read by a generic parser, for comparison. That parser needs sixteen times as much
+/// memory as the document is long, and the limit on allocations is meant for the code under test.
 const SMALL: usize = 8 * 1024;
 
-/// An error is one line for a person, however long what it is about. `quoted` is how much of that it may show.
+/// An error is one line of readable text, however long the input was. It may quote `quoted` characters of the input.
 fn assert_explains(error: &Error, quoted: usize) -> String {
     let text = error.to_string();
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
@@ -45,8 +46,8 @@ fn assert_explains(error: &Error, quoted: usize) -> String {
     text
 }
 
-/// The input with each `{name}` of `values` in place, so that the corpus holds nothing that looks like a secret. Sixteen
-/// at most: what came of it must not be much larger than the input.
+/// Replaces each `{name}` of `values` in the input, so that the corpus holds nothing that looks like a secret. It replaces
+/// sixteen at most, because the result must not be much larger than the input.
 fn fill(input: &[u8], values: &[(&str, &str)]) -> Vec<u8> {
     let mut filled = Vec::with_capacity(input.len() + 4096);
     let (mut rest, mut left) = (input, 16);

@@ -1,4 +1,4 @@
-//! Whatever a source answers: credentials that are whole, or an error that explains and gives nothing away.
+//! Any response of a credential source leads to complete credentials, or to an error that explains it and shows no secret.
 
 use std::future::Future;
 use std::pin::pin;
@@ -24,16 +24,16 @@ use crate::source::web_identity::{WebIdentity, WebIdentityConfig};
 use crate::token_file::Token;
 use crate::transport::{self, HttpUrl, HttpsSettings, Reply};
 
-/// What stands for a key in an answer; no message of ours has anything like it.
+/// Placeholders for secrets in a response. No message of this crate contains anything similar.
 const SECRET: &str = "fake-secret-1";
 const SESSION: &str = "fake-session-1";
 const SIGNATURE: &str = "fake-signature-of-nobody";
 
-/// Status, content type and token, a line each, and then the body: what was sent, and what came back.
+/// A request's token and its response. The input is three lines (status, content type, token) and then the body.
 struct Exchange {
     status: u16,
     content_type: Vec<u8>,
-    /// None if the line is empty: an agent other than EKS's may be asked without.
+    /// `None` if the line is empty or not a token: a container credentials server other than the EKS agent may need none.
     token: Option<Token>,
     body: Vec<u8>,
 }
@@ -54,7 +54,7 @@ impl Exchange {
         Self { status: status.filter(|s| (100..=999).contains(s)).unwrap_or(200), content_type, token, body }
     }
 
-    /// The answer as it comes from the wire.
+    /// The response as it is read from a connection.
     fn reply(&self, peer: &Peer) -> Result<Reply, Error> {
         let mut answer = http::Response::builder().status(self.status);
         if let Ok(value) = http::HeaderValue::from_bytes(&self.content_type) {
@@ -63,7 +63,7 @@ impl Exchange {
         let answer = answer.body(Full::new(self.body.as_slice())).unwrap();
         match pin!(transport::read(answer, peer)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(reply) => reply,
-            Poll::Pending => panic!("a body that is there was waited for"),
+            Poll::Pending => panic!("the whole body is available, and reading it did not finish"),
         }
     }
 }
@@ -80,7 +80,7 @@ fn jwt() -> &'static str {
     })
 }
 
-/// With a session name that somebody chose, or without.
+/// A source with a configured session name, or without one.
 pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
     let config = WebIdentityConfig {
         role_arn: RoleArn::of_aws("arn:aws:iam::111122223333:role/app").unwrap(),
@@ -101,7 +101,7 @@ pub(super) fn web_identity(session_name: Option<String>) -> WebIdentity {
     WebIdentity::new(config, None, transport::Timeouts::default())
 }
 
-/// STS's XML, and whatever else comes from where STS should be.
+/// The XML of STS, and whatever else a server at its address may send.
 pub fn sts(input: &[u8]) {
     static STS: OnceLock<WebIdentity> = OnceLock::new();
     let sts = STS.get_or_init(|| web_identity(None));
@@ -122,12 +122,12 @@ pub fn sts(input: &[u8]) {
             }
             assert!(credentials.expiry().is_some(), "STS's credentials always expire");
             let body = xml_of(&credentials).into_bytes();
-            // References are longer than what they stand for.
+            // A character reference is longer than its character, so the body may exceed the limit.
             if body.len() <= transport::MAX_BODY {
                 assert_same(&credentials, &read(&Exchange { status: 200, body, ..exchange }));
             }
         }
-        // Whatever it says, a server that fails or throttles is not a denial.
+        // A server that fails or throttles has not denied anything, whatever its body says.
         Err(error) if exchange.status == 429 || exchange.status >= 500 => {
             assert!(error.is_transient(), "{:?}: {error}", error.kind());
         }
@@ -135,7 +135,7 @@ pub fn sts(input: &[u8]) {
     }
 }
 
-/// The agent's JSON and text, and those of any other container credentials server.
+/// JSON and plain text of the EKS agent, and of any other container credentials server.
 pub fn agent(input: &[u8]) {
     static AGENT: OnceLock<PodIdentity> = OnceLock::new();
     let agent = AGENT.get_or_init(|| {
@@ -154,12 +154,12 @@ pub fn agent(input: &[u8]) {
     let outcome = read(&exchange);
     assert_outcome(&exchange, &outcome);
     let Ok(credentials) = outcome else { return };
-    assert_said_by(&exchange.body, &credentials);
+    assert_contains(&exchange.body, &credentials);
     let again = read(&Exchange { status: 200, body: json_of(&credentials).into_bytes(), ..exchange });
     assert_same(&credentials, &again);
 }
 
-/// What holds for both.
+/// The rules for the responses of both sources.
 fn assert_outcome(exchange: &Exchange, outcome: &Result<Credentials, Error>) {
     let token = exchange.token.as_ref().map(Token::expose).unwrap_or_default();
     let body = String::from_utf8_lossy(&exchange.body);
@@ -175,7 +175,7 @@ fn assert_outcome(exchange: &Exchange, outcome: &Result<Credentials, Error>) {
             return;
         }
     };
-    // A content type, a code and a message, 300 characters each, and three claims.
+    // It may quote a content type, a code, a message and three claims, of at most 300 characters each.
     assert_explains(error, 2100);
     assert_ne!(error.kind(), ErrorKind::NotConfigured);
     let text = format!("{error:?}");
@@ -188,8 +188,8 @@ fn assert_outcome(exchange: &Exchange, outcome: &Result<Credentials, Error>) {
     }
 }
 
-/// Whether `value` stands in `body` as the value of a key, in XML or JSON, whole or cut off; and maybe as that of a date,
-/// but nowhere else, where nobody could know it for a key.
+/// Whether `value` is the value of a secret key in `body`, in XML or JSON, complete or cut off. It may be the value of a date
+/// too, but of nothing else: there, the code under test could not recognise it as a secret.
 fn is_key_of(body: &str, value: &str) -> bool {
     let name_of = |at: usize| {
         let before = body[..at].trim_end();
@@ -203,24 +203,24 @@ fn is_key_of(body: &str, value: &str) -> bool {
     names.iter().any(is_key) && names.iter().all(|name| is_key(name) || is_date(name))
 }
 
-/// No part of a token that is long enough to matter is left in what is shown, and no more than 300 characters are.
+/// A quotation has at most 300 characters, and contains no part of a token with 8 characters or more.
 fn assert_redacts(said: &str, token: &str) {
     let shown = transport::quote(said, token);
     assert!(shown.chars().count() <= 301 && !shown.is_empty(), "{shown}");
-    // What our own words hold is no part of a token.
+    // A part that also occurs in the crate's own words reveals nothing.
     let ours = ["[redacted]", "[a body with credentials]", "an empty body", "…"];
     let is_ours = |part: &str| part.contains(['[', ']']) || ours.iter().any(|words| words.contains(part));
     for part in token.split('.').filter(|part| part.len() >= 8 && !is_ours(part)) {
-        assert!(!shown.contains(part), "{part} is left in {shown}");
+        assert!(!shown.contains(part), "{part} of the token is shown: {shown}");
     }
 }
 
-/// Looked up in the document as a generic parser sees it.
-fn assert_said_by(body: &[u8], credentials: &Credentials) {
+/// A generic parser finds the same values in the document.
+fn assert_contains(body: &[u8], credentials: &Credentials) {
     if body.len() > SMALL {
         return;
     }
-    // A generic parser is stricter: it also decodes what nobody asked for.
+    // A generic parser is stricter: it also decodes fields that the crate skips.
     let Ok(document) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body) else { return };
     let says = |names: &[&str], value: &str| {
         let mut fields = document.iter().filter(|(name, _)| names.iter().any(|n| n.eq_ignore_ascii_case(name)));
@@ -236,7 +236,8 @@ fn assert_same(credentials: &Credentials, again: &Result<Credentials, Error>) {
         let keys = [c.access_key_id(), c.secret_access_key(), c.session_token().unwrap_or_default()];
         (keys.map(str::to_owned), c.account_id().map(|id| id.as_str().to_owned()), c.expiry().map(whole_seconds))
     };
-    let again = again.as_ref().unwrap_or_else(|error| panic!("read once, and not again: {error}"));
+    let again =
+        again.as_ref().unwrap_or_else(|error| panic!("the credentials were read, but not when written again: {error}"));
     assert!(parts(credentials) == parts(again), "{:?} is read again as {:?}", parts(credentials), parts(again));
 }
 
@@ -259,7 +260,7 @@ fn json_of(credentials: &Credentials) -> String {
 
 fn xml_of(credentials: &Credentials) -> String {
     let text = |value: &str| {
-        // XML has no way to refer to the other control characters, which its reader lets through.
+        // XML has no character references for other control characters. The reader accepts them unescaped.
         let special = |c: char| c.is_ascii_punctuation() || c.is_ascii_whitespace();
         value
             .chars()

@@ -1,4 +1,4 @@
-//! Whatever is in a token file: a token that can be sent as it is, or an error without any of it.
+//! Any content of a token file is a token that can be sent unchanged, or leads to an error that shows none of it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use crate::problem::sts::{Request, StsRefusal};
 use crate::source::web_identity::{check_session_name, clean_session_name};
 use crate::token_file::Token;
 
-/// The input as a token file, as the payload of a JWT, and as a session name.
+/// Uses the input as a token file, as the payload of a JWT, and as a session name.
 pub fn claims(input: &[u8]) {
     let parsed = Token::parse(Zeroizing::new(input.to_vec()), "the input");
     match parsed {
@@ -21,10 +21,10 @@ pub fn claims(input: &[u8]) {
             let error = Error::from(bad);
             assert_eq!(error.kind(), ErrorKind::TokenFile);
             assert_explains(&error, 0);
-            assert!(error.to_string().len() < 180, "none of the token is shown: {error}");
+            assert!(error.to_string().len() < 180, "the error is too long, it may show the token: {error}");
         }
     }
-    // The same rule from the other side: printable ASCII, one word or a scheme and one word, at most 64 KiB.
+    // What a token is, stated independently: printable ASCII, one word or a scheme and one word, at most 64 KiB.
     let text = std::str::from_utf8(input).map(str::trim).unwrap_or_default();
     let words: Vec<_> = text.split(' ').filter(|word| !word.is_empty()).collect();
     let is_one = match words.as_slice() {
@@ -44,7 +44,7 @@ pub fn claims(input: &[u8]) {
     assert_session_name(&String::from_utf8_lossy(input));
 }
 
-/// What is sent is the token, the whole token and nothing but the token; and only there is it shown.
+/// The header and the form contain exactly the token, and nothing else shows it.
 fn assert_sendable(token: &Token) {
     let header = token.header().unwrap();
     assert_eq!(header.as_bytes(), token.expose().as_bytes());
@@ -58,14 +58,14 @@ fn assert_sendable(token: &Token) {
     assert_explains(&denial(token), 900);
 }
 
-/// What is said when STS refuses this token.
+/// The error when STS refuses this token.
 fn denial(token: &Token) -> Error {
     let request = Request::Assume { role_arn: "arn".to_owned(), claims: token.claims() };
     let refusal = Box::new(StsRefusal::new(403, "AccessDenied", "no", request, str::to_owned));
     Problem::Sts { peer: answers::web_identity(None).peer().clone(), refusal }.into()
 }
 
-/// What is said of the claims is what a generic parser finds in them.
+/// An error shows the same claims that a generic parser finds.
 fn assert_claims(payload: &[u8], token: &Token) {
     let said = denial(token).problem().observed();
     if payload.len() > SMALL {
@@ -79,7 +79,7 @@ fn assert_claims(payload: &[u8], token: &Token) {
             assert!(said.contains(&format!("{name}={shown} ")), "{name} is {shown} and not in {said}");
         }
     }
-    // Of the right types, and no name twice: then it must be readable.
+    // Claims of the right types, each present only once, must be readable.
     let text = |name: &str| claims.get(name).is_none_or(Value::is_string);
     let list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
     let aud = claims.get("aud").is_none_or(|aud| aud.is_string() || list(aud));
@@ -87,12 +87,15 @@ fn assert_claims(payload: &[u8], token: &Token) {
     if text("iss") && text("sub") && aud && exp && !claims.contains_key("kubernetes.io") {
         let once = URL_SAFE_NO_PAD.encode(Value::Object(claims).to_string());
         let once = Token::parse(format!("e30.{once}.x").into_bytes().into(), "a JWT");
-        // JSON written anew may be longer than what was read.
-        assert!(once.is_err() || once.is_ok_and(|token| token.claims().is_some()), "claims that cannot be read");
+        // The JSON that was written again may be longer than the input, and exceed the limit.
+        assert!(
+            once.is_err() || once.is_ok_and(|token| token.claims().is_some()),
+            "the claims are valid, but were not read"
+        );
     }
 }
 
-/// STS takes the name, whatever it is made of; one that somebody chose is sent as it is.
+/// A derived session name is always valid for STS. A configured name is sent unchanged, or refused.
 fn assert_session_name(name: &str) {
     let clean = clean_session_name(name);
     assert_session_name_is_legal(&clean);
@@ -107,7 +110,7 @@ fn assert_session_name(name: &str) {
     assert_eq!(field(&form, "RoleSessionName"), name);
 }
 
-/// `[\w+=,.@-]{2,64}`, `\w` being that of ASCII.
+/// The session name matches `[\w+=,.@-]{2,64}`, where `\w` is limited to ASCII.
 fn assert_session_name_is_legal(name: &str) {
     let legal =
         |b: u8| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-');
