@@ -8,8 +8,8 @@ A packed corpus holds entries, sorted by name. An entry is a line `= NAME` and t
 front of it. The lines are joined by a line feed, so an empty input is the single line `|`. A backslash, and every byte
 that is not printable ASCII, is written as `\\xNN`. `fuzz/oracles/replay.rs` reads the same format.
 
-Names of 12 hexadecimal digits are given by `pack`: they are the beginning of the input's SHA-1. All other names belong
-to seeds, which somebody wrote by hand: `--seeds` unpacks only these.
+`pack` names new inputs by the first 12 hexadecimal digits of their SHA-1. All other names belong to seeds, which were
+written by hand: `--seeds` unpacks only these.
 """
 
 import hashlib
