@@ -1,5 +1,5 @@
-//! What it costs a request to get credentials that are at hand: per ask, by 1, 2, 8 and 64 tasks at a time on a runtime of
-//! two threads, beside the floor. How to read it: `benches/README.md`.
+//! The time of a call that returns current credentials, compared with the floor: 1, 2, 8 and 64 tasks on a runtime with two
+//! threads. `benches/README.md` explains how to read the output.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
 #[path = "support/warm.rs"]
@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use warm::Warm;
 
 const TASKS: [usize; 4] = [1, 2, 8, 64];
-/// By all tasks together: enough to make nothing of what it costs to start them.
-const ASKS: usize = 64 * 1024;
+/// Calls of all tasks together: so many that the time to start the tasks does not matter.
+const CALLS: usize = 64 * 1024;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
@@ -31,21 +31,21 @@ fn main() {
     divan::main();
 }
 
-/// `ask`, over and over, by so many tasks.
-fn asks<F>(bencher: Bencher<'_, '_>, tasks: usize, ask: impl Fn(Arc<Warm>, usize) -> F + Copy + Sync)
+/// Runs `call` repeatedly in `tasks` tasks.
+fn calls<F>(bencher: Bencher<'_, '_>, tasks: usize, call: impl Fn(Arc<Warm>, usize) -> F + Copy + Sync)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    bencher.counter(ItemsCount::new(ASKS)).bench(|| {
+    bencher.counter(ItemsCount::new(CALLS)).bench(|| {
         let mut running = JoinSet::new();
         for _ in 0..tasks {
-            running.spawn_on(ask(Arc::clone(&WARM), ASKS / tasks), RUNTIME.handle());
+            running.spawn_on(call(Arc::clone(&WARM), CALLS / tasks), RUNTIME.handle());
         }
         RUNTIME.block_on(running.join_all());
     });
 }
 
-/// What of it is the look at the clock.
+/// The part that reads the clock.
 #[divan::bench]
 #[allow(clippy::disallowed_methods, reason = "it is measured")]
 fn clock() -> SystemTime {
@@ -54,7 +54,7 @@ fn clock() -> SystemTime {
 
 #[divan::bench(args = TASKS)]
 fn floor(bencher: Bencher<'_, '_>, tasks: usize) {
-    asks(bencher, tasks, async |warm, times| {
+    calls(bencher, tasks, async |warm, times| {
         for _ in 0..times {
             drop(black_box(warm.floor.provide_credentials().await));
         }
@@ -63,7 +63,7 @@ fn floor(bencher: Bencher<'_, '_>, tasks: usize) {
 
 #[divan::bench(args = TASKS)]
 fn provide_credentials(bencher: Bencher<'_, '_>, tasks: usize) {
-    asks(bencher, tasks, async |warm, times| {
+    calls(bencher, tasks, async |warm, times| {
         for _ in 0..times {
             drop(black_box(warm.provider.provide_credentials().await));
         }
@@ -72,7 +72,7 @@ fn provide_credentials(bencher: Bencher<'_, '_>, tasks: usize) {
 
 #[divan::bench(args = TASKS)]
 fn credentials(bencher: Bencher<'_, '_>, tasks: usize) {
-    asks(bencher, tasks, async |warm, times| {
+    calls(bencher, tasks, async |warm, times| {
         for _ in 0..times {
             drop(black_box(warm.provider.credentials().await));
         }
@@ -81,7 +81,7 @@ fn credentials(bencher: Bencher<'_, '_>, tasks: usize) {
 
 #[divan::bench(args = TASKS)]
 fn cached(bencher: Bencher<'_, '_>, tasks: usize) {
-    asks(bencher, tasks, async |warm, times| {
+    calls(bencher, tasks, async |warm, times| {
         for _ in 0..times {
             drop(black_box(warm.provider.cached()));
         }
@@ -90,7 +90,7 @@ fn cached(bencher: Bencher<'_, '_>, tasks: usize) {
 
 #[divan::bench(args = TASKS)]
 fn identity_cache(bencher: Bencher<'_, '_>, tasks: usize) {
-    asks(bencher, tasks, async |warm, times| {
+    calls(bencher, tasks, async |warm, times| {
         for _ in 0..times {
             drop(black_box(warm.identities.ask().await));
         }

@@ -215,10 +215,13 @@ pub mod docs;
 mod env;
 mod error;
 mod fetched;
+// Not in the published package, which is built without either cfg.
 #[cfg(all(fuzzing, feature = "irsa", feature = "pod-identity"))]
 #[doc(hidden)]
+#[path = "../fuzz/oracles/mod.rs"]
 pub mod fuzzing;
 #[cfg(all(test, not(fuzzing), feature = "irsa", feature = "pod-identity"))]
+#[path = "../fuzz/oracles/mod.rs"]
 mod fuzzing;
 pub mod migration;
 mod provider;

@@ -1,13 +1,13 @@
-//! How many instructions it takes to get credentials that are at hand: the same count on every machine with the same
-//! compiler, however busy. Fails when one of them has grown by more than 5 % over the count that is written down here.
+//! The number of instructions of a call that returns current credentials. It does not depend on the load of the machine,
+//! only on the compiler. The benchmark fails if a count exceeds the one in this file by more than 5 %.
 //!
 //! ```sh
 //! cargo bench --manifest-path benches/instructions/Cargo.toml
 //! ```
 //!
-//! Needs valgrind and `gungraun-runner`; `.ci/run` installs both. A package of its own, because the benchmarks of the main
-//! one are built with everything that its tests need. The counts belong to rustc 1.95 on x86-64: another
-//! compiler may need other counts, which a change of them alone in a commit of its own then says.
+//! It needs valgrind and `gungraun-runner`; `.ci/run` installs both. It is a separate package, because the benchmarks of the
+//! main package are built with all dependencies of its tests. The counts are those of rustc 1.95 on x86-64. If another
+//! compiler needs other counts, change them in a separate commit.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,24 +27,24 @@ use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use warm::Warm;
 
-/// Five hundredths more than was counted.
+/// The count plus 5 %.
 const fn at_most(counted: u64) -> u64 {
     counted + counted / 20
 }
 
-/// Lives on, because a provider that is dropped, or moved, has no place in what is counted.
+/// Leaks the provider, so that moving and dropping it is not counted.
 fn started() -> &'static Warm {
     let runtime = Box::leak(Box::new(tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one")));
     let warm = Box::leak(Box::new(runtime.block_on(Warm::start())));
-    // The first load of a thread makes its place in arc-swap's list.
+    // The first load in a thread registers the thread with arc-swap.
     black_box(ready(warm.identities.ask()).expect("an identity"));
     warm
 }
 
-fn ready<F: Future>(asked: F) -> F::Output {
-    match pin!(asked).poll(&mut Context::from_waker(Waker::noop())) {
+fn ready<F: Future>(call: F) -> F::Output {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("whoever is served at once does not wait"),
+        Poll::Pending => panic!("a call with current credentials waited"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! A provider that has credentials for hours, and the floor beside it: the least that anybody must do who hands out
-//! credentials that another task replaces, an `ArcSwap` load, a look at the clock, a clone.
+//! A provider whose credentials are valid for hours, and the *floor*: the minimum for any provider that returns credentials
+//! which another task replaces. It loads an `ArcSwap`, reads the clock and clones the credentials.
 
 #![allow(unreachable_pub, clippy::expect_used, reason = "shared by a test, a benchmark and a package of its own")]
 
@@ -17,7 +17,7 @@ use aws_types::SdkConfig;
 use eks_credentials::testing::LocalPod;
 use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
 
-/// Everything that is asked, warm.
+/// All subjects, after their first fetch.
 pub struct Warm {
     pub provider: EksCredentialsProvider,
     pub floor: Floor,
@@ -26,7 +26,7 @@ pub struct Warm {
 }
 
 impl Warm {
-    /// Of Pod Identity: six hours, so that nothing is refreshed meanwhile.
+    /// Credentials of Pod Identity last six hours, so no refresh happens during a benchmark.
     pub async fn start() -> Self {
         let pod = LocalPod::start().await.expect("a local pod");
         let provider = EksCredentialsProvider::builder().env(pod.pod_identity_env()).build().expect("a provider");
@@ -36,7 +36,7 @@ impl Warm {
     }
 }
 
-/// The floor, in the form that `ProvideCredentials` demands.
+/// The floor, with the future that the trait `ProvideCredentials` requires.
 pub struct Floor(ArcSwap<(SystemTime, Credentials)>);
 
 impl Floor {
@@ -52,7 +52,7 @@ impl Floor {
     }
 }
 
-/// What an SDK client does for the credentials of each request: it asks its identity cache.
+/// Gets the credentials as an SDK client does for each request: from its identity cache.
 pub struct Identities {
     cache: SharedIdentityCache,
     resolver: SharedIdentityResolver,

@@ -1,18 +1,21 @@
-//! Every finding can be produced, and says enough to act on. What the example `doctor` prints for each fault is kept in
-//! `snapshots/`, and the catalogue in the documentation is made of it: `EKS_CREDENTIALS_BLESS=1 cargo test --test diagnose`
-//! writes both anew, for a person to read.
+//! Every finding can be produced, and contains enough to act on. `findings.txt` holds what the example `doctor` prints for
+//! each fault, and the catalogue in the documentation is generated from it.
+//! `EKS_CREDENTIALS_BLESS=1 cargo test --test diagnose` updates both: review the changes. It updates the entries of
+//! the tests that run and keeps all others. The entry of `token-not-readable` can only be updated by a user who may not
+//! read every file, for example with `unshare --user`.
 #![cfg(all(unix, feature = "irsa", feature = "pod-identity", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 #[path = "../../examples/support/faults.rs"]
 mod faults;
 mod normal;
+mod snapshots;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use eks_credentials::testing::{Answer, LocalPod};
@@ -21,17 +24,17 @@ use faults::Fault;
 use support::{bless_or_compare, builder, leaked, provider, with};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Whether this user may not read what is denied to him: root may.
+/// Whether this user can produce the fault: a file that nobody may read is readable for root.
 fn can_be_produced(fault: &Fault) -> bool {
     let denied = fault.name == "token-not-readable";
     !denied || !support::may_read_everything()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fault_is_found_and_what_is_said_of_it_is_as_it_was_read() {
+async fn diagnosis_of_every_fault_matches_its_snapshot() {
     support::trace();
     support::watch_panics();
     for fault in faults::all() {
@@ -47,52 +50,55 @@ async fn every_fault_is_found_and_what_is_said_of_it_is_as_it_was_read() {
         }
         for finding in diagnosis.findings().iter().filter(|finding| finding.severity >= Severity::Warning) {
             let explained = finding.expected.is_some() && finding.remedy.is_some();
-            assert!(explained, "{} is found, and not what to do: {finding:?}", finding.id);
+            assert!(explained, "{} lacks an expectation or a remedy: {finding:?}", finding.id);
             let remedy = finding.remedy.as_deref().unwrap_or_default();
-            assert!(!finding.observed.contains(remedy), "the remedy is repeated: {finding:?}");
+            assert!(!finding.observed.contains(remedy), "the observation repeats the remedy: {finding:?}");
         }
-        let path = root().join(format!("tests/diagnose/snapshots/{}.txt", fault.name));
-        compare(&path, &normal::normalised(&diagnosis.to_string()));
+        compare(fault.name, &normal::normalised(&diagnosis.to_string()));
     }
 }
 
-/// The technical causes are in the words of the HTTP client; those that are kept are of the default one.
-fn compare(path: &Path, text: &str) {
+/// The technical causes differ between HTTP clients, and `findings.txt` has those of the default client. With another
+/// client, everything else is compared.
+fn compare(fault: &str, text: &str) {
     if !cfg!(feature = "sdk-http-client") && !cfg!(feature = "rustls-ring") {
-        return bless_or_compare(path, text);
+        return snapshots::compare(fault, text);
     }
-    let kept = fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(normal::without_causes(&kept), normal::without_causes(text), "{}", path.display());
+    let kept = snapshots::all().remove(fault).unwrap_or_default();
+    assert_eq!(normal::without_causes(&kept), normal::without_causes(text), "{fault}");
 }
 
-/// Under `unshare --user`, root is like anybody: `.ci/run` does that.
+/// `.ci/run` runs this test in a user namespace (`unshare --user`), where root has no more rights than other users.
 #[tokio::test]
 async fn a_token_that_may_not_be_read_names_uid_and_mode() {
     let fault = faults::all().into_iter().find(|fault| fault.name == "token-not-readable").unwrap();
     if !can_be_produced(&fault) {
-        eprintln!("skipped: nothing is denied to this user");
+        eprintln!("skipped: this user may read every file");
         return;
     }
     let diagnosis = fault.diagnose().await.to_string();
     assert!(diagnosis.contains("mode 0000") && diagnosis.contains("fsGroup"), "{diagnosis}");
-    let path = root().join("tests/diagnose/snapshots/token-not-readable.txt");
-    bless_or_compare(&path, &normal::normalised(&diagnosis));
+    snapshots::compare(fault.name, &normal::normalised(&diagnosis));
 }
 
 #[test]
-fn there_is_a_fault_for_every_finding_and_a_snapshot_for_every_fault() {
+fn every_finding_has_a_fault_and_every_fault_a_snapshot() {
     let faults = faults::all();
-    let snapshots: Vec<_> = fs::read_dir(root().join("tests/diagnose/snapshots")).unwrap().collect();
-    assert_eq!(snapshots.len(), faults.len(), "a snapshot is of no fault, or missing");
-    let shown: String = snapshots.into_iter().map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let snapshots = snapshots::all();
+    let names: BTreeSet<_> = faults.iter().map(|fault| fault.name).collect();
+    assert_eq!(names.len(), faults.len(), "two faults have the same name");
+    let snapshot_names: BTreeSet<_> = snapshots.keys().map(String::as_str).collect();
+    let unpaired: Vec<_> = snapshot_names.symmetric_difference(&names).collect();
+    assert!(unpaired.is_empty(), "a fault without an entry in findings.txt, or an entry without a fault: {unpaired:?}");
+    let shown: String = snapshots.into_values().collect();
     for id in FindingId::ALL {
         assert!(shown.contains(&format!(" {id}: ")), "no fault leads to {id}");
     }
-    let distinct: std::collections::BTreeSet<_> = faults.iter().map(|fault| fault.finds.as_str()).collect();
+    let distinct: BTreeSet<_> = faults.iter().map(|fault| fault.finds.as_str()).collect();
     assert!(distinct.len() >= 25, "{distinct:?}");
 }
 
-/// The page is made of the catalogue and of the snapshots.
+/// The page is generated from the catalogue and the snapshots.
 #[test]
 fn the_catalogue_in_the_documentation_is_whole_and_its_examples_are_real() {
     let mut page = String::new();
@@ -104,17 +110,17 @@ fn the_catalogue_in_the_documentation_is_whole_and_its_examples_are_real() {
     bless_or_compare(&root().join("src/docs/findings.md"), &page);
 }
 
-/// What one fault shows of a finding: its own, if there is one.
+/// An example of a finding, and the name of the fault that produces it: preferably a fault that is meant for this finding.
 fn example(id: &str) -> Option<(&'static str, String)> {
+    let snapshots = snapshots::all();
     let shown = faults::all().into_iter().filter_map(|fault| {
-        let snapshot = root().join(format!("tests/diagnose/snapshots/{}.txt", fault.name));
-        let example = normal::excerpt(&fs::read_to_string(snapshot).ok()?, id)?;
+        let example = normal::excerpt(snapshots.get(fault.name)?, id)?;
         Some((fault.finds.as_str() != id, fault.name, example))
     });
     shown.min_by_key(|(is_of_another, ..)| *is_of_another).map(|(_, fault, example)| (fault, example))
 }
 
-/// As rustdoc shows it as it is.
+/// Escapes `text` so that rustdoc shows it literally.
 fn markdown(text: &str) -> String {
     let word = |word: &str| match word {
         url if url.starts_with("http") && url.contains("://") => format!("`{url}`"),
@@ -129,7 +135,7 @@ fn capital(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_diagnosis_asks_once_and_leaves_what_is_served_alone() {
+async fn diagnosis_sends_one_request_and_keeps_current_credentials() {
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(pod.irsa_env());
     let served = provider.credentials().await.unwrap();
@@ -138,14 +144,14 @@ async fn a_diagnosis_asks_once_and_leaves_what_is_served_alone() {
     let diagnosis = provider.diagnose().await;
 
     assert_eq!(diagnosis.findings()[0].id, FindingId::StsFailing, "{diagnosis}");
-    assert_eq!(pod.sts().requests(), 2, "one for what is served, one for the diagnosis");
+    assert_eq!(pod.sts().requests(), 2, "one request for the current credentials, one for the diagnosis");
     assert_eq!(provider.cached().unwrap().access_key_id(), served.access_key_id());
     let status = provider.status();
     assert_eq!((status.refreshes, status.consecutive_failures), (1, 0));
 }
 
 #[tokio::test]
-async fn what_a_provider_cannot_be_built_from_is_diagnosed_by_the_builder() {
+async fn builder_diagnoses_settings_that_build_refuses() {
     let pod = LocalPod::start().await.unwrap();
     let env = with(pod.irsa_env(), "AWS_ROLE_ARN", "a-role");
     assert_eq!(builder(env.clone()).build().unwrap_err().kind(), ErrorKind::InvalidConfiguration);
@@ -154,7 +160,7 @@ async fn what_a_provider_cannot_be_built_from_is_diagnosed_by_the_builder() {
     let ids: Vec<_> = diagnosis.findings().iter().map(|finding| finding.id).collect();
     assert!(
         ids.contains(&FindingId::RoleArn) && ids.contains(&FindingId::TokenOk),
-        "the token is looked at too: {ids:?}"
+        "the token is checked too: {ids:?}"
     );
 
     let zero = builder(pod.irsa_env()).startup_timeout(Duration::ZERO).diagnose().await;
@@ -162,9 +168,9 @@ async fn what_a_provider_cannot_be_built_from_is_diagnosed_by_the_builder() {
     assert!(zero.findings()[0].observed.contains("startup_timeout"), "{zero}");
 }
 
-/// Two of a kind are two findings, and the same one twice is one.
+/// Two problems of one kind are two findings. The same problem found twice is one finding.
 #[tokio::test]
-async fn problems_of_the_same_kind_are_told_apart_by_what_was_observed() {
+async fn findings_of_one_kind_are_distinguished_by_what_was_observed() {
     let pod = LocalPod::start().await.unwrap();
     let observed = |diagnosis: &Diagnosis, id| -> Vec<String> {
         let findings = diagnosis.findings().iter().filter(|finding| finding.id == id);
@@ -188,7 +194,7 @@ async fn problems_of_the_same_kind_are_told_apart_by_what_was_observed() {
 }
 
 #[tokio::test]
-async fn a_chosen_source_of_which_half_is_configured_is_one_finding() {
+async fn half_configured_preferred_source_is_one_finding() {
     let pod = LocalPod::start().await.unwrap();
     for (env, chosen, half) in [
         (
@@ -211,9 +217,9 @@ async fn a_chosen_source_of_which_half_is_configured_is_one_finding() {
     }
 }
 
-/// What is pasted into IAM must be JSON, and what is laid beside it must be the token's.
+/// The printed statement is pasted into IAM: it must be valid JSON, and match the claims of the token.
 #[tokio::test]
-async fn a_denial_prints_the_statement_that_would_match() {
+async fn denial_prints_the_trust_policy_statement_that_matches() {
     let pod = LocalPod::builder().role_arn("arn:aws-cn:iam::111122223333:role/team/app").region("cn-north-1").start();
     let pod = pod.await.unwrap();
     pod.irsa_token().impersonate("payments", "api").unwrap();
@@ -234,7 +240,7 @@ async fn a_denial_prints_the_statement_that_would_match() {
     assert_eq!(statement, expected);
 }
 
-/// Nothing that a token or an environment holds may panic, hang, or get into a command that is pasted.
+/// No content of a token or an environment may cause a panic or a hang, or get into a command that is meant to be pasted.
 #[tokio::test]
 async fn hostile_input_ends_in_findings() {
     support::trace();
@@ -265,7 +271,7 @@ async fn hostile_input_ends_in_findings() {
 }
 
 #[tokio::test]
-async fn colours_are_only_where_they_are_asked_for() {
+async fn display_is_coloured_only_on_request() {
     let diagnosis = EksCredentialsProvider::builder().env([("AWS_ROLE_ARN", "a")]).diagnose().await;
     assert!(diagnosis.colored(true).to_string().contains("\u{1b}[1;31mERROR"));
     assert_eq!(diagnosis.colored(false).to_string(), diagnosis.to_string());

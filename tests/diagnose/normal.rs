@@ -1,9 +1,9 @@
-//! What differs from run to run, replaced: ports, times, durations, temporary folders, the user.
+//! Replaces what differs between runs: ports, times, durations, temporary folders, the user.
 
 const WIDTH: usize = 100;
 const INDENT: &str = "              ";
 
-/// The same with paragraphs broken where they would be with what stands in for the numbers.
+/// Replaces variable parts, and breaks the lines of each paragraph again: the replacements have other lengths.
 pub(crate) fn normalised(text: &str) -> String {
     let mut result = String::new();
     for paragraph in paragraphs(text) {
@@ -25,12 +25,12 @@ pub(crate) fn normalised(text: &str) -> String {
     result
 }
 
-/// Without the paragraphs that begin with `cause`.
+/// The paragraphs that do not begin with `cause`.
 pub(crate) fn without_causes(text: &str) -> Vec<String> {
     paragraphs(text).into_iter().filter(|paragraph| !paragraph.starts_with("  cause ")).collect()
 }
 
-/// Lines, but for what was broken between words.
+/// The lines of the text, with wrapped lines joined.
 fn paragraphs(text: &str) -> Vec<String> {
     let mut paragraphs: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -79,7 +79,7 @@ fn replaced(line: &str) -> String {
     shown.join(" ")
 }
 
-/// A pod's temporary folder.
+/// Replaces the temporary folder of a local pod.
 fn folder(word: &str) -> String {
     let Some(at) = word.find("/local-pod-") else { return word.to_owned() };
     let start = word[..at].find('/').unwrap_or(at);
@@ -87,21 +87,21 @@ fn folder(word: &str) -> String {
     format!("{}/tmp/local-pod{}", &word[..start], &word[end..])
 }
 
-/// But for port 9, where nobody listens.
+/// Replaces a port, but not port 9, at which no server listens.
 fn port(word: &str, host: &str) -> String {
     let Some(at) = word.find(host).map(|at| at + host.len()) else { return word.to_owned() };
     let digits = word[at..].chars().take_while(char::is_ascii_digit).count();
     if digits < 2 { word.to_owned() } else { format!("{}PORT{}", &word[..at], &word[at + digits..]) }
 }
 
-/// `2026-11-24T04:59:36Z`
+/// Replaces a date as `2026-11-24T04:59:36Z`.
 fn date(word: &str) -> String {
     let is_date = |text: &str| text.ends_with('Z') && text.as_bytes()[4] == b'-' && text.as_bytes()[10] == b'T';
     let at = (0..word.len().saturating_sub(19)).find(|&at| word.get(at..at + 20).is_some_and(is_date));
     at.map_or_else(|| word.to_owned(), |at| format!("{}DATE{}", &word[..at], &word[at + 20..]))
 }
 
-/// What is shown of one finding.
+/// The lines of one finding.
 pub(crate) fn excerpt(text: &str, id: &str) -> Option<String> {
     let begins = |line: &str| ["ERROR ", "WARNING ", "info ", "ok "].iter().any(|label| line.starts_with(label));
     let mut lines = text.lines().skip_while(|line| !(begins(line) && line.contains(&format!(" {id}: "))));

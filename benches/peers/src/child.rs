@@ -1,4 +1,4 @@
-//! The measured processes. Each is started with a pod's environment, asks one subject, and prints one line of JSON.
+//! The measured processes. Each is started with the environment of a pod, calls one subject, and prints one line of JSON.
 
 use std::hint::black_box;
 use std::io::Write as _;
@@ -15,22 +15,22 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout, timeout_at
 
 use crate::subject::{Name, Subject, with_subject};
 
-/// Asks that take longer than this count as a failure that a user notices.
+/// Calls that take longer are counted like failures, because users notice them.
 const NOTICED: Duration = Duration::from_millis(100);
-/// How fine the story over time is.
+/// The resolution of the plots.
 const SLICE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Child {
-    /// Four tasks ask every millisecond.
+    /// Four tasks each make a call every millisecond.
     Paced { subject: Name, seconds: u64 },
-    /// A hundred callers on cold credentials: each gives up after 50 ms, and tries again.
+    /// A hundred callers before the first fetch. Each cancels its call after 50 ms and tries again.
     Impatient { subject: Name },
-    /// Ten thousand callers at once on cold credentials.
+    /// Ten thousand callers at once before the first fetch.
     Stampede { subject: Name },
-    /// How long an ask takes that is served at once, and what it allocates: all subjects in turn.
+    /// Time and allocations of a call that returns current credentials, for all subjects in turn.
     Warm,
-    /// Lists buckets as fast as it can, over refreshes, with the subject's credentials.
+    /// Lists buckets as fast as possible, across refreshes, with the credentials of the subject.
     S3 { client: crate::scenario::s3::Client, seconds: u64 },
 }
 
@@ -58,37 +58,37 @@ impl Child {
             }
         };
         println!("{}", answer?);
-        // What is still under way (a hung fetch) must not keep the process.
+        // A fetch that still hangs must not delay the exit of the process.
         std::process::exit(0)
     }
 }
 
-/// As the command line has it.
+/// The value as a command line argument.
 fn named(value: &impl ValueEnum) -> String {
     value.to_possible_value().expect("none is skipped").get_name().to_owned()
 }
 
-/// What came of asks over time.
+/// The outcome of calls over time.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Paced {
-    pub(crate) asks: u64,
+    pub(crate) calls: u64,
     pub(crate) failed: u64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,
     pub(crate) max_us: f64,
-    /// Asks that had no answer when the run ended.
+    /// Calls that had not returned when the run ended.
     pub(crate) unanswered: u64,
-    /// Slices in which an ask failed or took longer than 100 ms, in seconds.
+    /// Total length, in seconds, of the slices in which a call failed or took longer than 100 ms.
     pub(crate) noticed_s: f64,
-    /// The slowest ask that was under way in each slice, in milliseconds.
+    /// The duration of the slowest call that was in progress in each slice, in milliseconds.
     pub(crate) slowest_ms: Vec<f64>,
     pub(crate) failed_in: Vec<u64>,
 }
 
-/// One ask: when it began, how long it took, whether it was answered with credentials.
+/// One call: when it began, how long it took, and its outcome.
 #[derive(Clone)]
-struct Asked {
+struct Call {
     at: Duration,
     took: Duration,
     outcome: Outcome,
@@ -101,11 +101,11 @@ enum Outcome {
     Unanswered,
 }
 
-/// Closed loop: a task that waits does not ask meanwhile, which flatters whoever makes it wait.
+/// A closed loop: a task that waits makes no other calls meanwhile. This favours subjects that let callers wait.
 async fn paced<S: Subject>(subject: S, length: Duration) -> Result<Paced> {
     let subject = Arc::new(subject);
-    subject.ask().await?;
-    // From here on the parent may break things.
+    subject.call().await?;
+    // Tells the parent process that it may inject faults.
     println!("warm");
     std::io::stdout().flush()?;
     let began = tokio::time::Instant::now();
@@ -113,37 +113,37 @@ async fn paced<S: Subject>(subject: S, length: Duration) -> Result<Paced> {
     for _ in 0..4 {
         let subject = Arc::clone(&subject);
         tasks.spawn(async move {
-            let mut asked = Vec::with_capacity(usize::try_from(length.as_millis()).unwrap_or_default());
+            let mut calls = Vec::with_capacity(usize::try_from(length.as_millis()).unwrap_or_default());
             let mut ticks = interval(Duration::from_millis(1));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while began.elapsed() < length {
                 ticks.tick().await;
                 let (at, start) = (began.elapsed(), Instant::now());
-                let outcome = match timeout_at(began + length, subject.ask()).await {
-                    Ok(Ok(answer)) => {
-                        drop(black_box(answer));
+                let outcome = match timeout_at(began + length, subject.call()).await {
+                    Ok(Ok(credentials)) => {
+                        drop(black_box(credentials));
                         Outcome::Served
                     }
                     Ok(Err(_)) => Outcome::Failed,
                     Err(_) => Outcome::Unanswered,
                 };
-                asked.push(Asked { at, took: start.elapsed(), outcome });
+                calls.push(Call { at, took: start.elapsed(), outcome });
             }
-            asked
+            calls
         });
     }
     Ok(summary(&tasks.join_all().await.concat(), length))
 }
 
-fn summary(asked: &[Asked], length: Duration) -> Paced {
+fn summary(calls: &[Call], length: Duration) -> Paced {
     let slices = usize::try_from(length.as_millis() / SLICE.as_millis()).unwrap_or_default() + 1;
     let mut paced = Paced { slowest_ms: vec![0.0; slices], failed_in: vec![0; slices], ..Paced::default() };
     let mut noticed = vec![false; slices];
     let mut histogram = Histogram::<u64>::new(3).expect("three digits");
-    for Asked { at, took, outcome } in asked {
+    for Call { at, took, outcome } in calls {
         let slice =
             |at: Duration| usize::try_from(at.as_millis() / SLICE.as_millis()).unwrap_or_default().min(slices - 1);
-        paced.asks += 1;
+        paced.calls += 1;
         paced.failed += u64::from(*outcome == Outcome::Failed);
         paced.unanswered += u64::from(*outcome == Outcome::Unanswered);
         histogram.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)).expect("it grows");
@@ -151,7 +151,7 @@ fn summary(asked: &[Asked], length: Duration) -> Paced {
         if *outcome == Outcome::Failed {
             paced.failed_in[slice(*at)] += 1;
         }
-        // Whoever waits is badly off for all the time that it waits.
+        // A call counts in each slice in which it waits.
         for slice in slice(*at)..=slice(*at + *took) {
             noticed[slice] |= bad;
             paced.slowest_ms[slice] = paced.slowest_ms[slice].max(took.as_secs_f64() * 1e3);
@@ -169,7 +169,7 @@ fn summary(asked: &[Asked], length: Duration) -> Paced {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Impatient {
     pub(crate) served: u64,
-    /// Until the last of them was served, or the run ended.
+    /// Time until the last caller got credentials, or until the end of the run.
     pub(crate) took_ms: f64,
 }
 
@@ -180,7 +180,7 @@ async fn impatient<S: Subject>(subject: S) -> Result<Impatient> {
     for _ in 0..100 {
         let (subject, served) = (Arc::clone(&subject), Arc::clone(&served));
         callers.spawn(async move {
-            while !matches!(timeout(Duration::from_millis(50), subject.ask()).await, Ok(Ok(_))) {}
+            while !matches!(timeout(Duration::from_millis(50), subject.call()).await, Ok(Ok(_))) {}
             served.fetch_add(1, Relaxed);
         });
     }
@@ -191,14 +191,14 @@ async fn impatient<S: Subject>(subject: S) -> Result<Impatient> {
     Ok(Impatient { served: served.load(Relaxed), took_ms: began.elapsed().as_secs_f64() * 1e3 })
 }
 
-/// Milliseconds until all ten thousand are served.
+/// Milliseconds until all ten thousand callers have credentials.
 async fn stampede<S: Subject>(subject: S) -> Result<f64> {
     let subject = Arc::new(subject);
     let began = Instant::now();
     let mut callers = JoinSet::new();
     for _ in 0..10_000 {
         let subject = Arc::clone(&subject);
-        callers.spawn(async move { subject.ask().await.map(drop) });
+        callers.spawn(async move { subject.call().await.map(drop) });
     }
     for outcome in callers.join_all().await {
         outcome?;

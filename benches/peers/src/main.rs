@@ -1,8 +1,8 @@
-//! `eks-credentials` beside what people use today: one command measures all of them on one machine, in one run, and
-//! writes the tables and plots of `results/`.
+//! Compares `eks-credentials` with other crates that provide credentials. One command measures all of them on one machine,
+//! in one run, and writes the tables and plots of `results/`.
 //!
 //! ```sh
-//! benches/weight/measure                                    # once: the programs of the cold start, and the weight
+//! benches/weight/measure                                    # once: builds the programs for the cold start
 //! cargo run --release --manifest-path benches/peers/Cargo.toml
 //! ```
 
@@ -22,7 +22,7 @@ use crate::scenario::{boundary, cold, crowd, outage, s3, warm};
 
 #[derive(Parser)]
 struct Arguments {
-    /// These only; the results of the others are kept. Default: all.
+    /// Run only these scenarios, and keep the results of the others. Default: all.
     scenarios: Vec<Scenario>,
     #[command(subcommand)]
     child: Option<Internal>,
@@ -30,7 +30,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Internal {
-    /// What this program starts to be measured.
+    /// The measured processes, which this program starts itself.
     #[command(hide = true)]
     Child {
         #[command(subcommand)]

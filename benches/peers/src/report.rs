@@ -1,9 +1,9 @@
-//! Markdown tables.
+//! The results as Markdown tables.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// One scenario's figures.
+/// The figures of one scenario.
 pub(crate) struct Table {
     title: String,
     head: Vec<String>,
@@ -41,7 +41,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// Where what is shown goes.
+/// The path of a file with results.
 pub(crate) fn results(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results").join(file)
 }

@@ -1,4 +1,4 @@
-//! What the subjects are put through: each starts a pod, a measured process with its environment, and the fault.
+//! The scenarios. Each starts a local pod and a measured process with its environment, and injects a fault.
 
 pub(crate) mod boundary;
 pub(crate) mod cold;
@@ -26,32 +26,33 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// In the pod's environment and no other.
+    /// Starts the process with no other environment than that of the pod.
     pub(crate) fn start(child: &Child, env: Vec<(String, String)>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("child").args(child.arguments()).env_clear().envs(env);
-        // No service metadata on this machine, no home, no profile: nothing to look for besides what the pod has.
+        // No instance metadata, no home folder and no profile: only the pod's own sources are found.
         command.envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")]);
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let lines = BufReader::new(process.stdout.take().context("no stdout")?).lines();
         Ok(Self { process, lines })
     }
 
-    /// Waits until it has its first credentials.
+    /// Waits until the process has its first credentials.
     pub(crate) async fn warm(&mut self) -> Result<()> {
         let line = self.lines.next_line().await?;
-        ensure!(line.as_deref() == Some("warm"), "instead of being warm it said {line:?}");
+        ensure!(line.as_deref() == Some("warm"), "expected \"warm\", got {line:?}");
         Ok(())
     }
 
     pub(crate) async fn result<T: DeserializeOwned>(mut self) -> Result<T> {
-        let line = self.lines.next_line().await?.context("the measured process said nothing: see its errors above")?;
+        let line =
+            self.lines.next_line().await?.context("the measured process printed nothing: see its errors above")?;
         ensure!(self.process.wait().await?.success(), "the measured process failed");
         Ok(serde_json::from_str(&line)?)
     }
 }
 
-/// The agent's cache is as good as empty: every fetch brings new credentials of the whole lifetime.
+/// Keeps the agent's cache empty, so that each fetch returns new credentials with the full lifetime.
 pub(crate) struct AlwaysNew(JoinHandle<()>);
 
 impl AlwaysNew {
@@ -74,14 +75,14 @@ impl Drop for AlwaysNew {
     }
 }
 
-/// The two ways to credentials.
+/// The credential sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
+pub(crate) enum Source {
     PodIdentity,
     Irsa,
 }
 
-impl Method {
+impl Source {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::PodIdentity => "Pod Identity",

@@ -1,4 +1,4 @@
-//! What is compared, behind one trait: whoever is asked for credentials once per request.
+//! The compared crates, behind one trait: a program calls them for credentials once for each request.
 
 use std::fmt;
 use std::future::Future;
@@ -23,14 +23,14 @@ use object_store::aws::{AmazonS3Builder, AwsCredential, AwsCredentialProvider};
 use reqsign_aws_v4::DefaultCredentialProvider;
 use reqsign_core::{OsEnv, SignRequest, Signer};
 
-/// Asked from many tasks at once.
+/// Many tasks call it at the same time.
 pub(crate) trait Subject: Send + Sync + 'static {
-    type Answer: Send;
+    type Output: Send;
 
-    fn ask(&self) -> impl Future<Output = Result<Self::Answer>> + Send;
+    fn call(&self) -> impl Future<Output = Result<Self::Output>> + Send;
 }
 
-/// By name, for the command line and the tables.
+/// The name of a subject on the command line and in tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Name {
     Ours,
@@ -42,7 +42,7 @@ pub(crate) enum Name {
 impl Name {
     pub(crate) const ALL: [Self; 4] = [Self::Ours, Self::Sdk, Self::ObjectStore, Self::Reqsign];
 
-    /// In tables and plots.
+    /// The name in tables and plots.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Ours => "eks-credentials",
@@ -52,13 +52,14 @@ impl Name {
         }
     }
 
-    /// reqsign cannot be told of another STS, and object_store sends the token in the URL, which the stand-in refuses.
-    pub(crate) fn can_ask_the_sts_stand_in(self) -> bool {
+    /// reqsign cannot be configured with another STS endpoint. object_store sends the token in the URL, which the stand-in
+    /// refuses.
+    pub(crate) fn supports_the_sts_stand_in(self) -> bool {
         matches!(self, Self::Ours | Self::Sdk)
     }
 
-    /// How long before expiry it begins to refresh: 10 s (`IdentityCache::lazy`'s buffer time), 5 min (`TokenCache`),
-    /// 2 min (`Credential::is_valid`). Ours is told to take the SDK's.
+    /// How long before expiry it begins to refresh: 10 s (the buffer time of `IdentityCache::lazy`), 5 min (`TokenCache`),
+    /// 2 min (`Credential::is_valid`). This crate is configured with the value of the SDK.
     fn window(self) -> Duration {
         Duration::from_secs(match self {
             Self::Ours | Self::Sdk => 10,
@@ -67,14 +68,14 @@ impl Name {
         })
     }
 
-    /// The lifetime with which its refresh is due `after` the fetch: so that all are put to the same test, at the same
-    /// moment, in seconds instead of hours.
+    /// The lifetime with which a refresh is due `after` the fetch. So all subjects refresh at the same time, within seconds
+    /// instead of hours.
     pub(crate) fn lifetime_due(self, after: Duration) -> Duration {
         self.window() + after
     }
 }
 
-/// Configured by this process's environment, as a service would.
+/// Configures the subject from the environment of the process, as a service does.
 macro_rules! with_subject {
     ($name:expr, $run:expr) => {
         match $name {
@@ -90,21 +91,21 @@ pub(crate) use with_subject;
 pub(crate) struct Ours(pub(crate) EksCredentialsProvider);
 
 impl Ours {
-    /// With the SDK's window instead of its own, so that it is due when the SDK is.
+    /// Uses the refresh window of the SDK, so that its refresh is due at the same time.
     pub(crate) fn from_env() -> Result<Self> {
         Ok(Self(EksCredentialsProvider::builder().advisory_window(Name::Ours.window()).build()?))
     }
 }
 
 impl Subject for Ours {
-    type Answer = Credentials;
+    type Output = Credentials;
 
-    async fn ask(&self) -> Result<Credentials> {
+    async fn call(&self) -> Result<Credentials> {
         Ok(self.0.provide_credentials().await?)
     }
 }
 
-/// What a generated client does for the credentials of each request: it asks its identity cache.
+/// Gets the credentials as a generated client does for each request: from its identity cache.
 pub(crate) struct Cached {
     cache: SharedIdentityCache,
     resolver: SharedIdentityResolver,
@@ -125,7 +126,7 @@ impl Cached {
         })
     }
 
-    /// Ours: the provider's own cache.
+    /// The identity cache of this crate.
     pub(crate) fn ours(provider: &EksCredentialsProvider) -> Result<Self> {
         let config = provider.sdk_config(BehaviorVersion::latest()).build();
         Self::new(config.identity_cache().context("no cache")?, config.credentials_provider().context("no provider")?)
@@ -133,15 +134,15 @@ impl Cached {
 }
 
 impl Subject for Cached {
-    type Answer = Identity;
+    type Output = Identity;
 
-    async fn ask(&self) -> Result<Identity> {
-        let asked = self.cache.resolve_cached_identity(self.resolver.clone(), &self.components, &self.config);
-        asked.await.map_err(|e| anyhow!(e))
+    async fn call(&self) -> Result<Identity> {
+        let identity = self.cache.resolve_cached_identity(self.resolver.clone(), &self.components, &self.config);
+        identity.await.map_err(|e| anyhow!(e))
     }
 }
 
-/// The default chain of aws-config behind the cache that every SDK client has by default.
+/// The default chain of aws-config, with the identity cache that every SDK client has by default.
 pub(crate) struct Sdk(Cached);
 
 impl Sdk {
@@ -153,10 +154,10 @@ impl Sdk {
 }
 
 impl Subject for Sdk {
-    type Answer = Identity;
+    type Output = Identity;
 
-    fn ask(&self) -> impl Future<Output = Result<Identity>> + Send {
-        self.0.ask()
+    fn call(&self) -> impl Future<Output = Result<Identity>> + Send {
+        self.0.call()
     }
 }
 
@@ -170,14 +171,14 @@ impl ObjectStore {
 }
 
 impl Subject for ObjectStore {
-    type Answer = Arc<AwsCredential>;
+    type Output = Arc<AwsCredential>;
 
-    async fn ask(&self) -> Result<Arc<AwsCredential>> {
+    async fn call(&self) -> Result<Arc<AwsCredential>> {
         Ok(self.0.get_credential().await?)
     }
 }
 
-/// Its cache is inside its signer, so it is asked to sign, by a signer that does nothing.
+/// The cache of reqsign is part of its signer. This one signs with an implementation that does nothing.
 pub(crate) struct Reqsign {
     signer: Signer<reqsign_aws_v4::Credential>,
     request: http::request::Parts,
@@ -195,9 +196,9 @@ impl Reqsign {
 }
 
 impl Subject for Reqsign {
-    type Answer = ();
+    type Output = ();
 
-    async fn ask(&self) -> Result<()> {
+    async fn call(&self) -> Result<()> {
         Ok(self.signer.sign(&mut self.request.clone(), None).await?)
     }
 }
@@ -219,7 +220,7 @@ impl SignRequest for SignsNothing {
     }
 }
 
-/// The least that anybody must do who hands out credentials that another task replaces.
+/// The minimum for any provider that returns credentials which another task replaces.
 pub(crate) struct Floor(ArcSwap<(SystemTime, Credentials)>);
 
 impl Floor {
@@ -229,16 +230,16 @@ impl Floor {
 }
 
 impl Subject for Floor {
-    type Answer = Credentials;
+    type Output = Credentials;
 
-    async fn ask(&self) -> Result<Credentials> {
+    async fn call(&self) -> Result<Credentials> {
         let current = self.0.load();
         anyhow::ensure!(SystemTime::now() < current.0);
         Ok(current.1.clone())
     }
 }
 
-/// The same, in the form that an SDK client demands of a provider.
+/// The same, with the trait that an SDK client requires of a provider.
 pub(crate) struct ProvidedFloor(pub(crate) Arc<Floor>);
 
 impl ProvideCredentials for ProvidedFloor {
@@ -259,20 +260,20 @@ impl fmt::Debug for ProvidedFloor {
 }
 
 impl Subject for ProvidedFloor {
-    type Answer = Credentials;
+    type Output = Credentials;
 
-    async fn ask(&self) -> Result<Credentials> {
+    async fn call(&self) -> Result<Credentials> {
         Ok(self.provide_credentials().await?)
     }
 }
 
-/// Ours, asked by the function that neither waits nor fetches.
+/// This crate, by the function that neither waits nor fetches.
 pub(crate) struct Peek(pub(crate) EksCredentialsProvider);
 
 impl Subject for Peek {
-    type Answer = Credentials;
+    type Output = Credentials;
 
-    async fn ask(&self) -> Result<Credentials> {
+    async fn call(&self) -> Result<Credentials> {
         self.0.cached().context("nothing is cached")
     }
 }

@@ -1,4 +1,4 @@
-//! The least that any provider must do: read the token and send one request by reqwest.
+//! The minimum for any provider: read the token and send one request with reqwest.
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {

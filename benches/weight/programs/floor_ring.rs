@@ -1,4 +1,4 @@
-//! As `floor`, with ring installed for rustls.
+//! Like `floor`, with ring as the cryptography of rustls.
 
 #[path = "floor.rs"]
 mod floor;

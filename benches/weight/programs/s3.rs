@@ -1,4 +1,4 @@
-//! Lists buckets with credentials that are given: what the programs beside it add to.
+//! Lists buckets with static credentials. The other S3 programs add a provider to this one.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,4 @@
-//! Refreshes while four tasks ask every millisecond, with an upstream that takes 200 ms.
+//! Refreshes while four tasks make a call every millisecond, with a source that takes 200 ms to respond.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,8 @@ async fn paced(name: Name, lifetime: Duration) -> Result<(Paced, u64)> {
 
 pub(crate) async fn run() -> Result<Table> {
     let mut table = Table::new(
-        "Across refreshes: four tasks ask every millisecond for 40 s, the upstream takes 200 ms",
-        &["", "fetches", "p99, ms", "p99.9, ms", "max, ms", "asks", "failed"],
+        "Across refreshes: four tasks make a call every millisecond for 40 s, the source takes 200 ms",
+        &["", "fetches", "p99, ms", "p99.9, ms", "max, ms", "calls", "failed"],
     );
     let mut curves = Vec::new();
     let mut add = |title: String, paced: &Paced, fetches: u64| {
@@ -41,7 +41,7 @@ pub(crate) async fn run() -> Result<Table> {
             ms(paced.p99_us),
             ms(paced.p999_us),
             ms(paced.max_us),
-            paced.asks.to_string(),
+            paced.calls.to_string(),
             paced.failed.to_string(),
         ]);
     };
@@ -52,10 +52,15 @@ pub(crate) async fn run() -> Result<Table> {
         add(name.title().into(), &paced, fetches);
         curves.push(Curve::slowest(name.title(), &paced));
     }
-    plot::latency("refreshes.svg", "The slowest ask of each 0.1 s, across refreshes (upstream 200 ms)", &curves, None)?;
+    plot::latency(
+        "refreshes.svg",
+        "Slowest call in each 0.1 s, across refreshes (the source takes 200 ms)",
+        &curves,
+        None,
+    )?;
     table.note(
-        "Lifetimes are chosen so that each is due to refresh about 8 s after a fetch. A task that waits does not ask \
-         meanwhile, which flatters whoever makes it wait.",
+        "The lifetimes are chosen so that each crate begins to refresh about 8 s after a fetch. A task that waits makes no \
+         other calls meanwhile. This favours crates that let callers wait.",
     );
     Ok(table)
 }

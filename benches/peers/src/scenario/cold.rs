@@ -1,4 +1,4 @@
-//! From `exec` to credentials: the programs of `benches/weight`, each with nothing in it but what it needs.
+//! Time from `exec` to credentials, of the programs of `benches/weight`. Each contains only what it needs.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -38,10 +38,7 @@ const STS: [(&str, &str); 5] = [
 ];
 
 pub(crate) async fn run() -> Result<Vec<Table>> {
-    ensure!(
-        Path::new(PROGRAMS).is_dir(),
-        "run benches/weight/measure first: it builds the programs that are started here"
-    );
+    ensure!(Path::new(PROGRAMS).is_dir(), "run benches/weight/measure first: it builds the programs");
     let pod = LocalPod::start().await?;
     let agent = table("Cold start, Pod Identity", &AGENT, &pod.pod_identity_env(), |_| "floor").await?;
     let https = Https::before(pod.sts().address()).await?;
@@ -52,8 +49,8 @@ pub(crate) async fn run() -> Result<Vec<Table>> {
     let floor = |program: &str| if program.ends_with("ring") { "floor-ring" } else { "floor-aws-lc" };
     let mut sts = table("Cold start, IRSA over https", &STS, &env, floor).await?;
     sts.note(
-        "The roots are the system's and one more. reqsign cannot be told of another STS; object_store sends the token in \
-         the URL, which the stand-in refuses.",
+        "Root certificates: those of the system and one more. reqsign cannot be configured with another STS endpoint. \
+         object_store sends the token in the URL, which the stand-in refuses.",
     );
     Ok(vec![agent, sts])
 }
@@ -65,7 +62,7 @@ async fn table(
     floor_of: impl Fn(&str) -> &'static str,
 ) -> Result<Table> {
     let mut table = Table::new(
-        &format!("{title}: `exec` to credentials, medians of {ROUNDS} rounds in turn"),
+        &format!("{title}: `exec` to credentials, medians of {ROUNDS} rounds, all programs in turn"),
         &["", "ms (× its floor)", "RSS, MiB"],
     );
     let mut measured = vec![(Vec::new(), Vec::new()); programs.len()];
@@ -88,7 +85,7 @@ async fn table(
     Ok(table)
 }
 
-/// Milliseconds until it says that it has credentials, and the memory that it has touched by then.
+/// Milliseconds until the program reports credentials, and its peak memory (RSS) until then.
 async fn start(program: &str, env: &[(String, String)]) -> Result<(f64, f64)> {
     let began = Instant::now();
     let mut process = Command::new(Path::new(PROGRAMS).join(program))
@@ -112,7 +109,7 @@ async fn start(program: &str, env: &[(String, String)]) -> Result<(f64, f64)> {
     Ok((took, kib / 1024.0))
 }
 
-/// TLS in front of the STS stand-in, by a certificate authority of its own.
+/// Terminates TLS for the STS stand-in, with its own certificate authority.
 struct Https {
     url: String,
     roots: PathBuf,

@@ -1,4 +1,4 @@
-//! Many callers on cold credentials: patient ones, and ones that give up.
+//! Many callers before the first fetch: some wait, others cancel their calls.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ const ROUNDS: usize = 5;
 
 pub(crate) async fn run() -> Result<Table> {
     let mut table = Table::new(
-        "Crowds on cold credentials (Pod Identity)",
+        "Many callers before the first fetch (Pod Identity)",
         &[
             "",
-            "100 callers who give up after 50 ms, upstream 200 ms: served in 10 s",
-            "upstream calls",
-            "10,000 callers: ms until all are served",
-            "upstream calls",
+            "100 callers that cancel after 50 ms, the source takes 200 ms: callers with credentials after 10 s",
+            "fetches",
+            "10,000 callers: ms until all have credentials",
+            "fetches",
         ],
     );
     for name in Name::ALL {

@@ -1,4 +1,4 @@
-//! The source fails from the 8th to the 20th second, and is well again before the first credentials expire.
+//! The source fails from the 8th to the 20th second, and recovers before the first credentials expire.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,25 +7,25 @@ use anyhow::Result;
 use eks_credentials::testing::{Answer, LocalPod};
 use tokio::time::{Instant, sleep_until};
 
-use super::{AlwaysNew, Measured, Method};
+use super::{AlwaysNew, Measured, Source};
 use crate::child::{Child, Paced};
 use crate::plot::{self, Curve};
 use crate::report::Table;
 use crate::subject::Name;
 
-/// Of the first credentials, counted from their fetch: the 12th second, in the outage.
+/// When the first refresh is due, counted from the first fetch: during the outage.
 const DUE: Duration = Duration::from_secs(12);
 const FROM: Duration = Duration::from_secs(8);
-/// Two seconds before the shortest-lived of the first credentials expire.
+/// Two seconds before the first credentials with the shortest lifetime expire.
 const UNTIL: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy)]
 enum Fault {
-    /// Status 500.
+    /// The source responds with status 500.
     Failing,
-    /// Nobody listens.
+    /// The source refuses connections.
     Refused,
-    /// Connections are accepted, and never answered.
+    /// The source accepts connections, and never responds.
     Hanging,
 }
 
@@ -38,7 +38,7 @@ impl Fault {
         }
     }
 
-    /// Long enough to see what is still waiting when everything is well again.
+    /// Length of the run: long enough to see the calls that still wait after the outage.
     fn seconds(self) -> u64 {
         match self {
             Self::Failing | Self::Refused => 30,
@@ -47,11 +47,11 @@ impl Fault {
     }
 }
 
-async fn endure(name: Name, fault: Fault, method: Method) -> Result<Paced> {
+async fn run_outage(name: Name, fault: Fault, source: Source) -> Result<Paced> {
     let pod = Arc::new(LocalPod::start().await?);
     let new = AlwaysNew::of(&pod, name.lifetime_due(DUE));
-    let stand_in = method.stand_in(&pod);
-    let mut measured = Measured::start(&Child::Paced { subject: name, seconds: fault.seconds() }, method.env(&pod))?;
+    let stand_in = source.stand_in(&pod);
+    let mut measured = Measured::start(&Child::Paced { subject: name, seconds: fault.seconds() }, source.env(&pod))?;
     measured.warm().await?;
     let began = Instant::now();
     sleep_until(began + FROM).await;
@@ -67,39 +67,39 @@ async fn endure(name: Name, fault: Fault, method: Method) -> Result<Paced> {
     }
     let paced = measured.result().await?;
     drop(new);
-    // What hung up in the middle of a request is no concern here.
+    // Requests that a client cancelled are expected here.
     let _ = (pod.agent().take_unexpected(), pod.sts().take_unexpected());
     Ok(paced)
 }
 
 pub(crate) async fn run() -> Result<Table> {
     let mut table = Table::new(
-        "An outage of 12 s that ends before the credentials expire; four tasks ask every millisecond",
+        "An outage of 12 s that ends before the credentials expire; four tasks make a call every millisecond",
         &[
             "",
             "outage",
-            "failed asks",
-            "seconds in which asks failed or took > 100 ms",
-            "slowest ask, s",
-            "never answered",
+            "failed calls",
+            "seconds in which calls failed or took > 100 ms",
+            "slowest call, s",
+            "calls without a response at the end",
         ],
     );
-    for (fault, method) in [
-        (Fault::Failing, Method::PodIdentity),
-        (Fault::Refused, Method::PodIdentity),
-        (Fault::Hanging, Method::PodIdentity),
-        (Fault::Hanging, Method::Irsa),
+    for (fault, source) in [
+        (Fault::Failing, Source::PodIdentity),
+        (Fault::Refused, Source::PodIdentity),
+        (Fault::Hanging, Source::PodIdentity),
+        (Fault::Hanging, Source::Irsa),
     ] {
         let names =
-            Name::ALL.into_iter().filter(|name| method == Method::PodIdentity || name.can_ask_the_sts_stand_in());
-        // They mostly wait, so they may do it side by side.
-        let running: Vec<_> = names.map(|name| (name, tokio::spawn(endure(name, fault, method)))).collect();
+            Name::ALL.into_iter().filter(|name| source == Source::PodIdentity || name.supports_the_sts_stand_in());
+        // The processes mostly wait, so they can run at the same time.
+        let running: Vec<_> = names.map(|name| (name, tokio::spawn(run_outage(name, fault, source)))).collect();
         let mut curves = Vec::new();
-        for (name, endured) in running {
-            let paced = endured.await??;
+        for (name, task) in running {
+            let paced = task.await??;
             table.row(vec![
                 name.title().into(),
-                format!("{}, {}", fault.title(), method.title()),
+                format!("{}, {}", fault.title(), source.title()),
                 paced.failed.to_string(),
                 format!("{:.1}", paced.noticed_s),
                 format!("{}{:.3}", if paced.unanswered > 0 { "> " } else { "" }, paced.max_us / 1e6),
@@ -107,14 +107,15 @@ pub(crate) async fn run() -> Result<Table> {
             ]);
             curves.push(Curve::slowest(name.title(), &paced));
         }
-        let file = format!("outage-{}-{}.svg", fault.title(), method.title().to_lowercase().replace(' ', "-"));
-        let title =
-            format!("The slowest ask of each 0.1 s; crosses: failed asks ({}, {})", fault.title(), method.title());
-        plot::latency(&file, &title, &curves, Some((FROM, UNTIL)))?;
+        // The README shows this plot. The table has the figures of the other outages.
+        if let (Fault::Hanging, Source::PodIdentity) = (fault, source) {
+            let title = "Slowest call in each 0.1 s, while Pod Identity hangs (grey); crosses: failed calls";
+            plot::latency("outage-hangs-pod-identity.svg", title, &curves, Some((FROM, UNTIL)))?;
+        }
     }
     table.note(
-        "Lifetimes are chosen so that each is due to refresh about 12 s after its first fetch, four seconds into the \
-         outage. A run of 30 s; of 60 s where the source hangs.",
+        "The lifetimes are chosen so that each crate begins to refresh about 12 s after its first fetch, four seconds \
+         after the begin of the outage. A run takes 30 s, and 60 s when the source hangs.",
     );
     Ok(table)
 }

@@ -1,5 +1,5 @@
-//! A real S3 client that lists buckets over refreshes, with each identity cache. The S3 on loopback verifies signature,
-//! session token and expiry of every request.
+//! An S3 client of the AWS SDK lists buckets across refreshes, with each identity cache. The S3 server on loopback verifies
+//! the signature, the session token and the expiry of every request.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use crate::subject::Name;
 const SECONDS: u64 = 30;
 const TASKS: usize = 4;
 
-/// Credentials and the cache in front of them.
+/// Provider and identity cache of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Client {
     OursOwnCache,
@@ -42,7 +42,7 @@ impl Client {
     }
 
     async fn build(self) -> Result<aws_sdk_s3::Client> {
-        // No second try: what fails is to be seen.
+        // Without retries, every failure is counted.
         let retries = RetryConfig::disabled();
         let config = match self {
             Self::OursOwnCache => {
@@ -69,7 +69,7 @@ pub(crate) struct Listed {
     max_ms: f64,
 }
 
-/// In the measured process.
+/// Runs in the measured process.
 pub(crate) async fn measure(client: Client, length: Duration) -> Result<Listed> {
     let client = Arc::new(client.build().await?);
     client.list_buckets().send().await?;
@@ -99,7 +99,7 @@ pub(crate) async fn measure(client: Client, length: Duration) -> Result<Listed> 
 
 pub(crate) async fn run() -> Result<Table> {
     let mut table = Table::new(
-        "A real S3 client: four tasks list buckets for 30 s, credentials of 18 s, upstream 200 ms",
+        "An S3 client: four tasks list buckets for 30 s; the credentials last 18 s, the source takes 200 ms",
         &["", "requests/s", "median, ms", "p99.9, ms", "max, ms", "failed"],
     );
     for client in Client::ALL {
@@ -120,6 +120,6 @@ pub(crate) async fn run() -> Result<Table> {
             listed.failed.to_string(),
         ]);
     }
-    table.note("Client, S3 and agent share two cores, so requests/s is a figure for comparison only.");
+    table.note("Client, S3 and agent share two cores: compare requests/s only within this table.");
     Ok(table)
 }

@@ -1,5 +1,5 @@
-//! An ask that is served at once. All subjects in one process, round by round in turn, so that what else the machine
-//! does falls upon all of them.
+//! A call that returns current credentials. One process measures all subjects in turn, round by round, so that other load
+//! on the machine affects all of them.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::report::{Table, median, ratio};
 use crate::subject::{Cached, Floor, Name, ObjectStore, Ours, Peek, ProvidedFloor, Reqsign, Sdk, Subject};
 
 const TASKS: [usize; 3] = [1, 2, 64];
-/// The child's runtime has so many threads.
+/// The number of threads of the runtime in the measured process.
 const THREADS: usize = 2;
 const ROUNDS: usize = 31;
-/// By all tasks together.
-const ASKS: usize = 64 * 1024;
+/// Calls of all tasks together.
+const CALLS: usize = 64 * 1024;
 
-/// One subject: per number of tasks, nanoseconds per ask in each round; allocations per ask.
+/// One subject: nanoseconds per call, for each number of tasks and each round, and allocations per call.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Warm {
     title: String,
@@ -30,10 +30,10 @@ pub(crate) struct Warm {
     allocations: u64,
 }
 
-/// In the measured process.
+/// Runs in the measured process.
 pub(crate) async fn measure() -> Result<Vec<Warm>> {
     let ours = Arc::new(Ours::from_env()?);
-    let floor = Arc::new(Floor::new(ours.ask().await?)?);
+    let floor = Arc::new(Floor::new(ours.call().await?)?);
     let (provided, peek) = (Arc::new(ProvidedFloor(Arc::clone(&floor))), Arc::new(Peek(ours.0.clone())));
     let identities = Arc::new(Cached::ours(&ours.0)?);
     let (sdk, object_store) = (Arc::new(Sdk::from_env().await?), Arc::new(ObjectStore::from_env()?));
@@ -68,37 +68,37 @@ pub(crate) async fn measure() -> Result<Vec<Warm>> {
     Ok(all)
 }
 
-/// The first ask fetches; the one that is counted is served at once.
+/// The first call fetches. The second one, which is measured, returns current credentials.
 async fn begin<S: Subject>(title: &str, subject: &Arc<S>) -> Result<Warm> {
-    subject.ask().await?;
+    subject.call().await?;
     let counted = allocation_counter::measure(|| {
-        let answer = std::pin::pin!(subject.ask()).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-        assert!(answer.is_ready(), "{title} made the ask wait");
+        let result = std::pin::pin!(subject.call()).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        assert!(result.is_ready(), "{title} let the call wait");
     });
     Ok(Warm { title: title.into(), nanos: vec![Vec::new(); TASKS.len()], allocations: counted.count_total })
 }
 
-/// Per ask, of one thread: what a task's thread spends on it.
+/// Nanoseconds that a thread spends on one call.
 async fn nanos<S: Subject>(subject: &Arc<S>, tasks: usize) -> f64 {
     let mut running = JoinSet::new();
     let began = Instant::now();
     for _ in 0..tasks {
         let subject = Arc::clone(subject);
         running.spawn(async move {
-            for _ in 0..ASKS / tasks {
-                drop(black_box(subject.ask().await));
+            for _ in 0..CALLS / tasks {
+                drop(black_box(subject.call().await));
             }
         });
     }
     running.join_all().await;
-    began.elapsed().as_nanos() as f64 * tasks.min(THREADS) as f64 / ASKS as f64
+    began.elapsed().as_nanos() as f64 * tasks.min(THREADS) as f64 / CALLS as f64
 }
 
 pub(crate) async fn run() -> Result<Table> {
     let pod = LocalPod::start().await?;
     let warm: Vec<Warm> = Measured::start(&Child::Warm, pod.pod_identity_env())?.result().await?;
     let mut table = Table::new(
-        "An ask that is served at once: ns per ask, medians (× the floor of the same round)",
+        "A call that returns current credentials: ns per call, medians (× the floor of the same round)",
         &["", "1 task", "2 tasks", "64 tasks", "allocations"],
     );
     for subject in &warm {
@@ -111,8 +111,8 @@ pub(crate) async fn run() -> Result<Table> {
         table.row(row);
     }
     table.note(
-        "Two threads. The floor is an `ArcSwap` load, a look at the clock and a clone of the credentials. The one \
-         allocation of an identity cache is the SDK's own: an `Identity` that knows the account cannot be cloned without.",
+        "Two threads. The floor loads an `ArcSwap`, reads the clock and clones the credentials. The one allocation of the \
+         identity cache is in the SDK: it clones an `Identity` that contains the account.",
     );
     Ok(table)
 }
