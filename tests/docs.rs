@@ -28,8 +28,8 @@ fn every_test_that_stands_for_a_promise_exists() {
     let mut all = String::new();
     sources(&root.join("src"), &mut all);
     sources(&root.join("tests"), &mut all);
-    let page = fs::read_to_string(root.join("src/docs/reliability.rs")).unwrap();
-    let promises = page.lines().filter(|line| line.starts_with("//! |"));
+    let page = fs::read_to_string(root.join("src/docs/reliability.md")).unwrap();
+    let promises = page.lines().filter(|line| line.starts_with('|'));
     let named = promises.flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|name| name.contains('_'));
     let named: Vec<_> = named.filter(|name| !name.contains('(')).collect();
     assert!(named.len() > 20, "{named:?}");
@@ -41,8 +41,6 @@ fn every_test_that_stands_for_a_promise_exists() {
 /// Each block of shell commands of a page, and the output that the page shows right after it.
 fn commands(page: &str) -> Vec<(String, Option<String>)> {
     let page = fs::read_to_string(root().join("src/docs").join(page)).unwrap();
-    let lines: Vec<_> = page.lines().map(|line| line.strip_prefix("//! ").unwrap_or_default()).collect();
-    let page = lines.join("\n");
     let parts: Vec<_> = page.split("```").collect();
     let block = |n: usize, language| parts.get(n).and_then(|part| part.strip_prefix(language)).map(str::to_owned);
     let fenced = (1..parts.len()).step_by(2);
@@ -81,9 +79,9 @@ fn the_commands_of_the_pages_run_and_print_what_the_pages_show() {
         let text = fs::read_to_string(path).unwrap().replace("EXAMPLED539D4633E53DE1B71EXAMPLE", "EXAMPLE");
         serde_json::from_str(&text).unwrap()
     };
-    run("choosing.rs");
-    assert!(commands("migrating.rs").iter().filter(|(_, shown)| shown.is_some()).count() >= 3);
-    let migrated = run("migrating.rs");
+    run("choosing.md");
+    assert!(commands("migrating.md").iter().filter(|(_, shown)| shown.is_some()).count() >= 3);
+    let migrated = run("migrating.md");
     let both = json(&migrated.path().join("both.json"));
     assert_eq!(
         both,
