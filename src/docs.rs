@@ -12,7 +12,7 @@
 //! | What does the provider guarantee, and which tests check it? | [`reliability`] |
 //! | Which protocols do STS, the EKS Pod Identity agent and the webhook use? | [`protocols`] |
 //!
-//! The pages are the Markdown files in `src/docs/` of the repository. The page [`findings`] requires the feature
+//! The pages are the Markdown files in `src/docs/` of the repository. The page `findings` requires the feature
 //! `diagnose`, and [`switching_from_aws_config`] requires the feature `sdk-config`.
 
 #[doc = include_str!("docs/choosing.md")]
