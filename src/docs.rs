@@ -1,11 +1,45 @@
-//! Pages to read.
+//! Guides, reference pages and the guarantees of this crate.
+//!
+//! | question | page |
+//! |---|---|
+//! | IRSA or EKS Pod Identity: how do they differ, and how do I set each of them up? | [`choosing`] |
+//! | How do I move a running service from IRSA to EKS Pod Identity? | [`migrating`] |
+//! | What changes if I replace aws-config by this crate? | [`switching_from_aws_config`] |
+//! | In which cases does this crate behave differently from the AWS SDKs, and why? | [`differences_from_the_aws_sdks`] |
+//! | Which metrics, spans and events are there, and what does a readiness probe check? | [`observability`] |
+//! | What happens after a given error: is it retried, are expired credentials served, is the fallback used? | [`failures`] |
+//! | What does a finding of `diagnose()` mean, and how do I run `doctor` in a pod? | `findings` |
+//! | What does the provider guarantee, and which tests check it? | [`reliability`] |
+//! | Which protocols do STS, the EKS Pod Identity agent and the webhook use? | [`protocols`] |
+//!
+//! The pages are the Markdown files in `src/docs/` of the repository. The page `findings` requires the feature
+//! `diagnose`, and [`switching_from_aws_config`] requires the feature `sdk-config`.
 
-pub mod choosing;
-pub mod failures;
+#[doc = include_str!("docs/choosing.md")]
+pub mod choosing {}
+
+#[doc = include_str!("docs/differences_from_the_aws_sdks.md")]
+pub mod differences_from_the_aws_sdks {}
+
+#[doc = include_str!("docs/failures.md")]
+pub mod failures {}
+
 #[cfg(feature = "diagnose")]
-pub mod findings;
-pub mod migrating;
-pub mod observability;
-pub mod reliability;
+#[doc = include_str!("docs/findings.md")]
+pub mod findings {}
+
+#[doc = include_str!("docs/migrating.md")]
+pub mod migrating {}
+
+#[doc = include_str!("docs/observability.md")]
+pub mod observability {}
+
+#[doc = include_str!("docs/protocols.md")]
+pub mod protocols {}
+
+#[doc = include_str!("docs/reliability.md")]
+pub mod reliability {}
+
 #[cfg(feature = "sdk-config")]
-pub mod switching_from_aws_config;
+#[doc = include_str!("docs/switching_from_aws_config.md")]
+pub mod switching_from_aws_config {}

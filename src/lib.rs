@@ -194,6 +194,8 @@
 //!
 //! [aws-config]: https://docs.rs/aws-config
 
+// On docs.rs every item shows the feature that it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // In what is shipped, hostile input and wrong clocks must not find a panic. (Those of [lints] hold for tests too.)
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::string_slice, clippy::unreachable))]
 // Each feature uses a part of what they have in common. With all of them, code that nothing uses is an error in `.ci/run`.

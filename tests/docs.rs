@@ -1,4 +1,4 @@
-//! What the documentation names exists.
+//! Checks that the tests named in the documentation exist, and that its shell commands work.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::fs;
@@ -23,14 +23,15 @@ fn sources(folder: &Path, all: &mut String) {
 }
 
 #[test]
-fn every_test_that_stands_for_a_promise_exists() {
+fn reliability_page_names_existing_tests() {
     let root = root();
     let mut all = String::new();
     sources(&root.join("src"), &mut all);
     sources(&root.join("tests"), &mut all);
-    let page = fs::read_to_string(root.join("src/docs/reliability.rs")).unwrap();
-    let promises = page.lines().filter(|line| line.starts_with("//! |"));
-    let named = promises.flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|name| name.contains('_'));
+    sources(&root.join("fuzz/oracles"), &mut all);
+    let page = fs::read_to_string(root.join("src/docs/reliability.md")).unwrap();
+    let guarantees = page.lines().filter(|line| line.starts_with('|'));
+    let named = guarantees.flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|name| name.contains('_'));
     let named: Vec<_> = named.filter(|name| !name.contains('(')).collect();
     assert!(named.len() > 20, "{named:?}");
     for name in named {
@@ -38,19 +39,17 @@ fn every_test_that_stands_for_a_promise_exists() {
     }
 }
 
-/// Each block of shell commands of a page, and the output that the page shows right after it.
+/// Returns each block of shell commands of a page, and the output that the page shows directly after it.
 fn commands(page: &str) -> Vec<(String, Option<String>)> {
     let page = fs::read_to_string(root().join("src/docs").join(page)).unwrap();
-    let lines: Vec<_> = page.lines().map(|line| line.strip_prefix("//! ").unwrap_or_default()).collect();
-    let page = lines.join("\n");
     let parts: Vec<_> = page.split("```").collect();
     let block = |n: usize, language| parts.get(n).and_then(|part| part.strip_prefix(language)).map(str::to_owned);
     let fenced = (1..parts.len()).step_by(2);
     fenced.filter_map(|n| Some((block(n, "sh\n")?, block(n + 2, "text\n").filter(|_| parts[n + 1] == "\n")))).collect()
 }
 
-/// Runs the commands of a page in one shell, with stand-ins for kubectl and aws, in a new folder. What each block printed
-/// is compared with what the page shows, but for the width of blanks.
+/// Runs the commands of a page in one shell and in a new folder, with stand-ins for kubectl and aws. Compares the output
+/// of each block with the output that the page shows. The amount of white space may differ.
 fn run(page: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let fixtures = root().join("tests/docs");
@@ -76,19 +75,19 @@ fn run(page: &str) -> tempfile::TempDir {
 
 #[test]
 #[ignore = "needs bash and jq"]
-fn the_commands_of_the_pages_run_and_print_what_the_pages_show() {
+fn page_commands_print_the_output_on_the_page() {
     let json = |path: &Path| -> Value {
         let text = fs::read_to_string(path).unwrap().replace("EXAMPLED539D4633E53DE1B71EXAMPLE", "EXAMPLE");
         serde_json::from_str(&text).unwrap()
     };
-    run("choosing.rs");
-    assert!(commands("migrating.rs").iter().filter(|(_, shown)| shown.is_some()).count() >= 3);
-    let migrated = run("migrating.rs");
+    run("choosing.md");
+    assert!(commands("migrating.md").iter().filter(|(_, shown)| shown.is_some()).count() >= 3);
+    let migrated = run("migrating.md");
     let both = json(&migrated.path().join("both.json"));
     assert_eq!(
         both,
         json(&root().join("examples/deploy/both/trust-policy.json")),
-        "the trust policy that lets both in"
+        "the trust policy that trusts both sources"
     );
     let left = &json(&migrated.path().join("role.json"))["Statement"];
     assert_eq!(left.as_array().map(Vec::len), Some(1));

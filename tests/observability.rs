@@ -26,8 +26,8 @@ fn read(path: &str) -> String {
 }
 
 fn documented() -> Table {
-    let page = read("src/docs/observability.rs");
-    let rows = page.lines().filter(|line| line.starts_with("//! | `eks_credentials_"));
+    let page = read("src/docs/observability.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `eks_credentials_"));
     let table = rows.map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();

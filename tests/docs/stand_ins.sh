@@ -1,11 +1,11 @@
-# Stand-ins of the programs that the pages' commands call, for tests/docs.rs. They refuse what no page is known to say.
-# FIXTURES and DEPLOY are folders of the repository; the working directory is a new one, in which role.json is what the
-# role demo-app trusts.
+# Stand-ins for the programs that the commands of the pages call, for tests/docs.rs. They fail for commands that no page
+# contains. FIXTURES and DEPLOY are folders of the repository. The working directory is a new folder, in which role.json
+# is the trust policy of the role demo-app.
 set -euo pipefail
 issuer_of_the_cluster=oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE
 
 refuse() {
-    echo "nobody expected: $*" >&2
+    echo "unexpected command: $*" >&2
     exit 99
 }
 
@@ -28,7 +28,7 @@ kubectl() {
     esac
 }
 
-# Arguments that are JSON must be, as they are where they come from a file.
+# JSON arguments and JSON files must be valid policies.
 aws() {
     local argument
     for argument; do

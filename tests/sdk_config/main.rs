@@ -10,6 +10,8 @@ mod cases;
 mod child;
 mod classified;
 mod fields;
+#[path = "../support/generated.rs"]
+mod generated;
 mod page;
 mod setters;
 #[path = "../support/mod.rs"]

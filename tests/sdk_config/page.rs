@@ -3,20 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::generated;
 use crate::support::bless_or_compare;
-
-const BEGIN: &str = "<!-- table of variables: written by tests/sdk_config -->\n";
-const END: &str = "<!-- end -->\n";
 
 fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/switching_from_aws_config.md")
 }
 
-/// Compares the table between the two marks with `rows`, or writes it.
+/// Compares the generated table of the page with `rows`, or writes it.
 pub(crate) fn compare_table(rows: &[[String; 4]]) {
     let page = fs::read_to_string(path()).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page has a place for the table");
-    let (_, after) = rest.split_once(END).expect("the place for the table has an end");
+    let (before, _, after) = generated::split(&page).expect("the page has a place for the table");
     let mut table = "| variable | value | `load_defaults` | `sdk_config()` |\n|---|---|---|---|\n".to_owned();
     let mut last = "";
     for [variable, value, loader, ours] in rows {
@@ -24,7 +21,7 @@ pub(crate) fn compare_table(rows: &[[String; 4]]) {
         last = variable;
         table.push_str(&format!("| {shown} | {value} | {loader} | {ours} |\n"));
     }
-    bless_or_compare(&path(), &format!("{before}{BEGIN}\n{table}\n{END}{after}"));
+    bless_or_compare(&path(), &format!("{before}{table}{after}"));
 }
 
 /// The names in the first column of the table below a heading.

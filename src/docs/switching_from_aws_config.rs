@@ -1,1 +1,0 @@
-#![doc = include_str!("switching_from_aws_config.md")]
