@@ -87,8 +87,7 @@
 //! [`detection()`](EksCredentialsProvider::detection) says which one serves and why.
 //!
 //! A pod that has both can be taken from one to the other without a failing request:
-//! [`compare()`](EksCredentialsProvider::compare) asks both and says whether they grant the same,
-//! [`Builder::shadow`] has the one that does not serve asked once in the background, and
+//! [`compare()`](EksCredentialsProvider::compare) requests credentials from both and says whether they grant the same, and
 //! [`Builder::fallback`] lets a permanent denial hand over.
 //!
 //! # When it fetches, and who waits
@@ -126,9 +125,9 @@
 //! # Events
 //!
 //! By [`tracing`]: a span `fetch_credentials` around each attempt (fields `source`, `attempt`, `outcome`, `duration_ms`).
-//! INFO for the first credentials, another source, the end of an outage, and a [shadow](Builder::shadow) that would work;
+//! INFO for the first credentials, another source, and the end of an outage;
 //! WARN for a failed refresh while there is something to serve (expired credentials included, in a recoverable outage), for
-//! credentials that a service refused, for a fallback, and for a shadow that would not work or is of another account; ERROR
+//! credentials that a service refused, and for a fallback; ERROR
 //! for a permanent failure, when credentials expire, and when there is nothing to serve. Nothing on the path of a request
 //! that is served at once. Secrets never appear, at TRACE neither.
 //!

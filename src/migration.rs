@@ -12,6 +12,7 @@ pub use self::comparison::{Comparison, Difference};
 pub use self::probe::{Caller, Granted, Probe};
 use crate::error::Error;
 use crate::provider::EksCredentialsProvider;
+use crate::refresh::metrics;
 pub use crate::source::detection::Preference;
 
 impl EksCredentialsProvider {
@@ -31,6 +32,8 @@ impl EksCredentialsProvider {
     pub async fn compare(&self) -> Result<Comparison, Error> {
         let sources = Arc::clone(&self.configured()?.sources);
         let setup = self.setup().clone();
-        self.core().run(async move { Comparison::of(&sources, &setup).await }).await?
+        let comparison = self.core().run(async move { Comparison::of(&sources, &setup).await }).await??;
+        metrics::cut_over_ready(comparison.is_ready());
+        Ok(comparison)
     }
 }

@@ -17,10 +17,10 @@ pub(crate) mod cache;
 mod callers;
 mod driver;
 #[cfg(feature = "metrics")]
-mod metrics;
+pub(crate) mod metrics;
 #[cfg(not(feature = "metrics"))]
 #[path = "refresh/metrics/disabled.rs"]
-mod metrics;
+pub(crate) mod metrics;
 #[cfg(not(all(test, shuttle)))]
 mod own_runtime;
 pub(crate) mod refusals;

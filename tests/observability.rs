@@ -110,10 +110,13 @@ async fn a_scrape_shows_what_the_table_says_and_what_happened() {
     let provider = provider(pod.both_env());
     provider.warm_up().await.unwrap();
 
+    assert!(provider.compare().await.unwrap().is_ready());
+
     let text = scrape(exporter).await;
     assert_values(
         &text,
         &[
+            ("cut_over_ready", "1"),
             ("attempts_total{source=\"irsa\",outcome=\"unavailable\"}", "1"),
             ("attempts_total{source=\"irsa\",outcome=\"ok\"}", "1"),
             ("refreshes_total{source=\"irsa\"}", "1"),

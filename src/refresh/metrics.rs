@@ -20,6 +20,7 @@ const EXPIRY: &str = "eks_credentials_expiry_timestamp_seconds";
 const LAST_REFRESH: &str = "eks_credentials_last_refresh_timestamp_seconds";
 const CONSECUTIVE: &str = "eks_credentials_consecutive_failures";
 const SERVING: &str = "eks_credentials_serving";
+const CUT_OVER_READY: &str = "eks_credentials_cut_over_ready";
 const WAITING: &str = "eks_credentials_waiting_callers";
 
 /// For the recorder that is installed by now.
@@ -33,6 +34,7 @@ pub(crate) fn describe() {
     describe_gauge!(LAST_REFRESH, Unit::Seconds, "When the current credentials were fetched, in Unix time.");
     describe_gauge!(CONSECUTIVE, "Failed refreshes since the last success.");
     describe_gauge!(SERVING, "Whether the current credentials came from this source.");
+    describe_gauge!(CUT_OVER_READY, "Whether the last comparison found the other source ready to be used instead.");
     describe_gauge!(WAITING, "Callers that are waiting for credentials.");
 }
 
@@ -63,6 +65,11 @@ pub(crate) fn status(status: &Status) {
             gauge!(SERVING, "source" => source.as_str()).set(u8::from(status.source == Some(source)));
         }
     }
+}
+
+/// The result of the last comparison of both sources.
+pub(crate) fn cut_over_ready(ready: bool) {
+    gauge!(CUT_OVER_READY).set(u8::from(ready));
 }
 
 /// A caller that waits, until it is dropped: cancelled callers are.

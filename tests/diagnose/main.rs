@@ -17,6 +17,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ pub(crate) fn duration(_: SourceKind, _: &Result<Fetched, Error>, _: Duration) {
 pub(crate) fn refreshed(_: SourceKind) {}
 pub(crate) fn failed(_: SourceKind, _: ErrorKind) {}
 pub(crate) fn status(_: &Status) {}
+pub(crate) fn cut_over_ready(_: bool) {}
 
 pub(crate) struct Waiting;
 
