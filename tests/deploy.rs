@@ -27,6 +27,8 @@ const TOKEN: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
 const READY: &str = "/readyz";
 const METRICS: &str = "/metrics";
 const PORT: u64 = 8080;
+/// Where docs.rs has the documentation pages of `src/docs`.
+const PAGES: &str = "https://docs.rs/eks-credentials/latest/eks_credentials/docs/";
 
 type Env = Vec<(String, String)>;
 
@@ -273,6 +275,33 @@ spec:
 
     let rules = &kustomize::read(&deploy().join("prometheus-rules.yaml"))[0];
     assert_eq!(kustomize::read(&path)[0]["spec"], *rules);
+}
+
+#[test]
+fn runbook_urls_lead_to_a_heading_for_each_alert() {
+    let rules = &kustomize::read(&deploy().join("prometheus-rules.yaml"))[0];
+    let rules = rules["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+    let rules: Vec<&Value> = rules.collect();
+    assert!(rules.len() >= 5, "{}", rules.len());
+    for rule in rules {
+        let (alert, url) = (rule["alert"].as_str().unwrap(), rule["annotations"]["runbook_url"].as_str());
+        let url = url.unwrap_or_else(|| panic!("{alert} has no runbook_url"));
+        let (page, anchor) = url.strip_prefix(PAGES).unwrap().split_once("/index.html#").unwrap();
+        assert!(text("src/docs.rs").contains(&format!("\npub mod {page}")), "{alert}: there is no page {page}");
+        assert_eq!(anchor, alert.to_ascii_lowercase());
+        assert!(anchors(&text(&format!("src/docs/{page}.md"))).contains(anchor), "{page}.md has no heading #{anchor}");
+    }
+}
+
+/// The ids that rustdoc gives to the headings of a page.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.split("```").step_by(2).flat_map(str::lines).filter(|line| line.starts_with('#'));
+    let id = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim();
+        let text = text.chars().filter(|c| c.is_alphanumeric() || c.is_whitespace() || ['-', '_'].contains(c));
+        text.map(|c| if c.is_whitespace() { '-' } else { c.to_ascii_lowercase() }).collect()
+    };
+    headings.map(id).collect()
 }
 
 /// kubelet sends SIGKILL when the grace period is over.
