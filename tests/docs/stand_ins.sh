@@ -16,7 +16,7 @@ kubectl() {
         'get nodes --label-columns eks.amazonaws.com/compute-type,kubernetes.io/os') ;;
         'get daemonset eks-pod-identity-agent --namespace kube-system') ;;
         'get networkpolicies --all-namespaces') ;;
-        'apply -f '*) [ -f "$DEPLOY/$3" ] || refuse kubectl "$@" ;;
+        'apply -k '*) [ -f "$DEPLOY/$3/kustomization.yaml" ] || refuse kubectl "$@" ;;
         '--namespace demo rollout status deployment/app') ;;
         '--namespace demo rollout restart deployment/app') ;;
         '--namespace demo exec deployment/app -- /list_buckets') ;;

@@ -1,5 +1,5 @@
-# IRSA and EKS Pod Identity for the same service account and role, as in the middle of a migration. Edit the defaults,
-# or set them with -var. trust-policy.json is what the document `trust` comes to, for those who do without Terraform.
+# IRSA and EKS Pod Identity for the same service account and role, for a migration. Edit the defaults of the variables, or
+# set them with -var. trust-policy.json contains the same trust policy, for use without Terraform.
 terraform {
   required_version = ">= 1.5"
   required_providers {
@@ -48,14 +48,14 @@ locals {
   issuer     = trimprefix(local.issuer_url, "https://")
 }
 
-# One for a cluster, and all roles share it. If there is one already:
+# All roles of a cluster share one identity provider. If it exists already, import it:
 #   terraform import aws_iam_openid_connect_provider.cluster arn:aws:iam::ACCOUNT:oidc-provider/ISSUER
 resource "aws_iam_openid_connect_provider" "cluster" {
   url            = local.issuer_url
   client_id_list = ["sts.amazonaws.com"]
 }
 
-# Not in EKS Auto Mode, where the agent is built in.
+# Remove this resource in EKS Auto Mode: the agent is built in.
 resource "aws_eks_addon" "pod_identity_agent" {
   cluster_name = var.cluster_name
   addon_name   = "eks-pod-identity-agent"
@@ -74,7 +74,7 @@ data "aws_iam_policy_document" "trust" {
       variable = "${local.issuer}:aud"
       values   = ["sts.amazonaws.com"]
     }
-    # Without it every service account of the cluster may assume the role.
+    # Without this condition, every service account of the cluster can assume the role.
     condition {
       test     = "StringEquals"
       variable = "${local.issuer}:sub"
@@ -89,8 +89,8 @@ data "aws_iam_policy_document" "trust" {
       type        = "Service"
       identifiers = ["pods.eks.amazonaws.com"]
     }
-    # Without them the role serves whatever is associated with it, by whoever may pass it (iam:PassRole).
-    # They match session tags: with disable_session_tags on the association nothing would be let in.
+    # Without these conditions, anyone who may pass the role (iam:PassRole) can associate it with any service account.
+    # They compare session tags: if the association sets disable_session_tags, they deny every request.
     condition {
       test     = "StringEquals"
       variable = "aws:RequestTag/eks-cluster-arn"
@@ -134,7 +134,7 @@ resource "aws_eks_pod_identity_association" "app" {
   role_arn        = aws_iam_role.app.arn
 }
 
-# For the annotation of the service account.
+# The value of the annotation eks.amazonaws.com/role-arn.
 output "role_arn" {
   value = aws_iam_role.app.arn
 }

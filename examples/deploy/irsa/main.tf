@@ -1,5 +1,5 @@
-# IRSA for the service account demo/app of an existing cluster: the cluster's identity provider in IAM, and a role that
-# trusts its tokens. Edit the defaults, or set them with -var.
+# IRSA for the service account demo/app of an existing cluster: the identity provider of the cluster in IAM, and a role that
+# trusts the tokens of this service account. Edit the defaults of the variables, or set them with -var.
 terraform {
   required_version = ">= 1.5"
   required_providers {
@@ -48,7 +48,7 @@ locals {
   issuer     = trimprefix(local.issuer_url, "https://")
 }
 
-# One for a cluster, and all roles share it. If there is one already:
+# All roles of a cluster share one identity provider. If it exists already, import it:
 #   terraform import aws_iam_openid_connect_provider.cluster arn:aws:iam::ACCOUNT:oidc-provider/ISSUER
 resource "aws_iam_openid_connect_provider" "cluster" {
   url            = local.issuer_url
@@ -68,7 +68,7 @@ data "aws_iam_policy_document" "trust" {
       variable = "${local.issuer}:aud"
       values   = ["sts.amazonaws.com"]
     }
-    # Without it every service account of the cluster may assume the role.
+    # Without this condition, every service account of the cluster can assume the role.
     condition {
       test     = "StringEquals"
       variable = "${local.issuer}:sub"
@@ -95,7 +95,7 @@ resource "aws_iam_role_policy" "app" {
   policy = data.aws_iam_policy_document.permissions.json
 }
 
-# For the annotation of the service account.
+# The value of the annotation eks.amazonaws.com/role-arn.
 output "role_arn" {
   value = aws_iam_role.app.arn
 }

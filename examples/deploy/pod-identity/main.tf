@@ -1,5 +1,6 @@
-# EKS Pod Identity for the service account demo/app of an existing cluster: the agent, a role and its association. Edit
-# the defaults, or set them with -var.
+# EKS Pod Identity for the service account demo/app of an existing cluster: the agent, a role and the association. Edit the
+# defaults of the variables, or set them with -var. trust-policy.json contains the same trust policy, for use without
+# Terraform.
 terraform {
   required_version = ">= 1.5"
   required_providers {
@@ -43,7 +44,7 @@ data "aws_eks_cluster" "this" {
   name = var.cluster_name
 }
 
-# Not in EKS Auto Mode, where the agent is built in.
+# Remove this resource in EKS Auto Mode: the agent is built in.
 resource "aws_eks_addon" "pod_identity_agent" {
   cluster_name = var.cluster_name
   addon_name   = "eks-pod-identity-agent"
@@ -57,8 +58,8 @@ data "aws_iam_policy_document" "trust" {
       type        = "Service"
       identifiers = ["pods.eks.amazonaws.com"]
     }
-    # Without them the role serves whatever is associated with it, by whoever may pass it (iam:PassRole).
-    # They match session tags: with disable_session_tags on the association nothing would be let in.
+    # Without these conditions, anyone who may pass the role (iam:PassRole) can associate it with any service account.
+    # They compare session tags: if the association sets disable_session_tags, they deny every request.
     condition {
       test     = "StringEquals"
       variable = "aws:RequestTag/eks-cluster-arn"
