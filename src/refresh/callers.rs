@@ -35,10 +35,13 @@ impl Shared {
     /// The credentials that may be served without waiting, including expired ones in an outage.
     pub(crate) fn cached<T>(&self, pick: impl FnOnce(&Current) -> T) -> Option<T> {
         let entry = self.cache.load();
-        match schedule::decide(&self.policy, &entry.state(), self.now()) {
-            Decision::Fail | Decision::Wait => None,
-            _ => entry.current.as_ref().map(pick),
-        }
+        let now = self.now();
+        let is_served = || match schedule::decide(&self.policy, &entry.state(), now) {
+            Decision::Fail | Decision::Wait => false,
+            Decision::Serve | Decision::ServeAndWake | Decision::ServeExpired | Decision::WaitBriefly => true,
+        };
+        let may_serve = entry.serves(now) || is_served();
+        entry.current.as_ref().filter(|_| may_serve).map(pick)
     }
 
     /// The answer to a caller, after waiting if that is necessary.
