@@ -156,6 +156,7 @@ async fn no_call_fails_on_the_road_from_irsa_to_pod_identity() {
     let both = || service(aws.both_env()).fallback(true);
     pod = cluster.roll_out("both-irsa-first", both(), Some(pod)).await;
     assert!(both().build().unwrap().compare().await.unwrap().is_ready());
+    timeline.say("compare() with the new configuration: ready to cut over");
     pod.lives_by(WebIdentity).await;
     assert_eq!(aws.agent().requests(), 1);
 
@@ -193,7 +194,7 @@ async fn no_call_fails_on_the_road_from_irsa_to_pod_identity() {
     timeline.assert_tells(&[
         ("irsa-alone", "INFO first credentials source=irsa"),
         ("both-irsa-first", "INFO first credentials source=irsa"),
-        ("both-irsa-first", "INFO the source that does not serve would work too source=pod-identity serving=irsa"),
+        ("operator", "compare() with the new configuration: ready to cut over"),
         ("both-pod-identity-first", "INFO first credentials source=pod-identity"),
         ("both-irsa-first", "WARN the preferred source was denied, falling back to the other one denied=irsa"),
         ("both-irsa-first", "INFO credentials come from another source now source=pod-identity previous=irsa"),
