@@ -1,7 +1,23 @@
-//! For the migration from IRSA to EKS Pod Identity, or back: what both credential sources grant, and what decides between them.
+//! Types for the migration from IRSA to EKS Pod Identity, or back.
 //!
-//! [`EksCredentialsProvider::compare`] requests credentials from both sources of a pod and compares whose they are. The steps
-//! of a migration are in [`docs::migrating`](crate::docs::migrating).
+//! [`EksCredentialsProvider::compare`] requests credentials from both sources of a pod. It returns a [`Comparison`], which
+//! contains one [`Probe`] for each source. `Display` of the comparison says that the pod is ready to cut over, or what differs.
+//! [`Preference`] says what decides which source is used if a pod has both.
+//!
+//! ```
+//! # use eks_credentials::EksCredentialsProvider;
+//! # use eks_credentials::testing::LocalPod;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let pod = LocalPod::start().await?;
+//! # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+//! let comparison = provider.compare().await?;
+//! println!("{comparison}");
+//! assert!(comparison.is_ready());
+//! # Ok(()) }
+//! ```
+//!
+//! [`docs::migrating`](crate::docs::migrating) describes the steps of a migration.
 
 mod comparison;
 mod probe;
