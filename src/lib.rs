@@ -110,7 +110,7 @@
 //!   There are [exceptions]. For example, `AWS_ROLE_ARN` without a token file is an error only if EKS Pod Identity is not
 //!   configured, because no AWS SDK treats it as IRSA.
 //! - **Both sources are configured**: [`compare()`](EksCredentialsProvider::compare) requests credentials from both, and says
-//!   whether they grant the same. [`Builder::fallback`] switches to the other source after a permanent denial. With these, a
+//!   whether they grant the same role. [`Builder::fallback`] switches to the other source after a permanent denial. With these, a
 //!   pod can be [migrated](docs::migrating) without a failed request.
 //!
 //! [`detection()`](EksCredentialsProvider::detection) says which source is used, and why.
@@ -199,7 +199,7 @@
 //! |---|---|---|
 //! | trusted root certificates | only those in `AWS_CA_BUNDLE` if it is set. Otherwise the built-in ones with `webpki-roots`. Otherwise those of the system, on macOS and Windows through the verifier of the system | the same, with two differences. On every system, rustls reads the roots from the store of the system and verifies the certificates itself. `webpki-roots` omits a root that Mozilla trusts for some names only |
 //! | cryptography | the process-wide `CryptoProvider` of rustls if the program has installed one, otherwise aws-lc-rs | aws-lc-rs or ring, even if the program has installed another one |
-//! | cipher suites | those of the `CryptoProvider` | those of them that the SDK selects |
+//! | cipher suites | those of the `CryptoProvider` | a selection by the SDK |
 //! | HTTP version | 1.1 | 2 or 1.1, as the server chooses |
 //!
 //! Without any of these HTTP clients, IRSA needs [`Builder::http_client`] or an STS endpoint with plain http, for example a test
