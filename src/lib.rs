@@ -1,13 +1,16 @@
 //! AWS credentials for Rust services on Amazon EKS.
 //!
-//! A pod on EKS gets AWS access in one of two ways. With **IRSA** (IAM roles for service accounts) kubelet projects a
-//! token into a file, and the process exchanges it at STS. With **EKS Pod Identity** an agent on the node hands out
-//! credentials at a link-local address. Both are short-lived, so both must be refreshed for ever: without a request ever
-//! waiting for credentials it could already have had, and without an outage of STS or of the agent costing anything
-//! before the credentials truly expire.
+//! A pod on EKS gets AWS credentials from one of two sources:
 //!
-//! [`EksCredentialsProvider`] detects which of the two the pod has, fetches, and refreshes ahead of expiry in one
-//! background task. Requests read the current credentials without a lock.
+//! - **IRSA** (IAM roles for service accounts): kubelet writes a service account token into a file. The process exchanges the
+//!   token for credentials at STS.
+//! - **EKS Pod Identity**: an agent on the node returns credentials at a link-local address.
+//!
+//! [`EksCredentialsProvider`] detects which source the pod has and fetches credentials from it. A background task, the refresh
+//! task, replaces them before they expire. Requests read the current credentials without a lock. An outage of STS or of the
+//! agent that ends before the credentials expire has no effect on requests.
+//!
+//! # Quick start
 //!
 //! ```no_run
 //! use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
@@ -19,8 +22,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! `sdk_config` applies the environment variables and defaults that `aws_config::load_defaults` applies. If the program relies
-//! on profile files or also runs outside a cluster, keep [aws-config] and give it the provider:
+//! [`sdk_config`](EksCredentialsProvider::sdk_config) applies the same environment variables and defaults as
+//! `aws_config::load_defaults`. [`docs::switching_from_aws_config`] compares both, variable by variable.
+//!
+//! Create one provider for each process, and give clones of it to all clients. A library calls
+//! [`EksCredentialsProvider::shared`] instead: all libraries of a process then use the same provider.
+//!
+//! ## In aws-config
+//!
+//! If the program uses profile files, keep [aws-config] and pass the provider to it:
 //!
 //! ```no_run
 //! # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
@@ -35,11 +45,35 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What differs between the two, variable by variable: [`docs::switching_from_aws_config`].
+//! ## In a chain
 //!
-//! A service may refuse credentials before they expire, for example when the role was deleted and created again.
-//! [`recovery()`](EksCredentialsProvider::recovery) renews them and has the attempt repeated. It belongs to a service's own
-//! config, because an `SdkConfig` cannot carry interceptors:
+//! If the program also runs outside a cluster, use the provider as the first one of a chain:
+//!
+//! ```no_run
+//! # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
+//! use aws_config::meta::credentials::CredentialsProviderChain;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let provider = EksCredentialsProvider::from_env()?;
+//! let chain = CredentialsProviderChain::first_try("eks", provider.clone()).or_default_provider().await;
+//! let config = aws_config::defaults(BehaviorVersion::latest())
+//!     .credentials_provider(chain)
+//!     .identity_cache(provider.identity_cache())
+//!     .load()
+//!     .await;
+//! # Ok(()) }
+//! ```
+//!
+//! The chain tries its next provider only if *neither* source is configured. If the configuration is incomplete,
+//! [`from_env`](EksCredentialsProvider::from_env) returns an error. During an outage without valid credentials, the chain
+//! returns an error.
+//!
+//! ## Recovery from refused credentials
+//!
+//! A service can refuse credentials before they expire, for example after the role was deleted and created again.
+//! [`recovery()`](EksCredentialsProvider::recovery) fetches new credentials and repeats the attempt. Add it to the
+//! configuration of the client, because an `SdkConfig` cannot contain interceptors:
 //!
 //! ```no_run
 //! # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
@@ -52,106 +86,104 @@
 //! # s3 }
 //! ```
 //!
-//! Where the same binary also runs on a laptop, as the first of a chain. Only a pod in which *nothing* is configured lets
-//! the chain go on; a half-configured one is an error at [`from_env`](EksCredentialsProvider::from_env), and an outage an
-//! error of its own:
+//! ## In tests
 //!
-//! ```no_run
-//! # use eks_credentials::EksCredentialsProvider;
-//! use aws_config::meta::credentials::CredentialsProviderChain;
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let eks = EksCredentialsProvider::from_env()?;
-//! let chain = CredentialsProviderChain::first_try("eks", eks).or_default_provider().await;
-//! # Ok(()) }
-//! ```
-//!
-//! In tests, `testing::LocalPod` (feature `testing`) is a pod on loopback.
+//! `testing::LocalPod` (feature `testing`) is a pod on loopback.
 //!
 //! # What is detected
 //!
-//! In the order of every AWS SDK; the first that is configured is used.
-//! [`Builder::prefer`] or the environment variable `EKS_CREDENTIALS_SOURCE` (`irsa`, `pod-identity`, `auto`) turns the
-//! order round.
+//! The sources are detected in this order, which is the order of every AWS SDK. The first one that is configured is used.
 //!
-//! | method | variables |
+//! | source | variables |
 //! |---|---|
-//! | IRSA | `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`; `AWS_REGION` or `AWS_DEFAULT_REGION`; optionally `AWS_ROLE_SESSION_NAME`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_CA_BUNDLE`, `HTTPS_PROXY` (or `https_proxy`, `ALL_PROXY`, `all_proxy`), `NO_PROXY` (or `no_proxy`) |
-//! | Pod Identity, ECS and other container credentials | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `AWS_CONTAINER_CREDENTIALS_FULL_URI`; `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or `AWS_CONTAINER_AUTHORIZATION_TOKEN` |
+//! | IRSA | `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`; `AWS_REGION` or `AWS_DEFAULT_REGION`. Optional: `AWS_ROLE_SESSION_NAME`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_CA_BUNDLE`, `HTTPS_PROXY` (or `https_proxy`, `ALL_PROXY`, `all_proxy`), `NO_PROXY` (or `no_proxy`) |
+//! | EKS Pod Identity, ECS and other container credentials | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `AWS_CONTAINER_CREDENTIALS_FULL_URI`; `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or `AWS_CONTAINER_AUTHORIZATION_TOKEN` |
 //!
-//! Surrounding blanks are trimmed, and an empty value counts as unset. The environment is read once, when the provider is
-//! built; [`sdk_config`](EksCredentialsProvider::sdk_config) reads [more
-//! variables](docs::switching_from_aws_config). IMDS, profiles and static keys are never read: a pod that is not configured is an error, not the node's role.
-//! `AWS_ROLE_ARN` alone is an error only if Pod Identity is not configured either: no AWS SDK takes it for IRSA.
-//! [`detection()`](EksCredentialsProvider::detection) says which one serves and why.
+//! - **Order**: [`Builder::prefer`] and the environment variable `EKS_CREDENTIALS_SOURCE` (`irsa`, `pod-identity` or `auto`)
+//!   choose the source that comes first. The variable overrides the builder.
+//! - **Reading**: the environment is read once, when the provider is built. White space around a value is removed. An empty
+//!   value counts as not set. [`sdk_config`](EksCredentialsProvider::sdk_config) reads [more
+//!   variables](docs::switching_from_aws_config).
+//! - **Nothing is configured**: every call returns [`NotConfigured`](ErrorKind::NotConfigured). IMDS, profile files and static
+//!   keys are never read, so the pod never gets the role of its node.
+//! - **Incomplete configuration**: building the provider returns [`InvalidConfiguration`](ErrorKind::InvalidConfiguration).
+//!   There are [exceptions]. For example, `AWS_ROLE_ARN` without a token file is an error only if EKS Pod Identity is not
+//!   configured, because no AWS SDK treats it as IRSA.
+//! - **Both sources are configured**: [`compare()`](EksCredentialsProvider::compare) requests credentials from both, and says
+//!   whether they grant the same role. [`Builder::fallback`] switches to the other source after a permanent denial. With these, a
+//!   pod can be [migrated](docs::migrating) without a failed request.
 //!
-//! A pod that has both can be taken from one to the other without a failing request:
-//! [`compare()`](EksCredentialsProvider::compare) requests credentials from both and says whether they grant the same, and
-//! [`Builder::fallback`] lets a permanent denial hand over.
+//! [`detection()`](EksCredentialsProvider::detection) says which source is used, and why.
 //!
-//! # When it fetches, and who waits
+//! # When credentials are fetched, and who waits
 //!
-//! The first ask starts the background task and waits for the first credentials; transient failures are retried for
-//! [20 s](Builder::startup_timeout). From then on the task refreshes at a random moment in the first half of the
-//! [advisory window](Builder::advisory_window); the first time, and the first time after an outage, at a random moment
-//! between a quarter of the credentials' life and there, so that a fleet that fetched together does not come back
-//! together (`examples/fleet` shows it). While it does, and while it fails, callers get the credentials at hand.
-//! In the last minute of validity a caller waits for a second at most, and only if the task is late (a process that was
-//! suspended). A failed refresh is retried after a random share of the remaining validity, 1 s to 10 min. After expiry
-//! callers wait for an attempt (a second at most if expired credentials may be [served](Builder::serve_expired)) or get
-//! the last error at once; attempts then follow each other in 1–30 s. A permanent error (a denial) with valid credentials at
-//! hand is reported and retried in the same way. Without, the task tries again by itself, after 1–5 s at first and at most
-//! every 60 s later, and callers in between get the error at once: a pod that was denied at its start becomes ready when its
-//! trust policy is corrected, without another request.
+//! The first call starts the refresh task.
 //!
-//! The task runs on a thread of its own, so that no runtime of the program can delay it, and its methods can be awaited on any
-//! executor. [`Builder::runtime`] chooses another place.
+//! | state | a call | the refresh task |
+//! |---|---|---|
+//! | no credentials yet | waits for the first credentials | retries transient failures for [20 s](Builder::startup_timeout). Then the waiting calls return the error |
+//! | valid credentials | returns them at once | refreshes them at a random moment in the first half of the [advisory window](Builder::advisory_window) |
+//! | valid credentials, and the last refresh failed | returns them at once | retries after a random share of the remaining validity, between 1 s and 10 min |
+//! | expired credentials, and the last failure was transient | returns the expired credentials. If an attempt is in progress, it waits for it for at most 1 s | retries after 1–30 s |
+//! | the same with [`serve_expired(false)`](Builder::serve_expired), or no credentials after a transient failure | returns the last error at once. If an attempt is in progress, it waits for the result | retries after 1–30 s |
+//! | no valid credentials, and the last error was permanent (a denial) | returns the last error at once. If an attempt is in progress, it waits for the result | retries after 1–5 s. The delay grows to at most 60 s |
 //!
-//! **Clocks.** An expiry is a moment on the clock of the service. STS sends its time with every answer. If this machine's
-//! clock differs from it by more than 30 s, the expiry of the credentials is moved by the difference, with one WARN event and
-//! [`Status::clock_skew_seconds`]: the SDK's own caches compare `Credentials::expiry()` with this machine's clock. When the
-//! clock is corrected later, new credentials are fetched. The answer must come over https, and the time from its `Date` to the
-//! expiry must not be longer than the requested session. The EKS Pod Identity agent has the same clock as the pod, so that
-//! nothing can be corrected there.
+//! - **Late task**: while the credentials are valid, a call waits in one case only. If the refresh task is late in the last
+//!   minute of validity, for example because the process was suspended, a call waits for at most one second.
+//! - **Permanent error**: it is reported at once, even if the current credentials are still valid. The refresh task retries
+//!   without another call. A pod that was denied at its start becomes ready after its trust policy is corrected.
+//! - **Fleets**: the first refresh, and the first one after an outage, can begin earlier: at a random moment between a quarter
+//!   of the lifetime and the middle of the advisory window. This prevents pods that started together from refreshing together.
+//!   The example `fleet` simulates it.
+//! - **Thread**: the refresh task runs on its own thread, so no runtime of the program can delay it. [`Builder::runtime`]
+//!   chooses another runtime. The methods of the provider can be awaited on any executor.
+//! - **Clocks**: the caches of the SDK compare the expiry with the clock of this machine. If that clock differs from the clock
+//!   of STS by more than 30 s, the provider corrects the expiry by the difference. One event at WARN and
+//!   [`Status::clock_skew_seconds`] report it. [Wrong clocks] describes the conditions.
+//! - **Expired on arrival**: the EKS Pod Identity agent can return expired credentials during an outage. If they expired less
+//!   than 6 h ago and there are no better ones, calls return them like other expired credentials. The provider is not ready
+//!   then, and continues to retry. Expired credentials from any other source are an error. With
+//!   [`serve_expired(false)`](Builder::serve_expired), those from the agent are an error too.
 //!
-//! **Credentials past their expiry.** The EKS Pod Identity agent may hand out credentials that have expired in an outage of
-//! its service, and AWS may still honour them. From the agent's own addresses, up to 6 h after their expiry, they are used if
-//! there is nothing better, as expired credentials are in an outage: the provider is not ready, and goes on asking. From
-//! every other source they are an error, and with [`serve_expired(false)`](Builder::serve_expired) always.
-//!
-//! What is promised about all this, and how each promise is tested: [`docs::reliability`].
+//! [`docs::reliability`] lists all guarantees with their tests. [`docs::failures`] lists which failures are permanent.
+//! [`docs::differences_from_the_aws_sdks`] gives the reasons, and compares the behaviour with that of the SDKs.
 //!
 //! # Events
 //!
-//! By [`tracing`]: a span `fetch_credentials` around each attempt (fields `source`, `attempt`, `outcome`, `duration_ms`).
-//! INFO for the first credentials, another source, and the end of an outage;
-//! WARN for a failed refresh while there is something to serve (expired credentials included, in a recoverable outage), for
-//! credentials that a service refused, and for a fallback; ERROR
-//! for a permanent failure, when credentials expire, and when there is nothing to serve. Nothing on the path of a request
-//! that is served at once. Secrets never appear, at TRACE neither.
+//! The provider reports through [`tracing`]. Each attempt is a span `fetch_credentials` at level INFO with the fields `source`,
+//! `attempt`, `outcome` and `duration_ms`. The events are:
 //!
-//! Metrics, OpenTelemetry and readiness probes: [`docs::observability`].
+//! | level | event |
+//! |---|---|
+//! | ERROR | a permanent failure; a transient failure while there are no credentials to return; the expiry of the current credentials |
+//! | WARN | a transient failure while there are credentials to return, including expired ones; a failed first attempt of a cold start; credentials that a service has refused; a fallback; a wrong clock; an STS endpoint with plain http on another host; an invalid variable that `sdk_config` ignores |
+//! | INFO | the first credentials; credentials from another source than before; the end of an outage; a changed CA bundle |
+//! | DEBUG | every other refresh; variables that are set but not read |
+//!
+//! A call that returns current credentials at once logs nothing. Secrets are never logged, not even at TRACE.
+//!
+//! [`docs::observability`] describes metrics, OpenTelemetry and readiness probes.
 //!
 //! # Features
 //!
-//! | feature | default | what it brings |
+//! | feature | default | adds |
 //! |---|---|---|
-//! | `irsa` | yes | the IRSA source, with an XML parser. https to STS needs one of the three HTTP clients below |
-//! | `pod-identity` | yes | the Pod Identity source. Alone (`default-features = false`) there is no TLS and no XML crate in the tree |
+//! | `irsa` | yes | IRSA, with an XML parser. For https to STS it needs one of the three HTTP clients below |
+//! | `pod-identity` | yes | EKS Pod Identity. Without the other features (`default-features = false`) the dependencies contain no TLS and no XML parser |
 //! | `sdk-config` | yes | [`sdk_config`](EksCredentialsProvider::sdk_config), [`identity_cache`](EksCredentialsProvider::identity_cache) and [`recovery`](EksCredentialsProvider::recovery) |
-//! | `reqwest-http-client` | yes | https to STS by reqwest 0.13 with aws-lc-rs |
-//! | `sdk-http-client` | | https to STS by the AWS SDK's own HTTP client with aws-lc-rs. Use it instead of `reqwest-http-client` in a program that has an SDK client: then there is no reqwest in the tree |
-//! | `rustls-ring` | | https to STS by the AWS SDK's own HTTP client with ring |
+//! | `reqwest-http-client` | yes | https to STS with reqwest 0.13 and aws-lc-rs |
+//! | `sdk-http-client` | | https to STS with the HTTP client of the AWS SDK and aws-lc-rs. A program with a client of the AWS SDK should use it instead of `reqwest-http-client`, and then does not need reqwest |
+//! | `rustls-ring` | | https to STS with the HTTP client of the AWS SDK and ring |
 //! | `rustls-aws-lc` | | the same as `sdk-http-client` |
-//! | `reqwest_0_13` | | `Builder::reqwest_0_13`: https to STS by a reqwest client of the program's own |
-//! | `webpki-roots` | | Mozilla's root certificates in the binary instead of the system's, for `scratch` images |
-//! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: [`docs::observability`] |
-//! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with this pod's credentials, and what to do. Brings `aws-sigv4`, to ask STS who the credentials are |
+//! | `reqwest_0_13` | | `Builder::reqwest_0_13`: https to STS with a reqwest client of the program |
+//! | `webpki-roots` | | Mozilla's root certificates in the program instead of those of the system, for `scratch` images |
+//! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: see [`docs::observability`] |
+//! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with the credentials of this pod, and what to do. It depends on `aws-sigv4`, because STS is asked for the identity of the credentials |
 //! | `serde` | | `serde::Serialize` for the results of `diagnose` |
-//! | `testing` | | the module `testing`, a pod on loopback: for `[dev-dependencies]` |
+//! | `testing` | | the module `testing`, with a pod on loopback. Enable it in `[dev-dependencies]` only |
 //!
-//! At least one of `irsa` and `pod-identity` is needed. The lightest set of features beside an SDK client:
+//! At least one of `irsa` and `pod-identity` is required. For a program with a client of the AWS SDK, these features add the
+//! fewest dependencies:
 //!
 //! ```toml
 //! eks-credentials = { version = "0.1", default-features = false, features = ["irsa", "pod-identity", "sdk-config", "sdk-http-client"] }
@@ -159,48 +191,50 @@
 //!
 //! ## HTTP clients for STS
 //!
-//! Every client reads `AWS_CA_BUNDLE` and the proxy variables from the environment's snapshot, has the same limits of time
-//! and size, and follows no redirects. If several are compiled in, the SDK's is used, and aws-lc-rs before ring. What
-//! differs:
+//! Every HTTP client uses the values that `AWS_CA_BUNDLE` and the proxy variables had when the provider was built. All clients
+//! have the same limits of time and size, and follow no redirects. If several are enabled, the client of the SDK is used, with
+//! aws-lc-rs if both cryptography libraries are enabled. The clients differ in these points:
 //!
 //! | | `reqwest-http-client` | `sdk-http-client`, `rustls-ring` |
 //! |---|---|---|
-//! | trusted roots | `AWS_CA_BUNDLE` alone if it is set; else the built-in ones with `webpki-roots`; else those of the system, through its own verifier on macOS and Windows | the same, but the system's roots are read from its store and verified by rustls on every system, and `webpki-roots` leaves out a root that Mozilla trusts for some names only |
-//! | cryptography | the process-wide `CryptoProvider` of rustls if the program has installed one, else aws-lc-rs | aws-lc-rs or ring, also if the program has installed another one |
-//! | cipher suites | those of the `CryptoProvider` | those that the SDK chooses from them |
+//! | trusted root certificates | only those in `AWS_CA_BUNDLE` if it is set. Otherwise the built-in ones with `webpki-roots`. Otherwise those of the system, on macOS and Windows through the verifier of the system | the same, with two differences. On every system, rustls reads the roots from the store of the system and verifies the certificates itself. `webpki-roots` omits a root that Mozilla trusts for some names only |
+//! | cryptography | the process-wide `CryptoProvider` of rustls if the program has installed one, otherwise aws-lc-rs | aws-lc-rs or ring, even if the program has installed another one |
+//! | cipher suites | those of the `CryptoProvider` | a selection by the SDK |
 //! | HTTP version | 1.1 | 2 or 1.1, as the server chooses |
 //!
-//! A build with `irsa` and none of them reaches STS only through [`Builder::http_client`], or by plain http (a stand-in).
-//! Without any root certificate the first fetch fails with an error that says so.
+//! Without any of these HTTP clients, IRSA needs [`Builder::http_client`] or an STS endpoint with plain http, for example a test
+//! server. If there are no root certificates, the first fetch fails with an error that says so.
 //!
 //! ## Effects on the rest of the program
 //!
-//! Cargo compiles every crate once, with the features that all of its users ask for. `tests/downstream` runs programs with
-//! and without this crate in their dependency tree, and compares what they print and send. `pod-identity` alone has no
-//! effect. The HTTP clients for STS have these:
+//! Cargo compiles each dependency once, with all features that its users enable. A feature of this crate can therefore change
+//! other parts of the program. `tests/downstream` runs programs with and without this crate, and compares what they print and
+//! send. `pod-identity` alone has no effect. The HTTP clients for STS have these effects:
 //!
 //! | feature | effect | remedy |
 //! |---|---|---|
-//! | `reqwest-http-client`, `sdk-http-client` in a program with ring; `rustls-ring` in a program with aws-lc-rs | two cryptographies are compiled into rustls. A call of `rustls::ClientConfig::builder()` panics: "Could not automatically determine the process-level CryptoProvider from Rustls crate features". reqwest with its default features, and every AWS SDK client, have the same effect | use the HTTP client with the cryptography that the program has, or install a provider at the beginning of `main`, as below |
-//! | `reqwest-http-client` | a reqwest client of the program that had no TLS has it now. It reads the system's root certificates when it is built, and `reqwest::Client::new()` panics in an image that has none: "No CA certificates were loaded from the system" | use `sdk-http-client`, which does not touch reqwest, or install ca-certificates in the image |
-//! | `sdk-http-client` | other rustls clients of the program offer the key exchange `X25519MLKEM768` first (rustls' feature `prefer-post-quantum`), as in every program with an AWS SDK client | `reqwest-http-client` or `rustls-ring` |
-//! | all three | rustls clients of a program without rustls' feature `tls12` offer TLS 1.2 too, as with every https client that reaches servers without TLS 1.3 | `ClientConfig::builder_with_protocol_versions` |
+//! | `reqwest-http-client` or `sdk-http-client` in a program with ring; `rustls-ring` in a program with aws-lc-rs | rustls is compiled with two cryptography providers. Then `rustls::ClientConfig::builder()` panics: "Could not automatically determine the process-level CryptoProvider from Rustls crate features". reqwest with its default features and every client of the AWS SDK have the same effect | use the HTTP client with the cryptography of the program. Or install a provider at the beginning of `main`, as below |
+//! | `reqwest-http-client` | a reqwest client that was built without TLS now has TLS. It reads the root certificates of the system when it is built. In an image without root certificates, `reqwest::Client::new()` panics: "No CA certificates were loaded from the system" | use `sdk-http-client`, which does not change reqwest. Or install ca-certificates in the image |
+//! | `sdk-http-client` | other rustls clients of the program offer the key exchange `X25519MLKEM768` first (feature `prefer-post-quantum` of rustls). Every client of the AWS SDK has the same effect | use `reqwest-http-client` or `rustls-ring` |
+//! | all three | if the program uses rustls without its feature `tls12`, its clients now offer TLS 1.2 too. Every https client that supports servers without TLS 1.3 has the same effect | use `ClientConfig::builder_with_protocol_versions` |
 //!
 //! ```
-//! // Or `ring`, if that is what the program has.
+//! // Or `ring`, if the program uses it.
 //! rustls::crypto::aws_lc_rs::default_provider().install_default().expect("no other provider is installed");
 //! ```
 //!
+//! [exceptions]: docs::differences_from_the_aws_sdks#incomplete-configuration
+//! [Wrong clocks]: docs::differences_from_the_aws_sdks#wrong-clocks
 //! [aws-config]: https://docs.rs/aws-config
 
-// On docs.rs every item shows the feature that it needs.
+// docs.rs shows for each item the feature that it requires.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// In what is shipped, hostile input and wrong clocks must not find a panic. (Those of [lints] hold for tests too.)
+// No input and no clock may cause a panic in product code. Unlike the lints in Cargo.toml, these do not apply to tests.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::string_slice, clippy::unreachable))]
-// Each feature uses a part of what they have in common. With all of them, code that nothing uses is an error in `.ci/run`.
+// Without some of the features, code that they share is unused. `.ci/run` builds with all of them and rejects unused code.
 #![cfg_attr(
     not(all(feature = "diagnose", feature = "irsa", feature = "pod-identity", feature = "sdk-config")),
-    allow(dead_code, unused_imports, reason = "used by features that are off")
+    allow(dead_code, unused_imports, reason = "used only with features that are not enabled")
 )]
 
 #[cfg(not(any(feature = "irsa", feature = "pod-identity")))]
@@ -216,7 +250,7 @@ pub mod docs;
 mod env;
 mod error;
 mod fetched;
-// Not in the published package, which is built without either cfg.
+// These files are not in the published package. A program that depends on this crate sets neither `fuzzing` nor `test` for it.
 #[cfg(all(fuzzing, feature = "irsa", feature = "pod-identity"))]
 #[doc(hidden)]
 #[path = "../fuzz/oracles/mod.rs"]
@@ -251,7 +285,7 @@ pub use sdk::{Recovery, SdkConfigBuilder};
 pub use source::detection::Detection;
 pub use source_kind::SourceKind;
 
-/// The code of the README compiles.
+/// Compiles the code of the README.
 #[cfg(all(doctest, feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

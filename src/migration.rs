@@ -1,7 +1,23 @@
-//! For the migration from IRSA to EKS Pod Identity, or back: what both credential sources grant, and what decides between them.
+//! Types for the migration from IRSA to EKS Pod Identity, or back.
 //!
-//! [`EksCredentialsProvider::compare`] requests credentials from both sources of a pod and compares whose they are. The steps
-//! of a migration are in [`docs::migrating`](crate::docs::migrating).
+//! [`EksCredentialsProvider::compare`] requests credentials from both sources of a pod. It returns a [`Comparison`], which
+//! contains one [`Probe`] for each source. `Display` of the comparison says that the pod is ready to cut over, or what differs.
+//! [`Preference`] says what decides which source is used if a pod has both.
+//!
+//! ```
+//! # use eks_credentials::EksCredentialsProvider;
+//! # use eks_credentials::testing::LocalPod;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let pod = LocalPod::start().await?;
+//! # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+//! let comparison = provider.compare().await?;
+//! println!("{comparison}");
+//! assert!(comparison.is_ready());
+//! # Ok(()) }
+//! ```
+//!
+//! [`docs::migrating`](crate::docs::migrating) describes the steps of a migration.
 
 mod comparison;
 mod probe;
@@ -16,19 +32,39 @@ use crate::refresh::metrics;
 pub use crate::source::detection::Preference;
 
 impl EksCredentialsProvider {
-    /// Before a cut-over from one method to the other: asks both of them, once each and one after the other, and compares
-    /// whose credentials they grant. What is served is not touched: the answers are thrown away, and no caller of
-    /// [`credentials`](Self::credentials) waits for them. Takes an attempt's time for each at most
-    /// ([`attempt_timeout`](Builder::attempt_timeout)). With the features `diagnose` and `irsa` it also asks STS who they are
-    /// (`GetCallerIdentity`, 5 s for each at most): only so the roles can be compared, since Pod Identity's answer does not
-    /// name its own. Every call sends these two or four requests: it is for a check at start-up or an operator's command,
-    /// not for a loop.
+    /// Requests credentials from both sources, and compares what they grant.
+    ///
+    /// Use it before a cut-over from one source to the other. It calls both sources once, one after the other, and discards the
+    /// credentials. The current credentials do not change, and no caller of [`credentials`](Self::credentials) waits for it.
+    ///
+    /// Each request takes at most [`attempt_timeout`](crate::Builder::attempt_timeout). With the features `diagnose` and `irsa`,
+    /// STS also gets one request `GetCallerIdentity` for each source, which takes at most 5 s. These requests are necessary to
+    /// compare the roles, because the response of EKS Pod Identity does not name the role.
+    ///
+    /// One comparison sends up to four requests. Use it at start-up or in a command for operators, and not in a loop.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// # use eks_credentials::testing::LocalPod;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// let comparison = provider.compare().await?;
+    /// for difference in comparison.differences() {
+    ///     println!("{}: {} and {}", difference.what, difference.serving, difference.other);
+    /// }
+    /// # assert!(comparison.is_ready());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// If there is nothing to compare: [`NotConfigured`](crate::ErrorKind::NotConfigured),
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one method is configured, or the other one
-    /// by half. That a method *fails* is no error, but what [`Comparison`] says.
+    /// - [`NotConfigured`](crate::ErrorKind::NotConfigured) if no source is configured
+    /// - [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one source is configured, or if the configuration
+    ///   of the other one is incomplete
+    ///
+    /// If a source *fails*, this is not an error of `compare`: the [`Comparison`] contains it.
     pub async fn compare(&self) -> Result<Comparison, Error> {
         let sources = Arc::clone(&self.configured()?.sources);
         let setup = self.setup().clone();
