@@ -1,4 +1,4 @@
-//! What is counted and measured, by the `metrics` facade: the table is `src/docs/observability.rs`.
+//! What is counted and measured, by the `metrics` facade: the table is `src/docs/observability.md`.
 //!
 //! Only the driver records, and callers that wait: one that is served at once does not come by here. Times are recorded as
 //! timestamps, as Prometheus would have it: seconds to expiry would be wrong as soon as they are written.
