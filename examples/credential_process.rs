@@ -1,5 +1,5 @@
-//! Prints the pod's credentials as the AWS CLI's `credential_process` wants them, so that the CLI or any AWS SDK in the
-//! same pod can use this crate:
+//! Prints the credentials of the pod in the format of the setting `credential_process`. With it, the AWS CLI or any AWS SDK in
+//! the same pod can use this crate:
 //!
 //! ```ini
 //! # ~/.aws/config
@@ -7,7 +7,7 @@
 //! credential_process = /usr/local/bin/credential_process
 //! ```
 //!
-//! Errors go to stderr, with exit code 1. The output holds secrets: it is for a program to read.
+//! Errors are printed to stderr, and the exit code is 1. The output contains secrets and is meant for programs.
 
 #[path = "support/program.rs"]
 mod program;
@@ -21,10 +21,11 @@ use serde::Serialize;
 const USAGE: &str = "\
 usage: credential_process
 
-Prints the pod's credentials in the format of the AWS CLI's `credential_process`. It takes no arguments.
+Prints the credentials of this pod as JSON, for the setting `credential_process` of the AWS CLI and the AWS SDKs. It takes no
+arguments.
 
-Exit code: 0 with credentials on stdout, 1 if there are none, 64 if there are arguments, 130 or 143 if SIGINT or SIGTERM
-came before the end.";
+Exit code: 0 if credentials were printed; 1 if there are no credentials; 64 if there are arguments; 130 or 143 if SIGINT or
+SIGTERM ended the program early.";
 
 fn main() -> ExitCode {
     program::run(USAGE, program::no_arguments, |(), mut signals| async move {
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
 
 async fn run() -> ExitCode {
     match credentials().await {
-        Ok(answer) => match writeln!(std::io::stdout(), "{}", serde_json::json!(answer)) {
+        Ok(output) => match writeln!(std::io::stdout(), "{}", serde_json::json!(output)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => program::failed(&error),
         },
@@ -42,10 +43,10 @@ async fn run() -> ExitCode {
     }
 }
 
-/// The CLI's format. Without an `Expiration` it takes credentials for everlasting.
+/// The output format of a credential process. Credentials without `Expiration` never expire.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct Output {
     version: u8,
     access_key_id: String,
     secret_access_key: String,
@@ -57,9 +58,9 @@ struct Answer {
     account_id: Option<String>,
 }
 
-async fn credentials() -> Result<Answer, Error> {
+async fn credentials() -> Result<Output, Error> {
     let credentials = EksCredentialsProvider::from_env()?.credentials().await?;
-    Ok(Answer {
+    Ok(Output {
         version: 1,
         access_key_id: credentials.access_key_id().to_owned(),
         secret_access_key: credentials.secret_access_key().to_owned(),

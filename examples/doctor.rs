@@ -1,8 +1,9 @@
-//! Says why a pod has no AWS credentials, or the wrong ones, and what to do: `kubectl exec` it, or give it to an ephemeral
-//! container (how: the documentation page `findings`).
+//! Explains why a pod has no AWS credentials or the wrong ones, and what to do. Run it with `kubectl exec` or in an ephemeral
+//! container; the documentation page `findings` shows how.
 //!
-//! Anywhere else it diagnoses the environment as it is, or with `--local` a pod on loopback with a fault, which is refused in
-//! a cluster.
+//! It diagnoses the environment of its process. Outside a cluster, `--local` diagnoses a local pod on loopback instead, with
+//! a fault of your choice.
+
 #[cfg(feature = "testing")]
 #[path = "local/doctor.rs"]
 mod local;
@@ -20,21 +21,21 @@ use eks_credentials::{Diagnosis, Severity};
 const USAGE: &str = "\
 usage: doctor [--json] [--local [FAULT]] [--list]
 
-Diagnoses the AWS credentials (IRSA, EKS Pod Identity) of the pod that it runs in.
+Diagnoses the AWS credentials (IRSA, EKS Pod Identity) of the pod in which it runs.
 
-  --json           for programs: severity, source, findings
-  --local [FAULT]  diagnoses a local pod with this fault instead; without FAULT, a healthy one. Refused in a cluster
+  --json           prints JSON with the severity, the source and the findings
+  --local [FAULT]  diagnoses a local pod on loopback with this fault; without FAULT, a pod without faults. Refused in a cluster
   --list           lists the faults
 
-Exit code: 0 if nothing is wrong, 1 if there are warnings, 2 if there are errors, 64 if the arguments are wrong, 130
-or 143 if SIGINT or SIGTERM came before the end.
-Colours on a terminal, unless NO_COLOR is set.";
+Exit code: 0 if nothing is wrong; 1 if there are warnings; 2 if there are errors; 64 if the arguments are wrong; 130 or 143 if
+SIGINT or SIGTERM ended the program early.
+The output is coloured on a terminal, unless NO_COLOR is set.";
 
 #[derive(Default)]
 struct Options {
     json: bool,
     list: bool,
-    /// The name of a fault.
+    /// The name of the fault of a local pod.
     local: Option<String>,
 }
 
@@ -50,7 +51,7 @@ fn options(args: &mut program::Arguments) -> Result<Options, String> {
         match arg.as_str() {
             "--json" => options.json = true,
             "--list" => {
-                // That nothing can be listed is a wrong argument of this build.
+                // In a build without stand-ins there are no faults, so the argument is an error.
                 local::list_faults()?;
                 options.list = true;
             }
@@ -58,7 +59,7 @@ fn options(args: &mut program::Arguments) -> Result<Options, String> {
                 program::stand_ins_for(&arg)?;
                 let fault = args.next_if(|next| !next.starts_with("--")).unwrap_or_else(|| "none".to_owned());
                 if !local::has_fault(&fault) {
-                    return Err(format!("there is no fault {fault}: see --list"));
+                    return Err(format!("unknown fault {fault}: --list shows all faults"));
                 }
                 options.local = Some(fault);
             }
@@ -84,7 +85,7 @@ async fn run(options: Options) -> ExitCode {
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colored = stdout.is_terminal() && !no_color;
-    // The reader may have read enough: `| head` is no reason to fail.
+    // The reader may close the pipe early, as `| head` does. This is not an error.
     let _ = match options.json {
         true => writeln!(stdout, "{:#}", serde_json::json!(diagnosis)),
         false => write!(stdout, "{}", diagnosis.colored(colored)),

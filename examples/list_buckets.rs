@@ -1,11 +1,11 @@
-//! Lists S3 buckets with the pod's own credentials, and says where those came from.
+//! Lists S3 buckets with the credentials of the pod, and prints the source of the credentials.
 //!
-//! In a pod: with the region from `AWS_REGION`, and `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL_STS` if they are set. If
-//! the pod has no credentials, it says why and ends with exit code 1.
+//! In a pod it uses the region in `AWS_REGION`, and the endpoints in `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL_STS` if they
+//! are set. If the pod has no credentials, it prints the reason, and the exit code is 1.
 //!
-//! `cargo run --example list_buckets` outside a cluster starts a local pod (STS, Pod Identity agent and S3 on loopback) and
-//! lists that one's buckets through IRSA and through Pod Identity.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+//! Outside a cluster, `cargo run --example list_buckets` starts a local pod: STS, Pod Identity agent and S3 on loopback. It
+//! lists the buckets of the local pod twice, with IRSA and with EKS Pod Identity.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for people")]
 
 #[cfg(feature = "testing")]
 #[path = "local/list_buckets.rs"]
@@ -28,15 +28,15 @@ use tokio::time::{MissedTickBehavior, interval};
 const USAGE: &str = "\
 usage: list_buckets [--watch] [--bucket NAME] [--local]
 
-Lists the S3 buckets of the account that this pod has credentials for.
+Lists the S3 buckets in the account of this pod's credentials.
 
-  --watch        lists once a second and prints every refresh, until SIGTERM or SIGINT
-  --bucket NAME  lists the objects of this bucket instead
+  --watch        lists once per second and prints every refresh, until SIGTERM or SIGINT
+  --bucket NAME  lists the objects in this bucket instead
   --local        uses a local pod on loopback, even if this environment configures credentials. Outside a cluster this is
-                 the default if it configures none; in a cluster it is refused
+                 the default if it configures none. Refused in a cluster
 
-Exit code: 0 if everything was listed, or if --watch was ended by a signal; 1 if a request failed or there are no
-credentials; 64 if the arguments are wrong; 130 or 143 if SIGINT or SIGTERM came before the end.";
+Exit code: 0 if everything was listed, or if a signal ended --watch; 1 if a request failed or there are no credentials; 64 if
+the arguments are wrong; 130 or 143 if SIGINT or SIGTERM ended the program early.";
 
 #[derive(Clone, Default)]
 struct Options {
@@ -97,12 +97,12 @@ async fn run(options: &Options) -> ExitCode {
     }
 }
 
-/// Once, or with `--watch` until it is interrupted.
+/// Lists once. With `--watch`, lists until the future is dropped.
 async fn list(provider: &EksCredentialsProvider, options: &Options) -> Result<(), Box<dyn Error>> {
     provider.warm_up().await?;
     println!("\n{}", describe(provider));
     let config = provider.sdk_config(BehaviorVersion::latest()).build();
-    // If S3 refuses the credentials before they expire, they are renewed and the attempt is repeated.
+    // If S3 refuses the credentials before they expire, `recovery` refreshes them, and the SDK retries the request.
     let config = aws_sdk_s3::config::Builder::from(&config)
         .interceptor(provider.recovery())
         .retry_classifier(provider.recovery());
@@ -127,12 +127,13 @@ async fn watch(provider: &EksCredentialsProvider, s3: &Client, options: &Options
 
 fn describe(provider: &EksCredentialsProvider) -> String {
     let status = provider.status();
-    let source = status.source.map_or_else(|| "nowhere".to_owned(), |source| source.to_string());
+    let source = status.source.map_or_else(|| "no source".to_owned(), |source| source.to_string());
     let account = provider.cached().and_then(|c| c.account_id().map(|id| id.as_str().to_owned()));
     let expiry =
         status.expiry.map_or_else(|| "never".to_owned(), |at| aws_smithy_types::DateTime::from(at).to_string());
     let account = account.unwrap_or_else(|| "unknown".to_owned());
-    let mut line = format!("Credentials from {source}, account {account}, expire {expiry}, fetch {}", status.refreshes);
+    let mut line =
+        format!("Credentials from {source}, account {account}, expiry {expiry}, refreshes {}", status.refreshes);
     if let (Health::Degraded | Health::Expired, Some(error)) = (status.health, status.last_error) {
         line = format!("{line}; last refresh failed: {error}");
     }

@@ -1,26 +1,25 @@
-//! Says whether a pod can be cut over from the method that serves to the other one: asks both, side by side, and compares
-//! who the pod is to each. What other processes of the pod use is not touched.
+//! Reports whether a pod that has both credential sources is ready to cut over from one to the other. It fetches credentials
+//! from both sources and compares them. It does not change what other processes of the pod use.
 //!
-//! For a pod that has both credential sources. `cargo run --example migrate` outside a cluster starts a local pod that has
-//! both. `--different-role` and `--different-account` let the local pod's association name another one, `--denied` none at
-//! all. In a cluster no local pod is started: if the pod has no credentials, it says why.
+//! Outside a cluster, `cargo run --example migrate` starts a local pod that has both sources. With `--different-role` or
+//! `--different-account` the association of the local pod has another role. With `--denied` it has no association. In a
+//! cluster no local pod is started: if the pod has no credentials, the program prints the reason.
 //!
-//! Exit code 0: ready to cut over. 1: not, with what differs and what to do. So it can be what a pod does first, with the
-//! service account and environment of the service:
+//! The exit code is 0 if the pod is ready to cut over. It is 1 if it is not; the output lists the differences and what to
+//! do. The program can run in an init container with the service account and the environment of the service:
 //!
 //! ```yaml
 //! initContainers:
-//!   - name: may-we-migrate
+//!   - name: migrate
 //!     image: registry.example.com/migrate:1   # this program
-//!     # Without `|| true` pods that are not ready to cut over do not start.
+//!     # Without `|| true`, a pod that is not ready to cut over does not start.
 //!     command: [sh, -c, "migrate || true"]
 //! ```
 //!
-//! or a sidecar that says it every ten minutes (`command: [sh, -c, "while :; do migrate; sleep 600; done"]`), or a command
-//! in a running pod: `kubectl exec deploy/app -- migrate`. A service can also call
-//! `provider.compare()` itself. That the roles are compared takes the feature `diagnose`, with which STS is asked whose
-//! credentials those are.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+//! It can also run in a sidecar every ten minutes (`command: [sh, -c, "while :; do migrate; sleep 600; done"]`), or as a
+//! command in a running pod: `kubectl exec deploy/app -- migrate`. A service can also call `provider.compare()` itself.
+//! Comparing the roles requires the feature `diagnose`, because it calls `GetCallerIdentity` of STS.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for people")]
 
 #[cfg(feature = "testing")]
 #[path = "local/migrate.rs"]
@@ -39,16 +38,18 @@ use eks_credentials::EksCredentialsProvider;
 const USAGE: &str = "\
 usage: migrate [--local | --different-role | --different-account | --denied]
 
-Says whether this pod can be cut over from the credential source that serves to the other one.
+Reports whether this pod is ready to cut over from the credential source in use to the other one.
 
   --local              compares the sources of a local pod on loopback, even if this environment configures credentials.
-                       Outside a cluster this is the default if it configures none; in a cluster it is refused, as are:
-  --different-role     the same, and the local pod's association names another role
-  --different-account  the same, and it names a role of another account
-  --denied             the same, and the local pod has no association
+                       Outside a cluster this is the default if it configures none
+  --different-role     like --local; the association of the local pod has another role
+  --different-account  like --local; the association has a role in another account
+  --denied             like --local; the local pod has no association
 
-Exit code: 0 if it is ready to cut over, 1 if not or if there are no credentials, 64 if the arguments are wrong, 130 or 143
-if SIGINT or SIGTERM came before the end.";
+In a cluster, all of these arguments are refused.
+
+Exit code: 0 if the pod is ready to cut over; 1 if it is not, or if there are no credentials; 64 if the arguments are wrong;
+130 or 143 if SIGINT or SIGTERM ended the program early.";
 
 /// The association of the local pod.
 #[derive(Clone, Copy, PartialEq)]
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// `None`: the pod that this program runs in.
+/// Returns `None` if the program compares the sources of the pod in which it runs.
 fn association(args: &mut program::Arguments) -> Result<Option<Association>, String> {
     let Some(arg) = args.next() else { return Ok(None) };
     let association = match arg.as_str() {

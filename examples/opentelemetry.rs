@@ -1,10 +1,11 @@
-//! Each attempt to fetch credentials as an OpenTelemetry span, sent by OTLP over http.
+//! Sends an OpenTelemetry span for each attempt to fetch credentials, with OTLP over HTTP.
 //!
-//! `cargo run --example opentelemetry` starts a collector on loopback and prints what has arrived there; `--collector URL`
-//! (as `http://localhost:4318`) sends to one that is there, and is required in a cluster. In a pod it fetches that one's
-//! credentials; outside a cluster those of a local pod, where the first attempt meets an outage. Exit code 1 if the collector
-//! on loopback did not get the spans.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! `cargo run --example opentelemetry` starts a collector on loopback and prints the spans that it receives.
+//! `--collector URL` (for example `http://localhost:4318`) sends the spans to another collector and is required in a cluster.
+//!
+//! In a pod the program fetches the credentials of the pod. Outside a cluster it starts a local pod, in which the first
+//! attempt fails. The exit code is 1 if the collector on loopback does not receive the expected spans.
+#![allow(clippy::print_stdout, reason = "the output is for people")]
 
 #[path = "support/collector.rs"]
 mod collector;
@@ -28,15 +29,15 @@ use collector::{Collector, attribute};
 const USAGE: &str = "\
 usage: opentelemetry [--collector URL] [--local]
 
-Fetches credentials once, and sends a span for each attempt by OTLP over http.
+Fetches credentials once, and sends a span for each attempt with OTLP over HTTP.
 
-  --collector URL  sends to this collector, as http://localhost:4318. Outside a cluster the default is a collector on
-                   loopback, whose spans are printed; in a cluster there is no default
-  --local          fetches from a local pod on loopback, even if this environment configures credentials. Outside a cluster
-                   this is the default if it configures none; in a cluster it is refused
+  --collector URL  sends the spans to this collector, for example http://localhost:4318. Outside a cluster the default is a
+                   collector on loopback, and the program prints the spans that it receives. Required in a cluster
+  --local          uses a local pod on loopback, even if this environment configures credentials. Outside a cluster this is
+                   the default if it configures none. Refused in a cluster
 
-Exit code: 0, 1 if there are no credentials or the spans did not arrive, 64 if the arguments are wrong, 130 or 143 if SIGINT
-or SIGTERM came before the end. Spans that have ended by then are sent.";
+Exit code: 0 if the spans were sent; 1 if there are no credentials or the spans did not arrive; 64 if the arguments are wrong;
+130 or 143 if SIGINT or SIGTERM ended the program early. Spans that have ended before the signal are sent.";
 
 #[derive(Default)]
 struct Options {
@@ -63,7 +64,8 @@ fn options(args: &mut program::Arguments) -> Result<Options, String> {
         }
     }
     if options.collector.is_none() {
-        program::stand_ins_for("the collector on loopback").map_err(|why| format!("{why}; name one by --collector"))?;
+        program::stand_ins_for("the collector on loopback")
+            .map_err(|why| format!("{why}; set a collector with --collector"))?;
     }
     Ok(options)
 }
@@ -78,7 +80,7 @@ async fn run(options: Options, mut signals: program::Signals) -> Result<ExitCode
     };
     let tracers = trace_to(&sent_to)?;
     let fetched = signals.interrupt(fetch(&options)).await;
-    // Sends what is left; blocks while it does.
+    // This sends the remaining spans and blocks until it is done.
     let sent = tokio::task::spawn_blocking(move || tracers.shutdown()).await?;
     let expected = match fetched {
         Err(signal) => return Ok(signal.exit_code()),
@@ -94,7 +96,7 @@ async fn run(options: Options, mut signals: program::Signals) -> Result<ExitCode
 }
 
 fn show(collector: &Collector, expected: &[&str]) -> Result<(), Box<dyn Error>> {
-    println!("The collector at http://{} got:", collector.address);
+    println!("The collector at http://{} received:", collector.address);
     let mut outcomes = Vec::new();
     for span in collector.spans() {
         let show = |name| format!("{name}={}", attribute(&span, name).unwrap_or_default());
@@ -108,7 +110,7 @@ fn show(collector: &Collector, expected: &[&str]) -> Result<(), Box<dyn Error>> 
     }
 }
 
-/// This crate's spans at INFO go to OpenTelemetry; events inside them come along.
+/// Sends the INFO spans of this crate to OpenTelemetry, with the events inside them.
 fn trace_to(url: &str) -> Result<SdkTracerProvider, Box<dyn Error>> {
     let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{url}/v1/traces")).build()?;
     let tracers = SdkTracerProvider::builder()
@@ -121,10 +123,10 @@ fn trace_to(url: &str) -> Result<SdkTracerProvider, Box<dyn Error>> {
     Ok(tracers)
 }
 
-/// The outcomes that the spans must have.
+/// The expected outcomes of the spans, or the error that ended the fetch.
 type Fetched = Result<&'static [&'static str], Box<dyn Error>>;
 
-/// Fetches once. The outer error is the exit code if there are no credentials to fetch.
+/// Fetches once. Returns an exit code if the environment configures no credentials.
 async fn fetch(options: &Options) -> Result<Fetched, ExitCode> {
     if !options.local {
         if let Some(provider) = program::provider().await? {
@@ -142,7 +144,7 @@ async fn fetch_from(provider: &EksCredentialsProvider) -> Fetched {
 }
 
 async fn fetch_from_local_pod() -> Fetched {
-    println!("Starting a local pod instead, whose STS answers 503 at first.");
+    println!("Starting a local pod. Its STS answers the first request with 503.");
     let pod = LocalPod::start().await?;
     pod.sts().then(Answer::http(503, "a simulated outage"));
     EksCredentialsProvider::builder().env(pod.irsa_env()).build()?.credentials().await?;

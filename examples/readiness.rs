@@ -1,17 +1,21 @@
-//! A service's `/readyz` and `/metrics`: ready from the first credentials until they expire, through any outage.
+//! A service with the endpoints `/readyz` and `/metrics`.
 //!
-//! In a pod: on port 8080, or `--listen ADDRESS`. If the pod has no credentials, it says why and ends with exit code 1. On
-//! SIGTERM it accepts no more connections, and ends when the requests that it has are answered.
+//! It is ready when it has credentials that have not expired. During an outage of STS or of the agent it therefore stays ready
+//! until the current credentials expire.
+//!
+//! In a pod it listens on port 8080, or on the address of `--listen`. If the pod has no credentials, it prints the reason, and
+//! the exit code is 1. On SIGTERM it accepts no more connections, and it ends when the requests in progress are answered.
 //!
 //! ```yaml
 //! readinessProbe:
 //!   httpGet: { path: /readyz, port: 8080 }
 //! ```
 //!
-//! `cargo run --example readiness` outside a cluster starts a local pod and says so. `--outage` plays an outage on a local pod
-//! and looks at `/readyz` ten times a second meanwhile: STS fails before the first refresh, the credentials expire, STS comes
-//! back. Exit code 1 if the answers were not 200 until expiry, 503 after it, and 200 in the end. Then it prints a scrape.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+//! Outside a cluster, `cargo run --example readiness` starts a local pod. `--outage` also simulates an outage: STS fails before
+//! the first refresh, the credentials expire, and STS recovers. During the outage the program requests `/readyz` ten times per
+//! second. The status must be 200 until the expiry, 503 after it, and 200 after the recovery; otherwise the exit code is 1. At
+//! the end it prints the metrics.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for people")]
 
 #[cfg(feature = "testing")]
 #[path = "local/readiness.rs"]
@@ -41,18 +45,19 @@ use tokio::time::timeout;
 const USAGE: &str = "\
 usage: readiness [--listen ADDRESS] [--local] [--outage]
 
-Serves /readyz and /metrics of the credentials that this pod has, until SIGTERM or SIGINT.
+Serves /readyz and /metrics for the credentials of this pod, until SIGTERM or SIGINT.
 
-  --listen ADDRESS  where to listen. Default: 0.0.0.0:8080; with a local pod a free port of 127.0.0.1
-  --local           uses a local pod on loopback, even if this environment configures credentials. Outside a cluster this
-                    is the default if it configures none; in a cluster it is refused
-  --outage          the same, plays an outage of its STS, and ends: exit code 1 if /readyz answered what it should not
+  --listen ADDRESS  the address to listen on. Default: 0.0.0.0:8080; with a local pod, a free port of 127.0.0.1
+  --local           uses a local pod on loopback, even if this environment configures credentials. Outside a cluster this is
+                    the default if it configures none. Refused in a cluster
+  --outage          like --local, but simulates an outage of STS and then ends. The exit code is 1 if an answer of /readyz
+                    was wrong
 
-Exit code: 0 if it was ended by a signal, 1 if there are no credentials or it cannot serve, 64 if the arguments are wrong.";
-/// From a healthy agent on the node to a cold start that used its whole budget.
+Exit code: 0 if a signal ended the program; 1 if there are no credentials or it cannot serve; 64 if the arguments are wrong.";
+/// The shortest bucket fits a healthy agent on the node. The longest one is the default startup timeout, 20 s.
 const BUCKETS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 20.0];
-/// How long requests in progress may take after SIGTERM, and idle connections stay open. Well below the 30 s after which
-/// kubelet kills the process (`terminationGracePeriodSeconds`).
+/// How long after SIGTERM requests in progress and idle connections may stay open. This is well below the default
+/// `terminationGracePeriodSeconds`, 30 s, after which kubelet kills the process.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -79,7 +84,7 @@ fn options(args: &mut program::Arguments) -> Result<Options, String> {
                 options.outage |= arg == "--outage";
             }
             "--listen" => {
-                let address = args.next().ok_or("--listen needs an address, as 0.0.0.0:8080")?;
+                let address = args.next().ok_or("--listen needs an address, for example 0.0.0.0:8080")?;
                 options.listen = Some(address.parse().map_err(|e| format!("--listen {address}: {e}"))?);
             }
             other => return Err(program::unknown(other)),
@@ -114,7 +119,7 @@ struct Service {
     recorder: PrometheusHandle,
 }
 
-/// Until a signal comes. Then it accepts no more connections, and returns when the requests in progress are answered.
+/// Serves until a signal arrives. Then it accepts no more connections, and returns when the requests in progress are answered.
 async fn serve(
     listener: TcpListener,
     provider: EksCredentialsProvider,
@@ -123,7 +128,7 @@ async fn serve(
 ) -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     println!("http://{address}/readyz and http://{address}/metrics");
-    // The first request for credentials. From then on they are fetched and refreshed without any.
+    // This call starts the refresh task. Afterwards credentials are fetched and refreshed without calls.
     let first = provider.clone();
     tokio::spawn(async move { first.warm_up().await });
     let service = Service { provider, recorder };
@@ -154,17 +159,16 @@ async fn readyz(State(Service { provider, .. }): State<Service>) -> (StatusCode,
     (code, describe(&status))
 }
 
-/// One line.
 fn describe(status: &Status) -> String {
-    let source = status.source.map_or_else(|| "nowhere".to_owned(), |source| source.to_string());
-    let expiry = status.expiry.map_or_else(|| "for ever".to_owned(), |at| format!("until {}", rfc3339(at)));
+    let source = status.source.map_or_else(|| "no source".to_owned(), |source| source.to_string());
+    let expiry = status.expiry.map_or_else(|| "forever".to_owned(), |at| format!("until {}", rfc3339(at)));
     let error = status.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
     match status.health {
         Health::Ready => format!("ready: credentials from {source}, valid {expiry}\n"),
         Health::Degraded => {
             format!("ready: credentials from {source}, valid {expiry}; the last refresh failed{error}\n")
         }
-        Health::Expired => format!("not ready: credentials were valid {expiry}{error}\n"),
+        Health::Expired => format!("not ready: the credentials were valid {expiry}{error}\n"),
         Health::Starting => "not ready: no credentials have been fetched yet\n".to_owned(),
         _ => format!("not ready: there are no credentials{error}\n"),
     }

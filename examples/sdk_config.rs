@@ -1,6 +1,6 @@
-//! An SDK client from this crate alone, without aws-config: `provider.sdk_config(..)`, and `provider.recovery()` for
-//! credentials that are refused before they expire.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! An SDK client without aws-config. `provider.sdk_config(..)` configures the client, and `provider.recovery()` handles
+//! credentials that a service refuses before they expire.
+#![allow(clippy::print_stdout, reason = "the output is for people")]
 
 #[path = "support/program.rs"]
 mod program;
@@ -13,10 +13,10 @@ use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
 const USAGE: &str = "\
 usage: sdk_config
 
-Counts the S3 buckets of the account that this pod has credentials for. It takes no arguments.
+Counts the S3 buckets in the account of this pod's credentials. It takes no arguments.
 
-Exit code: 0, 1 if a request failed or there are no credentials, 64 if there are arguments, 130 or 143 if SIGINT or SIGTERM
-came before the end.";
+Exit code: 0 if the buckets were counted; 1 if a request failed or there are no credentials; 64 if there are arguments; 130 or
+143 if SIGINT or SIGTERM ended the program early.";
 
 fn main() -> ExitCode {
     program::run(USAGE, program::no_arguments, |(), mut signals| async move {
@@ -30,10 +30,10 @@ fn main() -> ExitCode {
 
 async fn count_buckets() -> Result<(), Box<dyn std::error::Error>> {
     let provider = EksCredentialsProvider::from_env()?;
-    // Not needed, but outside a pod this says why, before S3 asks for a region.
+    // This call is optional. Outside a pod its error says what is missing; S3 would only report a missing region.
     provider.warm_up().await?;
     let config = provider.sdk_config(BehaviorVersion::latest()).build();
-    // If S3 refuses the credentials before they expire, they are renewed and the attempt is repeated.
+    // If S3 refuses the credentials before they expire, `recovery` refreshes them, and the SDK retries the request.
     let config = aws_sdk_s3::config::Builder::from(&config)
         .interceptor(provider.recovery())
         .retry_classifier(provider.recovery());

@@ -1,9 +1,14 @@
-//! A pod on loopback, for tests without a cluster.
+//! A local pod for tests without a cluster.
 //!
-//! [`LocalPod`] starts stand-ins of STS and of the EKS Pod Identity agent, which behave as the real ones were measured
-//! to (down to the agent's plain-text errors and the credentials that it hands out again), projects signed service
-//! account tokens into files as kubelet does, and gives the environment that the EKS webhook would. Faults come on
-//! demand ([`Answer`]).
+//! [`LocalPod`] provides what a pod on EKS has:
+//!
+//! - A stand-in for STS and a stand-in for the EKS Pod Identity agent. Both are HTTP servers on loopback.
+//! - Signed service account tokens in files, in the layout that kubelet uses.
+//! - The environment variables that the EKS webhooks inject.
+//!
+//! The stand-in for the agent behaves as measured on `eks-pod-identity-agent` v0.1.37: it answers with the same plain-text
+//! errors and returns cached credentials. The stand-in for STS behaves as the STS API reference documents it. The facts and
+//! their sources are in [`docs::protocols`](crate::docs::protocols). Tests can inject faults with [`Answer`].
 //!
 //! ```
 //! use eks_credentials::EksCredentialsProvider;
@@ -22,13 +27,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A request that no correct client sends is refused and recorded; a pod that is dropped with such a record panics,
-//! unless the test has asked for it ([`StandIn::take_unexpected`]).
+//! The stand-ins reject and record requests that a correct client does not send. If a [`LocalPod`] is dropped while such
+//! records exist, it panics, and the test fails. [`StandIn::take_unexpected`] returns the records and removes them.
 
 mod agent;
 mod answer;
+mod issuer;
 mod jws;
 mod ledger;
+mod projection;
 mod sigv4;
 mod stand_in;
 mod sts;
@@ -46,10 +53,17 @@ pub use ledger::{Issued, Ledger};
 pub use stand_in::StandIn;
 pub use token::ProjectedToken;
 
+use self::issuer::{Issuer, Subject};
 use crate::env;
-use token::{Issuer, Subject};
 
-/// A pod with IRSA and Pod Identity on loopback. See the [module](self).
+/// A pod on loopback that has IRSA and EKS Pod Identity. The [module documentation](self) has an example.
+///
+/// When it is dropped, the stand-ins stop and the token files are removed.
+///
+/// # Panics
+///
+/// Dropping it panics if a stand-in received a request that a correct client does not send, unless
+/// [`StandIn::take_unexpected`] has returned the record, or the thread is already panicking.
 #[derive(Debug)]
 pub struct LocalPod {
     sts: StandIn,
@@ -59,11 +73,11 @@ pub struct LocalPod {
     ledger: Ledger,
     role_arn: String,
     region: String,
-    // The token files live as long as the pod.
+    // Removes the token files when the pod is dropped.
     _folder: tempfile::TempDir,
 }
 
-/// What a [`LocalPod`] is like. Every setting is optional.
+/// Configures a [`LocalPod`]. Created by [`LocalPod::builder`]. Every setting has a default.
 #[derive(Clone, Debug)]
 pub struct LocalPodBuilder {
     subject: Subject,
@@ -76,16 +90,40 @@ pub struct LocalPodBuilder {
 }
 
 impl LocalPod {
-    /// A pod `local-7d9f8b6c5-x2x1z` of the service account `default/local`, with a role in account 111122223333.
+    /// Starts a pod with default settings, on the current tokio runtime.
+    ///
+    /// The pod has the name `local-7d9f8b6c5-x2x1z`, the namespace `default`, the service account `local` and the role
+    /// `arn:aws:iam::111122223333:role/local-pod`.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// assert!(pod.sts().address().ip().is_loopback());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// When a loopback port cannot be bound or the token files cannot be written.
+    /// Returns an error if a loopback port cannot be bound, a signing key cannot be generated, or the token files cannot be
+    /// written.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// For other names, regions, lifetimes.
+    /// Returns a builder for a pod with other names, another region or other lifetimes.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::builder().region("us-east-1").pod("worker-0").start().await?;
+    /// assert!(pod.irsa_env().contains(&("AWS_REGION".to_owned(), "us-east-1".to_owned())));
+    /// # Ok(()) }
+    /// ```
     pub fn builder() -> LocalPodBuilder {
         LocalPodBuilder {
             subject: Subject {
@@ -102,130 +140,334 @@ impl LocalPod {
         }
     }
 
-    /// The environment of a pod with IRSA, as the webhook sets it, and `AWS_ENDPOINT_URL_STS` for the stand-in.
+    /// Returns the environment variables of a pod with IRSA.
+    ///
+    /// These are `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION` and `AWS_DEFAULT_REGION`, as the EKS webhook
+    /// injects them, and `AWS_ENDPOINT_URL_STS` with the address of the stand-in for STS. The environment of this process
+    /// does not change.
+    ///
+    /// ```
+    /// use eks_credentials::EksCredentialsProvider;
+    /// use eks_credentials::SourceKind;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pod = LocalPod::start().await?;
+    /// let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// provider.credentials().await?;
+    /// assert_eq!(provider.status().source, Some(SourceKind::WebIdentity));
+    /// # Ok(()) }
+    /// ```
     pub fn irsa_env(&self) -> Vec<(String, String)> {
-        self.named([
+        self.with_region([
             (env::ROLE_ARN, self.role_arn.clone()),
             (env::WEB_IDENTITY_TOKEN_FILE, self.irsa_token.path().display().to_string()),
             (env::ENDPOINT_URL_STS, format!("http://{}", self.sts.address())),
         ])
     }
 
-    /// The environment of a pod with EKS Pod Identity, as the webhook sets it, and `AWS_ENDPOINT_URL_STS` for the stand-in,
-    /// which a pod with Pod Identity asks only who it is.
+    /// Returns the environment variables of a pod with EKS Pod Identity.
+    ///
+    /// These are `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, `AWS_REGION` and
+    /// `AWS_DEFAULT_REGION`, as the EKS webhook injects them, and `AWS_ENDPOINT_URL_STS` with the address of the stand-in for
+    /// STS. With Pod Identity this crate calls STS only for `GetCallerIdentity`, in diagnoses and comparisons.
+    ///
+    /// ```
+    /// use eks_credentials::EksCredentialsProvider;
+    /// use eks_credentials::SourceKind;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pod = LocalPod::start().await?;
+    /// let provider = EksCredentialsProvider::builder().env(pod.pod_identity_env()).build()?;
+    /// provider.credentials().await?;
+    /// assert_eq!(provider.status().source, Some(SourceKind::PodIdentity));
+    /// # Ok(()) }
+    /// ```
     pub fn pod_identity_env(&self) -> Vec<(String, String)> {
-        self.named([
+        self.with_region([
             (env::CONTAINER_FULL_URI, agent::Agent::url(self.agent.address())),
             (env::CONTAINER_TOKEN_FILE, self.agent_token.path().display().to_string()),
             (env::ENDPOINT_URL_STS, format!("http://{}", self.sts.address())),
         ])
     }
 
-    /// The environment of a pod that has both.
+    /// Returns the environment variables of a pod that has both sources: those of [`irsa_env`](Self::irsa_env) and those of
+    /// [`pod_identity_env`](Self::pod_identity_env).
+    ///
+    /// ```
+    /// use eks_credentials::EksCredentialsProvider;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pod = LocalPod::start().await?;
+    /// let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// assert!(provider.compare().await?.is_ready());
+    /// # Ok(()) }
+    /// ```
     pub fn both_env(&self) -> Vec<(String, String)> {
         let mut both = self.irsa_env();
         both.extend(self.pod_identity_env());
         both
     }
 
-    /// The stand-in of STS.
+    /// Returns the stand-in for STS.
+    ///
+    /// It answers `AssumeRoleWithWebIdentity`, and `GetCallerIdentity` for credentials that a stand-in of this pod has issued.
+    ///
+    /// ```
+    /// use eks_credentials::testing::{Answer, LocalPod};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.sts().always(Answer::refuse("AccessDenied"));
+    /// # Ok(()) }
+    /// ```
     pub fn sts(&self) -> &StandIn {
         &self.sts
     }
 
-    /// The stand-in of the Pod Identity agent.
+    /// Returns the stand-in for the EKS Pod Identity agent.
+    ///
+    /// ```
+    /// use eks_credentials::testing::{Answer, LocalPod};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.agent().then(Answer::refuse("ThrottlingException"));
+    /// # Ok(()) }
+    /// ```
     pub fn agent(&self) -> &StandIn {
         &self.agent
     }
 
-    /// The token for STS.
+    /// Returns the token file with the audience of STS, which IRSA uses.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// let token = std::fs::read_to_string(pod.irsa_token().path())?;
+    /// assert_eq!(token.split('.').count(), 3); // a JWT
+    /// # Ok(()) }
+    /// ```
     pub fn irsa_token(&self) -> &ProjectedToken {
         &self.irsa_token
     }
 
-    /// The token for the agent.
+    /// Returns the token file with the audience of the agent, which EKS Pod Identity uses.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// assert!(pod.agent_token().path().ends_with("eks-pod-identity-token"));
+    /// # Ok(()) }
+    /// ```
     pub fn agent_token(&self) -> &ProjectedToken {
         &self.agent_token
     }
 
-    /// What both stand-ins have issued: for a service stand-in that verifies signatures.
+    /// Returns the credentials that both stand-ins have issued. A stand-in for a service, such as S3, can verify signatures
+    /// with them.
+    ///
+    /// ```
+    /// use eks_credentials::EksCredentialsProvider;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pod = LocalPod::start().await?;
+    /// let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// let credentials = provider.credentials().await?;
+    /// let issued = pod.ledger().get(credentials.access_key_id()).expect("the stand-in issued it");
+    /// assert_eq!(issued.secret_access_key, credentials.secret_access_key());
+    /// # Ok(()) }
+    /// ```
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    fn named<const N: usize>(&self, vars: [(&str, String); N]) -> Vec<(String, String)> {
+    fn with_region<const N: usize>(&self, vars: [(&str, String); N]) -> Vec<(String, String)> {
         let region = [(env::REGION, self.region.clone()), (env::DEFAULT_REGION, self.region.clone())];
         vars.into_iter().chain(region).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
 impl Drop for LocalPod {
-    #[allow(clippy::panic, reason = "a double fails the test on what it does not expect")]
+    #[allow(clippy::panic, reason = "an unexpected request must fail the test")]
     fn drop(&mut self) {
         let unexpected = [self.sts.take_unexpected(), self.agent.take_unexpected()].concat();
         if !unexpected.is_empty() && !std::thread::panicking() {
-            panic!("the local pod was asked what no correct client asks: {}", unexpected.join("; "));
+            panic!("the local pod received requests that a correct client does not send: {}", unexpected.join("; "));
         }
     }
 }
 
 impl LocalPodBuilder {
-    /// The service account. Default: `local` in `default`. The role trusts it, and it has an association.
+    /// Sets the namespace and the name of the service account. Default: `default` and `local`.
+    ///
+    /// The role trusts this service account, and the service account has a Pod Identity association.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::builder().service_account("shop", "checkout").start().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn service_account(mut self, namespace: &str, name: &str) -> Self {
         self.subject.namespace = namespace.to_owned();
         self.subject.service_account = name.to_owned();
         self
     }
 
-    /// The pod's name.
+    /// Sets the name of the pod, which is in the claims of its tokens. Default: `local-7d9f8b6c5-x2x1z`.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::builder().pod("checkout-5d4f9c7b6-abcde").start().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn pod(mut self, name: &str) -> Self {
         self.subject.pod = name.to_owned();
         self
     }
 
-    /// The role behind both methods. Default: `local-pod` in account 111122223333.
+    /// Sets the role of both credential sources. Default: `arn:aws:iam::111122223333:role/local-pod`.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let role = "arn:aws:iam::444455556666:role/checkout";
+    /// let pod = LocalPod::builder().role_arn(role).start().await?;
+    /// assert!(pod.irsa_env().contains(&("AWS_ROLE_ARN".to_owned(), role.to_owned())));
+    /// # Ok(()) }
+    /// ```
     pub fn role_arn(mut self, arn: &str) -> Self {
         self.role_arn = arn.to_owned();
         self
     }
 
-    /// The role of the Pod Identity association, if it is not the one behind IRSA: for a migration that is not ready.
+    /// Sets the role of the Pod Identity association. Default: the role of [`role_arn`](Self::role_arn).
+    ///
+    /// With another role a test can simulate a pod that is not ready to migrate.
+    ///
+    /// ```
+    /// use eks_credentials::EksCredentialsProvider;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let other = "arn:aws:iam::111122223333:role/other";
+    /// let pod = LocalPod::builder().associated_role_arn(other).start().await?;
+    /// let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// assert!(!provider.compare().await?.is_ready());
+    /// # Ok(()) }
+    /// ```
     pub fn associated_role_arn(mut self, arn: &str) -> Self {
         self.associated_role_arn = Some(arn.to_owned());
         self
     }
 
-    /// The region. Default: `eu-central-1`.
+    /// Sets the region. Default: `eu-central-1`.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::builder().region("us-east-1").start().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn region(mut self, region: &str) -> Self {
         self.region = region.to_owned();
         self
     }
 
-    /// The lifetime of service account tokens. Default: a day. They are only rotated by
-    /// [`ProjectedToken::rotate`].
+    /// Sets the lifetime of service account tokens. Default: 24 hours, as the EKS webhooks request it.
+    ///
+    /// Tokens are not rotated automatically. Call [`ProjectedToken::rotate`] to rotate one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::builder().token_lifetime(Duration::from_secs(600)).start().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.token_lifetime = lifetime;
         self
     }
 
-    /// How service account tokens are signed. Default: RS256, as on EKS.
+    /// Sets the algorithm that signs service account tokens. Default: [`Signing::Rs256`], as on EKS.
+    ///
+    /// ```
+    /// use eks_credentials::testing::{LocalPod, Signing};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::builder().signing(Signing::Es256).start().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn signing(mut self, signing: Signing) -> Self {
         self.signing = signing;
         self
     }
 
-    /// Where the agent listens. Default: a free port of 127.0.0.1. In a network namespace of a test's own it can have its
-    /// real addresses, `169.254.170.23:80` and `[fd00:ec2::23]:80`.
+    /// Sets the address on which the stand-in for the agent listens. Default: a free port of 127.0.0.1.
+    ///
+    /// In a separate network namespace this can be an address of the real agent: `169.254.170.23:80` or
+    /// `[fd00:ec2::23]:80`.
+    ///
+    /// ```
+    /// use std::net::Ipv6Addr;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() { return Ok(()) } // a host without IPv6
+    /// let pod = LocalPod::builder().agent_address((Ipv6Addr::LOCALHOST, 0).into()).start().await?;
+    /// assert!(pod.agent().address().is_ipv6());
+    /// # Ok(()) }
+    /// ```
     pub fn agent_address(mut self, address: SocketAddr) -> Self {
         self.agent_address = address;
         self
     }
 
-    /// Starts it, on the current tokio runtime.
+    /// Starts the pod on the current tokio runtime.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::builder().start().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`LocalPod::start`].
+    /// Returns an error if a port cannot be bound, a signing key cannot be generated, or the token files cannot be written.
     pub async fn start(self) -> io::Result<LocalPod> {
         let Self { subject, role_arn, associated_role_arn, region, token_lifetime, signing, agent_address } = self;
         let issuer = Issuer::new(format!("https://oidc.eks.{region}.amazonaws.com/id/LOCAL"), signing);

@@ -1,4 +1,6 @@
-//! boto3 beside this crate in the same environment: the same method, the same account, the same refusals.
+//! Compares this crate with botocore, the core of boto3.
+//!
+//! In the same environment both must use the same credential source and the same account, and fail for the same reasons.
 //!
 //! ```text
 //! python -m venv /tmp/venv && /tmp/venv/bin/pip install boto3
@@ -34,7 +36,7 @@ type Env = Vec<(String, String)>;
 
 #[tokio::test]
 #[ignore = "needs boto3 in the venv at $EKS_CREDENTIALS_VENV"]
-async fn both_find_the_same_method_and_account() {
+async fn botocore_finds_the_same_source_and_account() {
     let pod = LocalPod::builder().role_arn(ROLE).start().await.unwrap();
     let (irsa, agent) = (pod.irsa_env(), pod.pod_identity_env());
     let cases = [
@@ -45,23 +47,23 @@ async fn both_find_the_same_method_and_account() {
         ("an empty path of a token file, and Pod Identity", with(pod.both_env(), TOKEN_FILE, ""), POD_IDENTITY),
         ("the agent's token file alone, and IRSA", [irsa, without(agent, AGENT_URI)].concat(), IRSA),
     ];
-    for (case, env, method) in cases {
+    for (case, env, source) in cases {
         let ours = ours(env.clone()).await.unwrap();
         let theirs = botocore(env).await;
         println!("{case}: ours {ours:?}, botocore {theirs:?}");
         let Answer::Found(theirs) = theirs else { panic!("{case}: botocore found nothing") };
         for found in [&ours, &theirs] {
-            assert_eq!((found.method.as_str(), found.account.as_str()), (method, ACCOUNT), "{case}");
+            assert_eq!((found.source.as_str(), found.account.as_str()), (source, ACCOUNT), "{case}");
             assert!(pod.ledger().get(&found.access_key).is_some(), "{case}");
         }
-        // The agent hands out what it has; STS makes new ones.
-        assert_eq!(ours.access_key == theirs.access_key, method == POD_IDENTITY, "{case}");
+        // The agent returns cached credentials to both. STS issues new ones for each request.
+        assert_eq!(ours.access_key == theirs.access_key, source == POD_IDENTITY, "{case}");
     }
 }
 
 #[tokio::test]
 #[ignore = "needs boto3 in the venv at $EKS_CREDENTIALS_VENV"]
-async fn both_refuse_the_same() {
+async fn botocore_fails_for_the_same_reasons() {
     let pod = LocalPod::start().await.unwrap();
     let stranger = LocalPod::start().await.unwrap();
     stranger.irsa_token().impersonate("default", "stranger").unwrap();
@@ -103,7 +105,7 @@ async fn both_refuse_the_same() {
             "Unsupported host",
         ),
         (
-            "almost the agent",
+            "an address close to that of the agent",
             with(agent, AGENT_URI, "http://[fd00:ec2::24]/v1/credentials"),
             invalid,
             "Unsupported host",
@@ -116,15 +118,15 @@ async fn both_refuse_the_same() {
             "(ResourceNotFoundException)",
         ),
     ];
-    for (case, env, kind, in_theirs) in cases {
+    for (case, env, kind, botocore_error) in cases {
         let ours = ours(env.clone()).await.expect_err(case);
         let theirs = botocore(env).await;
         let Answer::Refused { error } = theirs else { panic!("{case}: botocore found {theirs:?}") };
         println!("{case}\n  ours:     {ours}\n  botocore: {error}");
         assert_eq!(ours.kind(), kind, "{case}");
-        assert!(error.contains(in_theirs), "{case}");
+        assert!(error.contains(botocore_error), "{case}");
     }
-    // What is not configured, or not allowed, was asked of nobody.
+    // The stand-ins of `pod` received no requests: nothing is sent if the configuration is missing or not allowed.
     assert_eq!((pod.sts().requests(), pod.agent().requests()), (0, 0));
 }
 
@@ -137,7 +139,8 @@ enum Answer {
 
 #[derive(Debug, Deserialize)]
 struct Found {
-    method: String,
+    #[serde(rename = "method")]
+    source: String,
     account: String,
     access_key: String,
 }
@@ -146,19 +149,20 @@ async fn ours(env: Env) -> Result<Found, Error> {
     let provider = builder(env).build()?;
     let credentials = provider.credentials().await?;
     Ok(Found {
-        method: provider.status().source.unwrap().as_str().to_owned(),
+        source: provider.status().source.unwrap().as_str().to_owned(),
         account: credentials.account_id().unwrap().as_str().to_owned(),
         access_key: credentials.access_key_id().to_owned(),
     })
 }
 
 async fn botocore(env: Env) -> Answer {
-    let venv = std::env::var_os("EKS_CREDENTIALS_VENV").expect("EKS_CREDENTIALS_VENV names a venv with boto3");
+    let venv =
+        std::env::var_os("EKS_CREDENTIALS_VENV").expect("EKS_CREDENTIALS_VENV must be the path of a venv with boto3");
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(Path::new(&venv).join("bin/python"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boto3/oracle.py"))
         .env_clear()
-        // Nothing of this machine's own: no profile, no instance role.
+        // Without the configuration of this machine: no profile and no instance role.
         .env("HOME", home.path())
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .envs(env)
@@ -168,12 +172,12 @@ async fn botocore(env: Env) -> Answer {
         .await
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut answer = serde_json::from_slice(&output.stdout).unwrap();
-    if let Answer::Found(Found { method, .. }) = &mut answer {
-        *method = match method.as_str() {
+    let mut answer: Answer = serde_json::from_slice(&output.stdout).unwrap();
+    if let Answer::Found(Found { source, .. }) = &mut answer {
+        *source = match source.as_str() {
             "assume-role-with-web-identity" => IRSA.to_owned(),
             "container-role" => POD_IDENTITY.to_owned(),
-            other => panic!("botocore's method is {other}"),
+            other => panic!("unknown method of botocore: {other}"),
         };
     }
     answer

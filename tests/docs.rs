@@ -35,7 +35,10 @@ fn reliability_page_names_existing_tests() {
     let named: Vec<_> = named.filter(|name| !name.contains('(')).collect();
     assert!(named.len() > 20, "{named:?}");
     for name in named {
-        assert!(all.contains(&format!("fn {name}(")) || all.contains(&format!("{name}:")), "there is no test {name}");
+        assert!(
+            all.contains(&format!("fn {name}(")) || all.contains(&format!("{name}:")),
+            "the test {name} does not exist"
+        );
     }
 }
 

@@ -1,5 +1,7 @@
-//! A pod in an account of MiniStack, a local AWS that others wrote: its STS judges the token by a trust policy, its S3
-//! verifies every signature, session token, permission and expiry.
+//! Tests with MiniStack, a local AWS emulator that is independent of this crate.
+//!
+//! Its STS checks the token against a trust policy. Its S3 verifies the signature, the session token, the permissions and the
+//! expiry of every request.
 //!
 //! ```text
 //! python -m venv /tmp/venv && /tmp/venv/bin/pip install ministack boto3
@@ -39,9 +41,9 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/local-pod";
 const BUCKET: &str = "pods";
 const KEYS: [&str; 3] = ["one", "three", "two"];
 
-/// Far below what real STS grants, so that a test of a minute sees many sessions end.
+/// The lifetime of sessions. It is much shorter than with the real STS, so many sessions end during a test of one minute.
 const SESSION: Duration = Duration::from_secs(8);
-/// Slow enough that a caller who waited for a refresh would stand out.
+/// The latency of a refresh. It is long enough to show in the latency of a call that waits for a refresh.
 const ISSUE_LATENCY: Duration = Duration::from_millis(500);
 const LOAD: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_millis(50);
@@ -52,9 +54,9 @@ async fn irsa_reads_s3() {
     let aws = MiniStack::start().await;
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(aws.env(pod.irsa_env(), aws.address));
-    reads_what_the_role_may_and_no_more(&provider, "default-local-7d9f8b6c5-x2x1z").await;
+    assert_role_permissions(&provider, "default-local-7d9f8b6c5-x2x1z").await;
     assert_eq!(provider.status().source, Some(SourceKind::WebIdentity));
-    assert_eq!(pod.sts().requests(), 0, "the stand-in was asked in MiniStack's place");
+    assert_eq!(pod.sts().requests(), 0, "the stand-in received a request for MiniStack");
 }
 
 #[tokio::test]
@@ -62,23 +64,23 @@ async fn irsa_reads_s3() {
 async fn pod_identity_reads_s3() {
     let aws = MiniStack::start().await;
     let pod = LocalPod::start().await.unwrap();
-    let issued = aws.issue_through_the_agent_of(&pod, Duration::from_secs(3600));
+    let issued = aws.issue_through_agent(&pod, Duration::from_secs(3600));
     let provider = provider(aws.env(pod.pod_identity_env(), aws.address));
-    reads_what_the_role_may_and_no_more(&provider, "eks-local").await;
+    assert_role_permissions(&provider, "eks-local").await;
     assert_eq!(provider.status().source, Some(SourceKind::PodIdentity));
     assert_eq!((pod.agent().requests(), issued.get()), (1, 1));
 }
 
 #[tokio::test]
 #[ignore = "needs MiniStack (PyPI ministack, boto3) in the venv at $EKS_CREDENTIALS_VENV"]
-async fn a_wrong_subject_is_denied_and_the_message_says_whose_token_it_was() {
+async fn irsa_denied_error_names_token_claims_and_role() {
     let aws = MiniStack::start().await;
     let pod = LocalPod::start().await.unwrap();
     pod.irsa_token().impersonate("default", "intruder").unwrap();
     let env = aws.env(pod.irsa_env(), aws.address);
 
     let error = provider(env.clone()).credentials().await.unwrap_err();
-    println!("a wrong subject: {error}");
+    println!("another subject: {error}");
     assert_eq!(error.kind(), ErrorKind::Denied);
     let message = error.to_string();
     for part in [&format!("iss={ISSUER}"), "sub=system:serviceaccount:default:intruder", "aud=sts.amazonaws.com", ROLE]
@@ -86,7 +88,7 @@ async fn a_wrong_subject_is_denied_and_the_message_says_whose_token_it_was() {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
 
-    // It was the subject, and nothing else.
+    // With the right subject it succeeds, so the subject was the only reason.
     pod.irsa_token().impersonate("default", "local").unwrap();
     provider(env).credentials().await.unwrap();
 }
@@ -96,9 +98,9 @@ async fn a_wrong_subject_is_denied_and_the_message_says_whose_token_it_was() {
 async fn irsa_renews_sessions_of_8_s_under_load() {
     let aws = MiniStack::start().await;
     let pod = LocalPod::start().await.unwrap();
-    let sts = ShortSessions::before(aws.address).await;
+    let sts = ShortSessions::in_front_of(aws.address).await;
     let provider = provider(aws.env(pod.irsa_env(), sts.address));
-    not_one_call_fails("IRSA", &aws, &provider, || sts.calls.get()).await;
+    assert_no_call_fails("IRSA", &aws, &provider, || sts.calls.get()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,15 +108,15 @@ async fn irsa_renews_sessions_of_8_s_under_load() {
 async fn pod_identity_renews_sessions_of_8_s_under_load() {
     let aws = MiniStack::start().await;
     let pod = LocalPod::start().await.unwrap();
-    let issued = aws.issue_through_the_agent_of(&pod, SESSION);
+    let issued = aws.issue_through_agent(&pod, SESSION);
     pod.agent().set_latency(ISSUE_LATENCY);
     let provider = provider(aws.env(pod.pod_identity_env(), aws.address));
-    not_one_call_fails("Pod Identity", &aws, &provider, || pod.agent().requests()).await;
-    assert_eq!(pod.agent().requests(), issued.get(), "the agent had some left of a session");
+    assert_no_call_fails("Pod Identity", &aws, &provider, || pod.agent().requests()).await;
+    assert_eq!(pod.agent().requests(), issued.get(), "the agent returned credentials of an earlier session");
     assert_eq!(pod.agent().most_at_once(), 1);
 }
 
-/// Without retries: a refused call is a failed call.
+/// A client without retries, so every refused request is an error.
 fn s3(provider: &EksCredentialsProvider) -> aws_sdk_s3::Client {
     let config = provider.sdk_config(BehaviorVersion::latest()).build();
     let config =
@@ -122,7 +124,7 @@ fn s3(provider: &EksCredentialsProvider) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
-/// The keys in the bucket, or the code of the error.
+/// Returns the keys in the bucket, or the code of the error.
 async fn list(s3: &aws_sdk_s3::Client) -> Result<Vec<String>, String> {
     match s3.list_objects_v2().bucket(BUCKET).send().await {
         Ok(page) => Ok(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect()),
@@ -130,7 +132,7 @@ async fn list(s3: &aws_sdk_s3::Client) -> Result<Vec<String>, String> {
     }
 }
 
-async fn reads_what_the_role_may_and_no_more(provider: &EksCredentialsProvider, session_name: &str) {
+async fn assert_role_permissions(provider: &EksCredentialsProvider, session_name: &str) {
     let s3 = s3(provider);
     let buckets = s3.list_buckets().send().await.unwrap();
     assert_eq!(buckets.buckets().iter().filter_map(|bucket| bucket.name()).collect::<Vec<_>>(), [BUCKET]);
@@ -147,21 +149,26 @@ async fn reads_what_the_role_may_and_no_more(provider: &EksCredentialsProvider, 
     assert_eq!(credentials.account_id().map(|account| account.as_str()), caller.account());
 }
 
-/// A minute of calls through sessions that end every 8 s, beside a client that keeps its first credentials.
-async fn not_one_call_fails(method: &str, aws: &MiniStack, provider: &EksCredentialsProvider, asked: impl Fn() -> u64) {
+/// Calls S3 for one minute while a session ends every 8 s. A second client keeps its first credentials.
+async fn assert_no_call_fails(
+    source: &str,
+    aws: &MiniStack,
+    provider: &EksCredentialsProvider,
+    fetched: impl Fn() -> u64,
+) {
     let client = s3(provider);
     let first = provider.credentials().await.unwrap();
-    let fetched = Instant::now();
+    let began = Instant::now();
     let ((mut latencies, failures), refusal) = tokio::join!(load(&client), first_refusal(aws, &first));
-    let fetches = asked();
+    let fetches = fetched();
 
     latencies.sort();
     let at = |percent: usize| latencies[latencies.len() * percent / 100];
     println!(
-        "{method}: {} S3 calls in {:.1?}, {} failed; p50 {:.1?}, p99 {:.1?}, max {:.1?}; {fetches} STS calls of \
+        "{source}: {} S3 calls in {:.1?}, {} failed; p50 {:.1?}, p99 {:.1?}, max {:.1?}; {fetches} STS calls of \
          {ISSUE_LATENCY:?}; credentials kept by a client were refused after {:.1?}: {}",
         latencies.len(),
-        fetched.elapsed(),
+        began.elapsed(),
         failures.len(),
         at(50),
         at(99),
@@ -170,17 +177,18 @@ async fn not_one_call_fails(method: &str, aws: &MiniStack, provider: &EksCredent
         refusal.1,
     );
     assert!(failures.is_empty(), "{failures:?}");
-    // Nobody waits for a refresh: if callers did, they would be a tenth of all.
+    // No caller waits for a refresh. Otherwise about a tenth of all calls would be slow.
     assert!(at(99) < ISSUE_LATENCY / 2, "{:?}", at(99));
-    // A refresh begins in the third quarter of the 7–8 s that a session has, so one follows another after 4–6.5 s.
+    // A session has 7–8 s when it arrives, and the refresh begins in the third quarter of this time. With the latency of a
+    // refresh, the time between two refreshes is 4–6.5 s.
     assert!((9..=17).contains(&fetches), "{fetches}");
-    // Every fetch was a success, the one that may be under way included.
+    // Every fetch succeeds, including one that may still be in progress.
     let mut changes = provider.subscribe();
-    let landed = changes.wait_for(|status| status.refreshes == asked());
-    timeout(4 * ISSUE_LATENCY, landed).await.expect("no attempt has failed").unwrap();
+    let succeeded = changes.wait_for(|status| status.refreshes == fetched());
+    timeout(4 * ISSUE_LATENCY, succeeded).await.expect("no attempt fails").unwrap();
 }
 
-/// Twenty calls a second, each on its own task, so that a slow one holds up none.
+/// Makes twenty calls per second. Each call has its own task, so a slow call does not delay others.
 async fn load(s3: &aws_sdk_s3::Client) -> (Vec<Duration>, Vec<String>) {
     let mut ticks = interval(PERIOD);
     let mut calls = JoinSet::new();
@@ -202,7 +210,7 @@ async fn load(s3: &aws_sdk_s3::Client) -> (Vec<Duration>, Vec<String>) {
     (latencies, outcomes.into_iter().filter_map(wrong).collect())
 }
 
-/// When MiniStack refuses these credentials, and with what code: the proof that a session does end.
+/// Returns when and with which code MiniStack refuses these credentials. This proves that sessions really end.
 async fn first_refusal(aws: &MiniStack, credentials: &Credentials) -> (Duration, String) {
     let began = Instant::now();
     let client = aws.s3_with(credentials);
@@ -216,14 +224,14 @@ async fn first_refusal(aws: &MiniStack, credentials: &Credentials) -> (Duration,
         }
     };
     let (after, code) =
-        timeout(2 * SESSION, refused).await.expect("sessions do not end here, so this test says nothing");
+        timeout(2 * SESSION, refused).await.expect("the session must end, otherwise this test proves nothing");
     assert!(after > SESSION / 2, "{after:?}: {code}");
-    // What has ended is forgotten as soon as there is a new session.
+    // MiniStack removes an expired session when a new one begins. Then the code is `InvalidAccessKeyId`.
     assert!(["ExpiredToken", "InvalidAccessKeyId"].contains(&code.as_str()), "{code}");
     (after, code)
 }
 
-/// Counts what STS is asked for.
+/// Counts the requests for new sessions.
 #[derive(Clone, Default)]
 struct Counter(Arc<AtomicU64>);
 
@@ -237,21 +245,21 @@ impl Counter {
     }
 }
 
-/// A MiniStack of the test's own, in which the role, its permissions and the bucket exist.
+/// A MiniStack process for one test, with the role, its permissions and the bucket.
 struct MiniStack {
     address: SocketAddr,
-    // Ended before its folder goes.
+    // The order of the fields matters: the server ends before its folder is removed.
     _server: Server,
     _home: TempDir,
 }
 
-/// Ends with its test, however that ends.
+/// The process of MiniStack. It is killed when this value is dropped, even if the test fails.
 struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
-        // It is gone by then, and no zombie.
+        // Waits for the process, so it does not stay a zombie.
         let _ = self.0.wait();
     }
 }
@@ -277,7 +285,7 @@ impl MiniStack {
                 ticks.tick().await;
             }
         });
-        ready.await.expect("MiniStack is ready within a minute");
+        ready.await.expect("MiniStack is ready within one minute");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ministack/setup.py");
         let setup = isolated(&venv("python"), home.path())
             .arg(script)
@@ -289,14 +297,14 @@ impl MiniStack {
         Self { address, _server: server, _home: home }
     }
 
-    /// The environment of a pod whose AWS is this one.
+    /// Returns the environment of a pod that uses this MiniStack, and STS at the address `sts`.
     fn env(&self, mut pod: Vec<(String, String)>, sts: SocketAddr) -> Vec<(String, String)> {
         pod.push(("AWS_ENDPOINT_URL".into(), format!("http://{}", self.address)));
         pod.push(("AWS_ENDPOINT_URL_STS".into(), format!("http://{sts}")));
         pod
     }
 
-    /// A client that has these credentials and will not get others.
+    /// Returns a client that always uses these credentials.
     fn s3_with(&self, credentials: &Credentials) -> aws_sdk_s3::Client {
         let (id, secret) = (credentials.access_key_id(), credentials.secret_access_key());
         let kept = Credentials::new(id, secret, credentials.session_token().map(str::to_owned), None, "kept");
@@ -310,13 +318,14 @@ impl MiniStack {
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// Lets the agent stand-in do what the agent does: have the role assumed by the service that it trusts.
-    fn issue_through_the_agent_of(&self, pod: &LocalPod, session: Duration) -> Counter {
+    /// Makes the stand-in for the agent return sessions of MiniStack. The sessions come from `AssumeRole`, with the
+    /// permissions of the service that the role trusts.
+    fn issue_through_agent(&self, pod: &LocalPod, session: Duration) -> Counter {
         let config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(format!("http://{}", self.address))
             .region(Region::new("eu-central-1"))
-            // To MiniStack an account id is the access key of that account's root, which stands for every service too.
+            // In MiniStack, the access key ID of an account's root user is the account ID. Root may act as any service.
             .credentials_provider(Credentials::new(ACCOUNT, "test", None, None, "root"));
         let sts = aws_sdk_sts::Client::from_conf(config.build());
         let issued = Counter::default();
@@ -327,12 +336,12 @@ impl MiniStack {
             let request =
                 sts.assume_role().role_arn(ROLE).role_session_name("eks-local").duration_seconds(seconds).send();
             async move {
-                let internal = |why: String| ("InternalServerException".to_owned(), why);
-                let answer = request.await.map_err(|e| match e.code() {
+                let internal = |message: String| ("InternalServerException".to_owned(), message);
+                let output = request.await.map_err(|e| match e.code() {
                     Some(code) => (format!("{code}Exception"), DisplayErrorContext(e).to_string()),
                     None => internal(DisplayErrorContext(e).to_string()),
                 })?;
-                let keys = answer.credentials.ok_or_else(|| internal("no credentials".to_owned()))?;
+                let keys = output.credentials.ok_or_else(|| internal("no credentials".to_owned()))?;
                 Ok(Issued {
                     access_key_id: keys.access_key_id,
                     secret_access_key: keys.secret_access_key,
@@ -346,12 +355,12 @@ impl MiniStack {
 }
 
 fn venv(program: &str) -> PathBuf {
-    let venv =
-        std::env::var_os("EKS_CREDENTIALS_VENV").expect("EKS_CREDENTIALS_VENV names a venv with ministack and boto3");
+    let venv = std::env::var_os("EKS_CREDENTIALS_VENV")
+        .expect("EKS_CREDENTIALS_VENV must be the path of a venv with ministack and boto3");
     Path::new(&venv).join("bin").join(program)
 }
 
-/// A command that finds nothing of ours: neither profiles nor credentials nor the state of an earlier run.
+/// Returns a command that cannot find profiles or credentials of this machine, or the state of an earlier run.
 fn isolated(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs([("HOME", home), ("TMPDIR", home)]).current_dir(home);
@@ -360,18 +369,19 @@ fn isolated(program: &Path, home: &Path) -> Command {
 }
 
 async fn is_ready(address: SocketAddr) -> bool {
-    let ask = async {
+    let request = async {
         let mut status = [0; 12];
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(b"GET /_ministack/ready HTTP/1.1\r\nhost: ministack\r\nconnection: close\r\n\r\n").await?;
         stream.read_exact(&mut status).await?;
         io::Result::Ok(status == *b"HTTP/1.1 200")
     };
-    ask.await.unwrap_or(false)
+    request.await.unwrap_or(false)
 }
 
-/// Stands before MiniStack's STS, slow, and makes every session a short one: real STS knows none below 15 minutes, so
-/// the crate does not ask for one.
+/// A slow proxy for the STS of MiniStack that makes every session short.
+///
+/// The real STS does not allow sessions of less than 15 minutes, so this crate cannot request a short one.
 struct ShortSessions {
     address: SocketAddr,
     calls: Counter,
@@ -379,7 +389,7 @@ struct ShortSessions {
 }
 
 impl ShortSessions {
-    async fn before(sts: SocketAddr) -> Self {
+    async fn in_front_of(sts: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let calls = Counter::default();
@@ -388,7 +398,7 @@ impl ShortSessions {
             let mut relays = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 counter.count();
-                // A relay that fails is a refresh that fails, and those are counted.
+                // If relaying fails, the refresh fails, and the test detects it.
                 relays.spawn(relay(client, sts));
             }
         });
@@ -402,7 +412,7 @@ impl Drop for ShortSessions {
     }
 }
 
-/// One request to STS with `DurationSeconds`, one answer from it.
+/// Relays one request to STS and its response. Adds `DurationSeconds` to the request.
 async fn relay(mut client: TcpStream, sts: SocketAddr) -> io::Result<()> {
     let (head, mut body) = read_request(&mut client).await?;
     body.extend_from_slice(format!("&DurationSeconds={}", SESSION.as_secs()).as_bytes());
@@ -417,7 +427,7 @@ async fn relay(mut client: TcpStream, sts: SocketAddr) -> io::Result<()> {
     client.shutdown().await
 }
 
-/// The request line and headers, and the body.
+/// Returns the request line with the headers, and the body.
 async fn read_request(client: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {
@@ -434,7 +444,7 @@ async fn read_request(client: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     }
 }
 
-/// The value, if the line is that header.
+/// Returns the value if the line is this header.
 fn header<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let (found, value) = line.split_once(':')?;
     found.eq_ignore_ascii_case(name).then_some(value.trim())

@@ -1,7 +1,7 @@
-//! The programs that run in pods, as processes: where they refuse stand-ins, how they end, and what they need.
+//! Tests that run the example programs as processes: when they refuse to start stand-ins, how they end, and what they need.
 //!
-//! They are the examples, as cargo builds them for development, or those in the folder that `EKS_CREDENTIALS_PROGRAMS`
-//! names: `.ci/run` builds the image's programs, and runs the tests named `image_` with them.
+//! The programs are the examples of the development build, or those in the folder of the variable
+//! `EKS_CREDENTIALS_PROGRAMS`. `.ci/run` builds the programs of the image and runs the tests `image_*` with them.
 #![cfg(all(unix, feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -31,17 +31,17 @@ use support::{with, without};
 const IMAGE: [&str; 4] = ["readiness", "list_buckets", "migrate", "doctor"];
 const OTHERS: [&str; 3] = ["credential_process", "opentelemetry", "sdk_config"];
 
-/// The environment of a container, with `env`.
+/// Returns `env` with the variable that kubelet sets in every container.
 fn in_cluster(env: Env) -> Env {
     with(env, "KUBERNETES_SERVICE_HOST", "10.100.0.1")
 }
 
-/// What `readiness` is started with: on a free port, in a cluster, where nothing can be written.
+/// `readiness` on a free port, in a cluster, without a folder for temporary files.
 fn readiness(env: Env) -> Program {
     Program::new("readiness").args(["--listen", "127.0.0.1:0"]).env(with(in_cluster(env), "TMPDIR", "/no/such/folder"))
 }
 
-/// The address that `readiness` prints.
+/// Returns the address that `readiness` prints.
 async fn address(readiness: &mut Process) -> SocketAddr {
     let line = readiness.stdout_line("/readyz").await;
     line.split(['/', ' ']).nth(2).unwrap().parse().unwrap()
@@ -65,13 +65,13 @@ async fn help_and_unknown_arguments(programs: &[&'static str]) {
             assert!(ended.stdout.starts_with(&format!("usage: {name}")), "{name}: {}", ended.stdout);
             assert!(ended.stdout.contains("Exit code: 0"), "{name}: {}", ended.stdout);
         }
-        for (arg, complaint) in [
+        for (arg, message) in [
             (OsStr::new("--no-such-argument"), "unknown argument --no-such-argument\n"),
             (OsStr::from_bytes(b"--\xff"), "argument \"--\\xFF\" is not valid UTF-8\n"),
         ] {
             let ended = finish(Program::new(name).args([arg])).await;
             assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""), "{name} {arg:?}: {}", ended.stderr);
-            assert!(ended.stderr.starts_with(&format!("{complaint}usage: {name}")), "{name}: {}", ended.stderr);
+            assert!(ended.stderr.starts_with(&format!("{message}usage: {name}")), "{name}: {}", ended.stderr);
         }
     }
 }
@@ -86,11 +86,11 @@ async fn programs_know_help_and_reject_unknown_arguments() {
     help_and_unknown_arguments(&OTHERS).await;
 }
 
-/// A pod into which the webhook has injected nothing.
+/// In this pod the webhook has injected nothing.
 #[tokio::test]
 async fn image_programs_explain_missing_credentials_in_a_cluster() {
     for name in ["readiness", "list_buckets", "migrate"] {
-        // A variable without a value is set, too.
+        // A variable that is set but empty counts, too.
         for host in ["10.100.0.1", ""] {
             let env = with(Env::new(), "KUBERNETES_SERVICE_HOST", host);
             let ended = finish(Program::new(name).env(env)).await;
@@ -105,11 +105,11 @@ async fn image_programs_explain_missing_credentials_in_a_cluster() {
 }
 
 #[tokio::test]
-async fn image_programs_explain_half_of_a_configuration() {
+async fn image_programs_explain_an_incomplete_configuration() {
     let pod = LocalPod::start().await.unwrap();
-    let half = without(pod.irsa_env(), "AWS_WEB_IDENTITY_TOKEN_FILE");
+    let incomplete = without(pod.irsa_env(), "AWS_WEB_IDENTITY_TOKEN_FILE");
     for name in ["readiness", "list_buckets", "migrate"] {
-        let ended = finish(Program::new(name).env(in_cluster(half.clone()))).await;
+        let ended = finish(Program::new(name).env(in_cluster(incomplete.clone()))).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains("ERROR   IRSA-HALF"), "{name}: {}", ended.stderr);
     }
@@ -134,7 +134,7 @@ async fn assert_refused(name: &'static str, args: &[&str], env: Env) {
     assert!(ended.stderr.contains(" is refused: "), "{name} {args:?}: {}", ended.stderr);
 }
 
-/// Whether or not the pod has credentials.
+/// They refuse them whether or not the pod has credentials.
 #[tokio::test]
 async fn image_programs_refuse_stand_ins_in_a_cluster() {
     let pod = LocalPod::start().await.unwrap();
@@ -145,9 +145,10 @@ async fn image_programs_refuse_stand_ins_in_a_cluster() {
     assert_eq!((pod.sts().requests(), pod.agent().requests()), (0, 0));
 }
 
-/// Of `.ci/run`, with the programs of the image: on a laptop they have no stand-ins either.
+/// `.ci/run` runs this test with the programs of the image. They contain no stand-ins, so they refuse these arguments outside a
+/// cluster too.
 #[tokio::test]
-#[ignore = "takes the image's programs: .ci/run builds them"]
+#[ignore = "needs the programs of the image, which .ci/run builds"]
 async fn image_programs_have_no_stand_ins_anywhere() {
     for (name, args) in STAND_INS {
         assert_refused(name, args, Env::new()).await;
@@ -170,7 +171,7 @@ async fn opentelemetry_starts_no_stand_in_in_a_cluster() {
     assert!(ended.stderr.contains("ERROR   ENV-NONE"), "{}", ended.stderr);
 }
 
-/// Accepts no more connections, and answers the request that has begun.
+/// After SIGTERM it accepts no more connections, and answers the request that has begun.
 #[tokio::test]
 async fn image_readiness_answers_begun_requests_after_sigterm() {
     let pod = LocalPod::start().await.unwrap();
@@ -178,21 +179,21 @@ async fn image_readiness_answers_begun_requests_after_sigterm() {
     let address = address(&mut readiness).await;
     let mut begun = TcpStream::connect(address).await.unwrap();
     begun.write_all(b"GET /readyz HTTP/1.1\r\n").await.unwrap();
-    // Connections are accepted in their order: the one before has been.
+    // Connections are accepted in order. When this request is answered, the earlier connection has been accepted.
     until_ready(address).await;
 
     readiness.signal("TERM").await;
     while TcpStream::connect(address).await.is_ok() {}
     begun.write_all(b"host: pod\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    begun.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let mut response = String::new();
+    begun.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
     let ended = readiness.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("SIGTERM received") && !ended.stderr.contains("still open"), "{}", ended.stderr);
 }
 
-/// A client that never finishes its request does not hold the process until kubelet kills it.
+/// A client that never finishes its request cannot keep the process running until kubelet kills it.
 #[tokio::test]
 async fn image_readiness_closes_unfinished_connections_after_sigterm() {
     let pod = LocalPod::start().await.unwrap();
@@ -201,10 +202,10 @@ async fn image_readiness_closes_unfinished_connections_after_sigterm() {
     let mut unfinished = TcpStream::connect(address).await.unwrap();
     unfinished.write_all(b"GET /readyz HTTP/1.1\r\n").await.unwrap();
     until_ready(address).await;
-    let told = Instant::now();
+    let signalled = Instant::now();
     readiness.signal("TERM").await;
     let ended = readiness.end().await;
-    assert!(told.elapsed() >= Duration::from_secs(5), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() >= Duration::from_secs(5), "{:?}", signalled.elapsed());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("connections that are still open after 5s are closed"), "{}", ended.stderr);
     drop(unfinished);
@@ -227,7 +228,7 @@ async fn code_after(signal: &str, name: &'static str, args: &[&str]) -> Option<i
     let pod = LocalPod::start().await.unwrap();
     pod.sts().always(Answer::hang());
     pod.agent().always(Answer::hang());
-    // Without a collector in the cluster `opentelemetry` would start none.
+    // In a cluster `opentelemetry` requires the argument `--collector`, so it runs outside a cluster here.
     let env = if name == "opentelemetry" { pod.both_env() } else { in_cluster(pod.both_env()) };
     let program = Program::new(name).args(args).env(env).start();
     until_called(pod.sts()).await;
@@ -235,9 +236,9 @@ async fn code_after(signal: &str, name: &'static str, args: &[&str]) -> Option<i
     program.end().await.code
 }
 
-/// Without a result the exit code must not be that of a result.
+/// A program that a signal ends has no result, so its exit code must differ from the codes of results.
 #[tokio::test]
-async fn image_commands_end_on_signals_with_the_codes_of_a_shell() {
+async fn image_commands_exit_with_shell_codes_on_signals() {
     for name in ["list_buckets", "migrate", "doctor"] {
         assert_eq!(code_after("TERM", name, &[]).await, Some(143), "{name}");
         assert_eq!(code_after("INT", name, &[]).await, Some(130), "{name}");
@@ -246,13 +247,13 @@ async fn image_commands_end_on_signals_with_the_codes_of_a_shell() {
 }
 
 #[tokio::test]
-async fn commands_end_on_signals_with_the_codes_of_a_shell() {
+async fn commands_exit_with_shell_codes_on_sigterm() {
     for name in OTHERS {
         assert_eq!(code_after("TERM", name, &[]).await, Some(143), "{name}");
     }
 }
 
-/// The local pod's files are removed when a signal ends the program.
+/// The files of the local pod are removed when a signal ends the program.
 #[tokio::test]
 async fn list_buckets_removes_the_local_pod_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
@@ -266,9 +267,9 @@ async fn list_buckets_removes_the_local_pod_on_sigterm() {
     assert_eq!(files(), 0);
 }
 
-/// The kernel has no default action for PID 1, from which ever namespace the signal comes: pid_namespaces(7).
+/// The kernel has no default action for the signals of PID 1 (pid_namespaces(7)).
 #[tokio::test]
-#[ignore = "needs unprivileged user namespaces: .ci/run runs it"]
+#[ignore = "needs unprivileged user namespaces; .ci/run runs it"]
 async fn image_programs_end_on_sigterm_as_pid_1() {
     let pod = LocalPod::start().await.unwrap();
     let mut readiness = readiness(pod.irsa_env()).with_pid_1().start();
@@ -290,13 +291,13 @@ async fn image_programs_end_on_sigterm_as_pid_1() {
     }
 }
 
-/// As in a container with `readOnlyRootFilesystem`: no file system can be written, and `/tmp` is empty.
+/// As in a container with `readOnlyRootFilesystem`, no file system is writable, and `/tmp` is empty.
 #[tokio::test]
-#[ignore = "needs unprivileged user namespaces: .ci/run runs it"]
+#[ignore = "needs unprivileged user namespaces; .ci/run runs it"]
 async fn image_programs_run_on_a_read_only_root_without_tmp() {
     let pod = LocalPod::start().await.unwrap();
     let s3 = LocalS3::start(pod.ledger().clone()).await.unwrap();
-    // The folder of the tokens is below /tmp.
+    // The folder of the tokens is below /tmp, so the test mounts it at /mnt.
     let token = pod.irsa_token().path();
     let folder = token.ancestors().find(|folder| folder.parent() == Some(&std::env::temp_dir())).unwrap();
     let mounted = |(name, value): (String, String)| (name, value.replace(folder.to_str().unwrap(), "/mnt"));

@@ -1,5 +1,5 @@
-//! The local pod of `list_buckets`: STS, Pod Identity agent and S3 on loopback.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! The local pod of the example `list_buckets`: STS, Pod Identity agent and S3 on loopback.
+#![allow(clippy::print_stdout, reason = "the output is for people")]
 
 #[path = "../support/local_s3.rs"]
 mod local_s3;
@@ -13,12 +13,12 @@ use eks_credentials::testing::LocalPod;
 use self::local_s3::LocalS3;
 use crate::{Options, list};
 
-/// With `--watch` credentials of the local pod live this long, so that refreshes can be seen.
+/// The lifetime of the local pod's credentials with `--watch`. It is short, so that refreshes happen while you watch.
 const LOCAL_LIFETIME: Duration = Duration::from_secs(20);
 
-/// Lists the buckets of a local pod through IRSA and through Pod Identity.
+/// Lists the buckets of a local pod, with IRSA and with EKS Pod Identity.
 pub(crate) async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    println!("Starting a local pod (STS, Pod Identity agent and S3 on loopback) and listing its buckets instead.");
+    println!("Starting a local pod (STS, Pod Identity agent and S3 on loopback) to list its buckets.");
     let pod = LocalPod::start().await?;
     if options.watch {
         pod.sts().set_lifetime(LOCAL_LIFETIME);

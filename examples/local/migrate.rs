@@ -1,5 +1,5 @@
-//! The local pod of `migrate`, which has IRSA and Pod Identity.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! The local pod of the example `migrate`. It has IRSA and EKS Pod Identity.
+#![allow(clippy::print_stdout, reason = "the output is for people")]
 
 use std::error::Error;
 
@@ -8,9 +8,9 @@ use eks_credentials::testing::{Answer, LocalPod};
 
 use crate::{Association, report};
 
-/// Compares both sources of a local pod with this association.
+/// Compares the sources of a local pod with this association.
 pub(crate) async fn run(association: Association) -> Result<bool, Box<dyn Error>> {
-    println!("Starting a local pod that has both (STS and Pod Identity agent on loopback) instead.");
+    println!("Starting a local pod (STS and Pod Identity agent on loopback) that has both sources.");
     let pod = match association {
         Association::DifferentRole => LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/another"),
         Association::DifferentAccount => {

@@ -1,6 +1,7 @@
-//! In place of the modules beside this one in a build without the feature `testing`, such as that for an image.
-//! `program::stand_ins` refuses before any of this is called.
-#![allow(dead_code, reason = "each program uses its part of it")]
+//! Replaces the other modules in this folder in a build without the feature `testing`, for example in an image.
+//!
+//! `program::stand_ins` returns an error before these functions are called.
+#![allow(dead_code, reason = "each program uses only a part")]
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! An OpenTelemetry collector on loopback: takes traces by OTLP over http, and keeps them.
+//! An OpenTelemetry collector on loopback. It receives traces with OTLP over HTTP and keeps them in memory.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,7 @@ impl Collector {
         Ok(Self { address, spans })
     }
 
-    /// What has arrived.
+    /// Returns the spans that have arrived.
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -43,7 +43,7 @@ async fn receive(State(spans): State<Spans>, body: Bytes) -> StatusCode {
     StatusCode::OK
 }
 
-/// An attribute as text.
+/// Returns the value of an attribute as text.
 pub(crate) fn attribute(span: &Span, name: &str) -> Option<String> {
     let found = span.attributes.iter().find(|attribute| attribute.key == name)?;
     Some(match found.value.as_ref()?.value.as_ref()? {

@@ -1,5 +1,5 @@
-//! An S3 on loopback that lets in only what the local pod's STS or agent has issued: it verifies the signature (by the
-//! `s3s` crate), the session token and the expiry.
+//! An S3 server on loopback. It accepts only credentials that the stand-ins of the local pod have issued: it verifies the
+//! signature (with the crate `s3s`), the session token and the expiry.
 
 use std::fs;
 use std::io;
@@ -17,11 +17,11 @@ use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Buckets and the objects in them.
+/// The buckets and their objects.
 pub(crate) const BUCKETS: [(&str, &[&str]); 2] =
     [("invoices-2026", &["2026-10.csv", "2026-11.csv"]), ("thumbnails", &["cat.webp", "dog.webp", "owl.webp"])];
 
-/// Ends when dropped.
+/// The server. It stops when this value is dropped.
 pub(crate) struct LocalS3 {
     url: String,
     server: JoinHandle<()>,
@@ -62,7 +62,7 @@ async fn serve(listener: TcpListener, service: S3Service) {
     while let Ok((stream, _)) = listener.accept().await {
         let service = service.clone();
         tokio::spawn(async move {
-            // A client that breaks off is its own affair.
+            // The client may disconnect early. This is not an error of the server.
             let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         });
     }

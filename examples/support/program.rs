@@ -1,5 +1,5 @@
-//! What the programs have in common: arguments, signals, exit codes, and where stand-ins may be started.
-#![allow(dead_code, clippy::print_stdout, clippy::print_stderr, reason = "each program uses its part of it")]
+//! Shared by the example programs: arguments, signals, exit codes, and the rule where stand-ins may be started.
+#![allow(dead_code, clippy::print_stdout, clippy::print_stderr, reason = "each program uses only a part")]
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use eks_credentials::{Diagnosis, EksCredentialsProvider};
 
-/// `EX_USAGE` of BSD's sysexits.h: the arguments are wrong.
+/// Wrong arguments: `EX_USAGE` in `sysexits.h` of BSD.
 const EX_USAGE: u8 = 64;
-/// Set by kubelet in every container, also where `enableServiceLinks` is false.
+/// kubelet sets this variable in every container, even if `enableServiceLinks` is false.
 const CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
-/// How long the end of a program waits for blocking operations that cannot be cancelled, such as reading a file.
+/// How long a program waits at its end for blocking operations that cannot be cancelled, such as reading a file.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) type Arguments = Peekable<std::vec::IntoIter<String>>;
 
-/// A whole program: parses the arguments, and runs `main` on a tokio runtime of its own.
+/// Runs a program: parses the arguments, and runs `main` on a new tokio runtime.
 ///
-/// `--help` (`-h`) prints `usage`. An error of `parse` is printed with `usage`, and the exit code is 64.
+/// `--help` and `-h` print `usage`. If `parse` returns an error, the error and `usage` are printed, and the exit code is 64.
 pub(crate) fn run<T, F: Future<Output = ExitCode>>(
     usage: &str,
     parse: impl FnOnce(&mut Arguments) -> Result<T, String>,
@@ -47,7 +47,7 @@ pub(crate) fn run<T, F: Future<Output = ExitCode>>(
     ended.unwrap_or_else(|error| failed(&error))
 }
 
-/// `None`: help was asked for.
+/// Returns `None` if the arguments contain `--help` or `-h`.
 fn arguments<T>(
     args: impl Iterator<Item = OsString>,
     parse: impl FnOnce(&mut Arguments) -> Result<T, String>,
@@ -62,7 +62,7 @@ fn arguments<T>(
     args.next().map_or(Ok(Some(options)), |left| Err(unknown(&left)))
 }
 
-/// For programs without arguments.
+/// The parser of programs without arguments.
 pub(crate) fn no_arguments(_: &mut Arguments) -> Result<(), String> {
     Ok(())
 }
@@ -71,7 +71,7 @@ pub(crate) fn unknown(arg: &str) -> String {
     format!("unknown argument {arg}")
 }
 
-/// Prints the error with its causes. Exit code 1.
+/// Prints the error and its causes. Returns exit code 1.
 pub(crate) fn failed(error: &dyn Error) -> ExitCode {
     eprintln!("error: {error}");
     let mut cause = error.source();
@@ -82,12 +82,12 @@ pub(crate) fn failed(error: &dyn Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The provider that the environment configures. `None` if it configures nothing and [stand-ins](stand_ins) may serve
-/// instead.
+/// Returns the provider that the environment configures. Returns `None` if the environment configures nothing and
+/// [stand-ins](stand_ins) may be started instead.
 ///
 /// # Errors
 ///
-/// The exit code, after the error and the diagnosis of the environment have been printed.
+/// Prints the error and a diagnosis of the environment, and returns the exit code.
 pub(crate) async fn provider() -> Result<Option<EksCredentialsProvider>, ExitCode> {
     let error = match EksCredentialsProvider::from_env() {
         Ok(provider) => match provider.detection().cloned() {
@@ -102,12 +102,14 @@ pub(crate) async fn provider() -> Result<Option<EksCredentialsProvider>, ExitCod
     Err(code)
 }
 
-/// Whether stand-ins of STS, of the agent or of anything else may be started. Never in a cluster: a pod whose credentials
-/// are missing would report that it is ready, with credentials that no service accepts.
+/// Checks whether stand-ins for STS, for the agent or for other servers may be started.
+///
+/// They may never be started in a cluster. Otherwise a pod without credentials would report that it is ready, with credentials
+/// that no service accepts.
 ///
 /// # Errors
 ///
-/// Why not.
+/// The reason why they may not be started.
 pub(crate) fn stand_ins() -> Result<(), String> {
     if std::env::var_os(CLUSTER).is_some() {
         return Err(format!("stand-ins are not started in a Kubernetes cluster ({CLUSTER} is set)"));
@@ -118,15 +120,15 @@ pub(crate) fn stand_ins() -> Result<(), String> {
     }
 }
 
-/// [`stand_ins`] for an argument that starts them.
+/// Like [`stand_ins`], for an argument that starts stand-ins. The error names the argument.
 pub(crate) fn stand_ins_for(arg: &str) -> Result<(), String> {
     stand_ins().map_err(|why| format!("{arg} is refused: {why}"))
 }
 
-/// The signals that end a program, from its first moment on.
+/// The signals that end a program: SIGINT and SIGTERM. The handlers are installed before `main` of [`run`] starts.
 ///
-/// The first process of a container has PID 1, for which the kernel has no default action: without a handler it ignores
-/// SIGTERM (pid_namespaces(7)), and kubelet kills it after the whole `terminationGracePeriodSeconds`.
+/// The first process of a container has PID 1. The kernel has no default action for it, so it ignores SIGTERM if it has no
+/// handler (pid_namespaces(7)), and kubelet kills it only after `terminationGracePeriodSeconds`.
 pub(crate) struct Signals(system::Signals);
 
 impl Signals {
@@ -139,7 +141,7 @@ impl Signals {
         self.0.received().await
     }
 
-    /// `work`, or the signal that came before its end. Then `work` has been dropped, and what it started with it.
+    /// Runs `work`. If a signal arrives first, drops `work` and returns the signal.
     pub(crate) async fn interrupt<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Signal> {
         tokio::select! {
             biased;
@@ -164,7 +166,8 @@ impl Signal {
         self.name
     }
 
-    /// Of a program that was interrupted before it had a result: what a shell reports for one that the signal has killed.
+    /// The exit code of a program that a signal ended before it had a result: 128 plus the number of the signal, as shells
+    /// report it.
     pub(crate) fn exit_code(self) -> ExitCode {
         eprintln!("ended by {}", self.name);
         ExitCode::from(self.number.saturating_add(128))

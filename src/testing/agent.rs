@@ -1,13 +1,15 @@
-//! The EKS Pod Identity agent, as measured on v0.1.37: its demands, its plain-text errors, its cache.
+//! The protocol of the EKS Pod Identity agent, as measured on v0.1.37: its checks, its plain-text errors and its cache.
+//!
+//! `src/docs/protocols.md`, section 1, lists the facts.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
+use super::issuer::Issuer;
 use super::ledger::{self, Issued};
 use super::stand_in::{Protocol, Reuse, Verdict};
-use super::token::Issuer;
 use super::wire::{Request, Response};
 use crate::clock;
 
@@ -21,7 +23,7 @@ const AT_LEAST_LEFT: Duration = Duration::from_secs(15);
 pub(super) struct Agent {
     pub(super) address: SocketAddr,
     pub(super) issuer: Issuer,
-    /// The role behind the association.
+    /// The role of the association.
     pub(super) role_arn: String,
     /// The `sub` that has an association.
     pub(super) associated_subject: String,
@@ -34,19 +36,19 @@ impl Protocol for Agent {
         Some(Reuse { renewed_after: lifetime.min(MAX_REUSE), at_least_left: AT_LEAST_LEFT })
     }
 
-    fn judge(&self, request: &Request, now: SystemTime) -> Verdict {
+    fn validate(&self, request: &Request, now: SystemTime) -> Verdict {
         let Request { method, target, .. } = request;
         let unexpected = |response, what| Verdict::Unexpected(response, what);
         if method != "GET" || target != PATH {
             return unexpected(text(404, "404 page not found\n"), format!("{method} {target}, not GET {PATH}"));
         }
         let host = request.header("host").unwrap_or_default();
-        if !self.is_own(host) {
+        if !self.is_own_address(host) {
             let body = format!(
                 "Access Denied. Called agent through invalid address, please use one of the following: {}",
                 self.address
             );
-            return unexpected(text(403, &body), format!("the Host {host}, not the literal address"));
+            return unexpected(text(403, &body), format!("the Host {host} instead of the literal address"));
         }
         match request.header("authorization") {
             None | Some("") => {
@@ -57,9 +59,9 @@ impl Protocol for Agent {
                     400,
                     "Service account token cannot be parsed: token is malformed: token contains an invalid number of segments",
                 ),
-                "an Authorization header that is not a raw token".to_owned(),
+                "an Authorization header that is not only a token".to_owned(),
             ),
-            Some(token) => self.judge_token(token, now),
+            Some(token) => self.validate_token(token, now),
         }
     }
 
@@ -74,11 +76,11 @@ impl Protocol for Agent {
         Response::new(200, "application/json", body.to_string())
     }
 
-    /// The session is named after cluster, pod, and a UUID.
+    /// The session name is `eks-<cluster>-<pod>-<UUID>`.
     fn assumed_role_arn(&self, request: &Request) -> String {
         let claims = self.issuer.verify(request.header("authorization").unwrap_or_default());
         let pod = claims.and_then(|claims| claims.kubernetes).map(|kubernetes| kubernetes.pod).unwrap_or_default();
-        // A session's name has 64 characters at most, of which the UUID and the cluster take 46.
+        // AWS limits the length of session names, so a long name of a pod is shortened.
         let name: String = pod.name.chars().take(18).collect();
         ledger::assumed_role_arn(&self.role_arn, &format!("eks-local-{name}-{}", pod.uid))
     }
@@ -89,7 +91,7 @@ impl Protocol for Agent {
             "ThrottlingException" => 429,
             "InternalServerException" => 500,
             "ServiceUnavailableException" => 503,
-            // Denied, expired, invalid: all alike.
+            // The agent uses 400 for all other errors: access denied, expired token, invalid token.
             _ => 400,
         };
         text(status, &format!("[00000000-0000-4000-8000-0000000000ff]: ({code}): {message}, fault: client"))
@@ -97,7 +99,7 @@ impl Protocol for Agent {
 }
 
 impl Agent {
-    /// Where it is asked, as the webhook injects it: without the port that http has anyway.
+    /// The URL for the environment of a pod. As in the URL that the webhook injects, port 80 is omitted.
     pub(super) fn url(address: SocketAddr) -> String {
         let origin = match (address.ip(), address.port()) {
             (IpAddr::V4(ip), 80) => ip.to_string(),
@@ -107,14 +109,14 @@ impl Agent {
         format!("http://{origin}{PATH}")
     }
 
-    /// Whether a `Host` is the literal address that it listens at. Like the real one it does not look at the port.
-    fn is_own(&self, host: &str) -> bool {
+    /// Whether `host` is the literal address on which the agent listens. As the real agent does, this ignores the port.
+    fn is_own_address(&self, host: &str) -> bool {
         let authority: Option<http::uri::Authority> = host.parse().ok();
         let ip = authority.and_then(|authority| authority.host().trim_matches(['[', ']']).parse::<IpAddr>().ok());
         ip == Some(self.address.ip())
     }
 
-    fn judge_token(&self, token: &str, now: SystemTime) -> Verdict {
+    fn validate_token(&self, token: &str, now: SystemTime) -> Verdict {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let refuse = |response| Verdict::Reply(response);
         if token.split('.').count() != 3 {
@@ -123,7 +125,7 @@ impl Agent {
                 "Service account token cannot be parsed: token is malformed: token contains an invalid number of segments",
             ));
         }
-        // The agent itself does not know the issuer's keys: EKS Auth does.
+        // The agent does not know the issuer's keys. EKS Auth verifies the signature and refuses the token.
         let Some(claims) = self.issuer.verify(token) else {
             return refuse(self.refusal("InvalidTokenException", "The token included in the request is invalid"));
         };

@@ -1,7 +1,7 @@
-//! JSON Web Signatures in compact form (RFC 7515), with the two algorithms that cluster issuers use.
+//! JSON Web Signatures in compact serialization (RFC 7515), with the two algorithms that cluster issuers use.
 //!
-//! Written over aws-lc-rs as a plain library. A JWT library selects its cryptography once per process, so two crates that
-//! select differently break each other; this crate must not be one of them.
+//! This uses aws-lc-rs directly and not a JWT library. Such a library selects its cryptography once for each process. If two
+//! crates in a program select different ones, they break each other, and this crate must not cause that.
 
 use std::io;
 use std::sync::OnceLock;
@@ -15,24 +15,25 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// How tokens are signed.
+/// The algorithm that signs service account tokens.
+///
+/// Set it with [`LocalPodBuilder::signing`](super::LocalPodBuilder::signing).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signing {
-    /// As EKS does it.
+    /// RSASSA-PKCS1-v1_5 with SHA-256 and a key of 2048 bits, as on EKS.
     Rs256,
-    /// As other clusters may.
+    /// ECDSA with P-256 and SHA-256, which other clusters can use.
     Es256,
 }
 
-/// A private key, generated once per process for each algorithm.
+/// A private key. One is generated for each algorithm and process.
 enum Key {
     Rs256(RsaKeyPair),
     Es256(EcdsaKeyPair),
 }
 
 impl Signing {
-    /// Signs `payload`.
     pub(super) fn sign(self, payload: &[u8]) -> io::Result<String> {
         let input = format!("{}.{}", self.header(), URL_SAFE_NO_PAD.encode(payload));
         let signature = self.key()?.sign(input.as_bytes());
@@ -40,11 +41,11 @@ impl Signing {
         Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// The payload, if `token` was signed by [`sign`](Self::sign) with this algorithm.
+    /// Returns the payload if `token` was signed by [`sign`](Self::sign) with this algorithm.
     pub(super) fn verify(self, token: &str) -> Option<Vec<u8>> {
         let (input, signature) = token.rsplit_once('.')?;
         let (header, payload) = input.split_once('.')?;
-        // No other header is ever signed: another `alg`, `kid`, type or a critical extension is refused.
+        // `sign` writes only this header, so another `alg`, `kid` or `typ`, or a critical extension, is not valid.
         if header != self.header() {
             return None;
         }
@@ -107,21 +108,22 @@ mod tests {
 
     const BOTH: [Signing; 2] = [Signing::Rs256, Signing::Es256];
 
-    /// `input` with the signature of `signing`, whatever its header says.
+    /// Returns `input` with a signature of `signing`, even if the header names another algorithm.
     fn signed(signing: Signing, input: &str) -> String {
         let signature = signing.key().unwrap().sign(input.as_bytes()).unwrap();
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
     #[test]
-    fn jws_verifies_what_it_signed() {
+    fn jws_verifies_its_own_signatures() {
         for signing in BOTH {
             let token = signing.sign(b"{\"sub\":\"me\"}").unwrap();
             assert_eq!(signing.verify(&token).unwrap(), b"{\"sub\":\"me\"}", "{signing:?}");
         }
     }
 
-    /// RFC 7518, sections 3.3 and 3.4: the size of an RSA-2048 signature, and R and S side by side.
+    /// RFC 7518, section 3.3: a signature with RSA-2048 has 256 bytes. Section 3.4: a signature with ES256 consists of R and S,
+    /// 32 bytes each.
     #[test]
     fn jws_has_the_header_and_signature_of_its_algorithm() {
         for (signing, alg, size) in [(Signing::Rs256, "RS256", 256), (Signing::Es256, "ES256", 64)] {
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn jws_refuses_a_changed_payload_or_signature() {
+    fn jws_rejects_a_changed_payload_or_signature() {
         for signing in BOTH {
             let token = signing.sign(b"{\"sub\":\"me\"}").unwrap();
             let parts: Vec<&str> = token.split('.').collect();
@@ -152,20 +154,20 @@ mod tests {
     }
 
     #[test]
-    fn jws_refuses_another_algorithm() {
+    fn jws_rejects_another_algorithm() {
         let [rs256, es256] = BOTH;
         assert!(rs256.verify(&es256.sign(b"{}").unwrap()).is_none());
         assert!(es256.verify(&rs256.sign(b"{}").unwrap()).is_none());
-        // The right key under the other algorithm's name.
+        // The signature matches the key, but the header names the other algorithm.
         for (signing, named) in [(rs256, es256), (es256, rs256)] {
             let token = signed(signing, &format!("{}.e30", named.header()));
             assert!(signing.verify(&token).is_none() && named.verify(&token).is_none(), "{signing:?}");
         }
     }
 
-    /// Signed by the right key, so that the header is the only reason to refuse them.
+    /// The signatures match the key, so only the header can be the reason for the rejection.
     #[test]
-    fn jws_refuses_another_header() {
+    fn jws_rejects_another_header() {
         for (signing, alg) in [(Signing::Rs256, "RS256"), (Signing::Es256, "ES256")] {
             let with = |header: &str| signed(signing, &format!("{}.e30", URL_SAFE_NO_PAD.encode(header)));
             let usual = format!(r#"{{"typ":"JWT","alg":"{alg}","kid":"local"}}"#);

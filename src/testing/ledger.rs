@@ -1,4 +1,4 @@
-//! What the stand-ins have issued, so that a service stand-in can verify signatures, session tokens and expiry.
+//! The credentials that the stand-ins have issued. A stand-in for a service uses them to verify requests.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,22 +7,33 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock;
 
-/// One set of credentials that a stand-in handed out.
+/// Credentials that a stand-in has issued, including the secrets. The `Debug` output contains no secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issued {
-    /// The access key id.
+    /// The access key ID.
     pub access_key_id: String,
-    /// The secret key that belongs to it.
+    /// The secret access key.
     pub secret_access_key: String,
-    /// The session token that must come with every request signed with it.
+    /// The session token. Every request that is signed with these credentials must contain it.
     pub session_token: String,
-    /// From when a service must refuse it.
+    /// The time from which a service must refuse these credentials.
     pub expiry: SystemTime,
 }
 
 impl Issued {
-    /// New random credentials that expire `lifetime` from now. They are recognizable
-    /// (`ASIALOCAL…`, `local-secret-…`, `local-session-…`) and good nowhere else.
+    /// Returns new random credentials that expire after `lifetime`.
+    ///
+    /// They begin with `ASIALOCAL`, `local-secret-` and `local-session-`, so they can be found in logs. AWS does not accept
+    /// them.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use eks_credentials::testing::Issued;
+    ///
+    /// let issued = Issued::random(Duration::from_secs(900));
+    /// assert!(issued.access_key_id.starts_with("ASIALOCAL"));
+    /// ```
     pub fn random(lifetime: Duration) -> Self {
         let text = |length: usize| std::iter::repeat_with(fastrand::alphanumeric).take(length).collect::<String>();
         Self {
@@ -34,7 +45,6 @@ impl Issued {
     }
 }
 
-/// Without the secrets.
 impl fmt::Debug for Issued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issued")
@@ -44,11 +54,13 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// All credentials that a [`LocalPod`](super::LocalPod) has issued. Cloning is cheap and shares them.
+/// The credentials that a [`LocalPod`](super::LocalPod) has issued, by access key ID.
+///
+/// [`LocalPod::ledger`](super::LocalPod::ledger) returns it. All clones share the same data, and cloning is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger(Arc<Mutex<HashMap<String, Record>>>);
 
-/// Credentials, and who they are.
+/// Credentials and the ARN of their session.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) issued: Issued,
@@ -57,7 +69,18 @@ pub(super) struct Record {
 }
 
 impl Ledger {
-    /// What was issued under this access key id, expired or not.
+    /// Returns the credentials that were issued with this access key ID, even if they have expired. `None`: there are no such
+    /// credentials.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// assert!(pod.ledger().get("ASIALOCALUNKNOWN").is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, access_key_id: &str) -> Option<Issued> {
         self.record(access_key_id).map(|record| record.issued)
     }
@@ -66,13 +89,13 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(access_key_id).cloned()
     }
 
-    pub(super) fn note(&self, issued: &Issued, arn: String) {
+    pub(super) fn insert(&self, issued: &Issued, arn: String) {
         let mut ledger = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ledger.insert(issued.access_key_id.clone(), Record { issued: issued.clone(), arn });
     }
 }
 
-/// The ARN of a session of the role.
+/// The ARN of a session of the role. It contains the name of the role without its path.
 pub(super) fn assumed_role_arn(role_arn: &str, session: &str) -> String {
     let mut parts = role_arn.split(':').skip(1);
     let partition = parts.next().unwrap_or_default();

@@ -1,5 +1,7 @@
-//! AWS Signature Version 4, from the verifier's side: written from AWS's description and not with the crate that signs, so
-//! that each is tested by the other.
+//! Verification of AWS Signature Version 4.
+//!
+//! It follows the AWS documentation and does not use the crate that signs the requests. Therefore the tests would find an
+//! error in either of the two implementations.
 
 use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
@@ -9,13 +11,13 @@ use super::wire::Request;
 
 /// Why a signed request is refused.
 pub(super) enum Refused {
-    /// The code and message of a service that does not take these credentials.
+    /// The service does not accept these credentials. Code and message of its error.
     Credentials(&'static str, &'static str),
-    /// What no correct client sends.
+    /// A correct client does not send this signature. The text says what is wrong with it.
     Signature(String),
 }
 
-/// The `Authorization` header, taken apart.
+/// The fields of the header `Authorization`.
 struct Authorization<'a> {
     access_key_id: &'a str,
     /// `date/region/service/aws4_request`
@@ -24,7 +26,7 @@ struct Authorization<'a> {
     signature: &'a str,
 }
 
-/// Whose credentials signed `request` for `service` in `region`.
+/// Returns the credentials that signed `request` for `service` in `region`.
 pub(super) fn verify(request: &Request, ledger: &Ledger, service: &str, region: &str) -> Result<Record, Refused> {
     let bad = |what: String| Refused::Signature(what);
     let header = request.header("authorization").unwrap_or_default();
@@ -36,7 +38,7 @@ pub(super) fn verify(request: &Request, ledger: &Ledger, service: &str, region: 
     }
     for name in ["host", "x-amz-date", "x-amz-security-token"] {
         if !authorization.signed_headers.split(';').any(|signed| signed == name) {
-            return Err(bad(format!("a signature that leaves the header {name} out")));
+            return Err(bad(format!("a signature without the header {name}")));
         }
     }
     let unknown =
@@ -47,7 +49,7 @@ pub(super) fn verify(request: &Request, ledger: &Ledger, service: &str, region: 
     }
     let expected = sign(request, &authorization, date, &record.issued.secret_access_key);
     if expected != authorization.signature {
-        return Err(bad("a signature that is not the one of these credentials".to_owned()));
+        return Err(bad("a signature that does not match these credentials".to_owned()));
     }
     Ok(record)
 }

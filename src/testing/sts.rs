@@ -1,13 +1,16 @@
-//! STS's `AssumeRoleWithWebIdentity`, as measured: what it demands, in which order it refuses, and how it writes it. And
-//! `GetCallerIdentity`, for credentials that the pod's stand-ins have issued.
+//! `AssumeRoleWithWebIdentity` and `GetCallerIdentity` of STS.
+//!
+//! Requests, limits, response formats and error codes follow the STS API reference. They were not measured against the real
+//! STS, nor were the texts of the errors and the order of the checks. `GetCallerIdentity` accepts only credentials that the
+//! stand-ins of the same pod have issued.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::issuer::Issuer;
 use super::ledger::{self, Issued, Ledger, Record};
 use super::sigv4::{self, Refused};
 use super::stand_in::{Protocol, Reuse, Verdict};
-use super::token::Issuer;
 use super::wire::{Request, Response};
 use crate::clock;
 
@@ -29,16 +32,10 @@ const PARAMETERS: [&str; 9] = [
 pub(super) struct Sts {
     pub(super) issuer: Issuer,
     pub(super) role_arn: String,
-    /// The `sub` that the role's trust policy lets in.
+    /// The `sub` that the role's trust policy accepts.
     pub(super) trusted_subject: String,
     pub(super) region: String,
     pub(super) ledger: Ledger,
-}
-
-impl std::fmt::Debug for Issuer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Issuer").field("url", &self.url).finish_non_exhaustive()
-    }
 }
 
 impl Protocol for Sts {
@@ -48,7 +45,7 @@ impl Protocol for Sts {
         None
     }
 
-    fn judge(&self, request: &Request, now: SystemTime) -> Verdict {
+    fn validate(&self, request: &Request, now: SystemTime) -> Verdict {
         let form = Form::of(request);
         if form.get("Action") == "GetCallerIdentity" {
             return self.caller_identity(request, &form, now);
@@ -126,12 +123,12 @@ const REQUEST_ID: &str = "00000000-0000-4000-8000-0000000000ff";
 const ROLE_ID: &str = "AROALOCALLOCALLOCAL00";
 
 impl Sts {
-    /// Who signed the request, if it was somebody to whom a stand-in of this pod has issued credentials.
+    /// Answers `GetCallerIdentity` with the session whose credentials signed the request.
     fn caller_identity(&self, request: &Request, form: &Form, now: SystemTime) -> Verdict {
         let unexpected = |what: String| Verdict::Unexpected(self.refusal("SignatureDoesNotMatch", &what), what);
         if request.method != "POST" || request.target != "/" || form.get("Version") != "2011-06-15" || form.0.len() != 2
         {
-            return unexpected("GetCallerIdentity with something else".to_owned());
+            return unexpected("GetCallerIdentity with another method, path or parameter".to_owned());
         }
         let Record { issued, arn } = match sigv4::verify(request, &self.ledger, "sts", &self.region) {
             Ok(record) => record,
@@ -158,7 +155,7 @@ impl Sts {
         Verdict::Reply(Response::new(200, "text/xml", body))
     }
 
-    /// The first reason for which STS refuses this well-formed request.
+    /// Returns the code and message of the first reason to refuse this well-formed request.
     fn refuse(&self, form: &Form, now: SystemTime) -> Option<(&'static str, &'static str)> {
         let get = |name| form.get(name);
         let session = get("RoleSessionName");
@@ -203,7 +200,7 @@ impl Form {
     }
 }
 
-/// What no correct client sends.
+/// Returns what is wrong with a request that a correct client does not send.
 fn unexpected(request: &Request, form: &Form) -> Option<String> {
     let Request { method, target, .. } = request;
     if method != "POST" || target != "/" {
@@ -214,7 +211,7 @@ fn unexpected(request: &Request, form: &Form) -> Option<String> {
         return Some(format!("content-type {content_type}"));
     }
     if request.header("authorization").is_some() {
-        return Some("an Authorization header on an unsigned call".to_owned());
+        return Some("an Authorization header on a request that must not be signed".to_owned());
     }
     let known = |name: &str| PARAMETERS.contains(&name.split('.').next().unwrap_or_default());
     if let Some(name) = form.0.keys().find(|name| !known(name)) {

@@ -1,73 +1,25 @@
-//! Projected service account tokens: signed for real, laid out on disk as kubelet does it, rotated as kubelet does it.
+//! Projected service account tokens: JWTs in files, with the layout and the rotation of kubelet.
 
+use std::fmt;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::jws::Signing;
+use super::issuer::{Issuer, Subject};
+use super::projection::project;
 use crate::clock;
 
-/// Who the pod is.
-#[derive(Clone, Debug)]
-pub(super) struct Subject {
-    pub(super) namespace: String,
-    pub(super) service_account: String,
-    pub(super) pod: String,
-}
-
-/// A cluster's token issuer.
-#[derive(Clone)]
-pub(super) struct Issuer {
-    pub(super) url: String,
-    signing: Signing,
-}
-
-/// The claims that the stand-ins judge by.
-#[derive(Deserialize)]
-pub(super) struct VerifiedClaims {
-    iss: String,
-    pub(super) aud: Vec<String>,
-    pub(super) exp: u64,
-    pub(super) nbf: u64,
-    pub(super) sub: String,
-    #[serde(rename = "kubernetes.io")]
-    pub(super) kubernetes: Option<Kubernetes>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Kubernetes {
-    pub(super) pod: Pod,
-}
-
-#[derive(Default, Deserialize)]
-pub(super) struct Pod {
-    pub(super) name: String,
-    pub(super) uid: String,
-}
-
-impl Issuer {
-    pub(super) fn new(url: String, signing: Signing) -> Self {
-        Self { url, signing }
-    }
-
-    fn sign(&self, claims: &Value) -> io::Result<String> {
-        self.signing.sign(claims.to_string().as_bytes())
-    }
-
-    /// The claims, if this issuer signed them and is named in them. Times and audience are for the protocols to judge.
-    pub(super) fn verify(&self, token: &str) -> Option<VerifiedClaims> {
-        let claims: VerifiedClaims = serde_json::from_slice(&self.signing.verify(token)?).ok()?;
-        (claims.iss == self.url).then_some(claims)
-    }
-}
-
-/// A token file in kubelet's layout: `token → ..data/token`, `..data → ..<time>.<n>/`.
+/// A service account token in a file.
+///
+/// [`LocalPod::irsa_token`](super::LocalPod::irsa_token) and [`LocalPod::agent_token`](super::LocalPod::agent_token) return it.
+/// On Unix the file is a symbolic link, as kubelet writes it: `token → ..data/token`, `..data → ..<time>.<n>/`.
+///
+/// A token changes only when one of the methods below is called. Each of them replaces the file atomically.
 pub struct ProjectedToken {
     folder: PathBuf,
     name: &'static str,
@@ -100,72 +52,174 @@ impl ProjectedToken {
         Ok(Arc::new(token))
     }
 
-    /// The path for the environment variable.
+    /// Returns the path of the file. The environment of the pod contains it.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// assert!(pod.irsa_token().path().is_file());
+    /// # Ok(()) }
+    /// ```
     pub fn path(&self) -> PathBuf {
         self.folder.join(self.name)
     }
 
-    /// Writes a new token and swaps it in as kubelet does: by renaming a symlink over `..data`.
+    /// Replaces the token with a new one, as kubelet does: on Unix it renames a symbolic link to `..data`.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// let before = std::fs::read(pod.irsa_token().path())?;
+    /// pod.irsa_token().rotate()?;
+    /// assert_ne!(std::fs::read(pod.irsa_token().path())?, before);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// When the folder cannot be written.
+    /// Returns an error if the token file cannot be written or the token cannot be signed.
     pub fn rotate(&self) -> io::Result<()> {
         let now = clock::system_now();
         self.write(now)
     }
 
-    /// Rotates to a token that expired `ago`: kubelet could not reach the API server.
+    /// Replaces the token with one that expired `ago`. This happens if kubelet cannot reach the API server for a long time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use eks_credentials::testing::LocalPod;
+    /// use eks_credentials::{EksCredentialsProvider, ErrorKind};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.irsa_token().expire(Duration::from_secs(60))?;
+    ///
+    /// let provider = EksCredentialsProvider::builder()
+    ///     .env(pod.irsa_env())
+    ///     .startup_timeout(Duration::from_millis(100))
+    ///     .build()?;
+    /// let error = provider.credentials().await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TokenRejected);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`rotate`](Self::rotate).
+    /// Returns an error if the token file cannot be written or the token cannot be signed.
     pub fn expire(&self, ago: Duration) -> io::Result<()> {
         let lifetime = self.claims().lifetime;
         self.write(clock::system_now() - lifetime - ago)
     }
 
-    /// Rotates to a token that was issued `ago` and has not been rotated since.
+    /// Replaces the token with one that was issued `ago`. This simulates a token that kubelet has not rotated.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.irsa_token().backdate(Duration::from_secs(23 * 3600))?; // still valid for 1 hour
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`rotate`](Self::rotate).
+    /// Returns an error if the token file cannot be written or the token cannot be signed.
     pub fn backdate(&self, ago: Duration) -> io::Result<()> {
         self.write(clock::system_now() - ago)
     }
 
-    /// Rotates to a token that is valid only `ahead` from now: a clock that is behind that of the API server.
+    /// Replaces the token with one that becomes valid `ahead` from now. This simulates a clock that is behind the clock of the
+    /// API server.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.agent_token().postdate(Duration::from_secs(300))?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`rotate`](Self::rotate).
+    /// Returns an error if the token file cannot be written or the token cannot be signed.
     pub fn postdate(&self, ahead: Duration) -> io::Result<()> {
         self.write(clock::system_now() + ahead)
     }
 
-    /// Rotates to a token for another audience.
+    /// Replaces the token with one for another audience. Later rotations keep this audience.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.irsa_token().set_audience("https://kubernetes.default.svc")?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`rotate`](Self::rotate).
+    /// Returns an error if the token file cannot be written or the token cannot be signed.
     pub fn set_audience(&self, audience: &str) -> io::Result<()> {
         self.change(|claims| claims.audience = audience.to_owned())
     }
 
-    /// Rotates to a token of another issuer, whose keys nobody has.
+    /// Replaces the token with one whose claim `iss` names another issuer. The stand-ins reject it. Later rotations keep this
+    /// issuer.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.irsa_token().set_issuer("https://oidc.example.com/other-cluster")?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`rotate`](Self::rotate).
+    /// Returns an error if the token file cannot be written or the token cannot be signed.
     pub fn set_issuer(&self, issuer: &str) -> io::Result<()> {
         self.change(|claims| claims.issuer = issuer.to_owned())
     }
 
-    /// Rotates to a token of another service account: for a trust policy that does not match.
+    /// Replaces the token with one of another service account. The role does not trust it, and it has no association. Later
+    /// rotations keep this service account.
+    ///
+    /// ```
+    /// use eks_credentials::testing::LocalPod;
+    /// use eks_credentials::{EksCredentialsProvider, ErrorKind};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.irsa_token().impersonate("default", "intruder")?;
+    ///
+    /// let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// let error = provider.credentials().await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Denied);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`rotate`](Self::rotate).
+    /// Returns an error if the token file cannot be written or the token cannot be signed.
     pub fn impersonate(&self, namespace: &str, service_account: &str) -> io::Result<()> {
         self.change(|claims| {
             claims.subject.namespace = namespace.to_owned();
@@ -193,7 +247,7 @@ impl ProjectedToken {
             "iat": issued,
             "nbf": issued,
             "iss": issuer,
-            // Two tokens of the same second must differ.
+            // Otherwise two tokens that are issued in the same second would be equal.
             "jti": format!("local-{rotation}"),
             "kubernetes.io": {
                 "namespace": namespace,
@@ -207,81 +261,11 @@ impl ProjectedToken {
     }
 }
 
-impl std::fmt::Debug for ProjectedToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ProjectedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProjectedToken")
             .field("path", &self.path())
             .field("audience", &self.claims().audience)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(unix)]
-fn project(folder: &Path, name: &str, token: &str, rotation: u32) -> io::Result<()> {
-    use std::os::unix::fs::symlink;
-
-    let stamp = format!("..{}.{rotation}", clock::rfc3339(clock::system_now()).replace(['-', ':', 'T', 'Z'], "_"));
-    let old = fs::read_link(folder.join("..data")).ok();
-    fs::create_dir(folder.join(&stamp))?;
-    fs::write(folder.join(&stamp).join(name), token)?;
-    symlink(&stamp, folder.join("..data_tmp"))?;
-    fs::rename(folder.join("..data_tmp"), folder.join("..data"))?;
-    match old {
-        Some(old) => fs::remove_dir_all(folder.join(old)),
-        None => symlink(Path::new("..data").join(name), folder.join(name)),
-    }
-}
-
-/// Without symlinks the file is replaced as a whole.
-#[cfg(not(unix))]
-fn project(folder: &Path, name: &str, token: &str, rotation: u32) -> io::Result<()> {
-    let next = folder.join(format!("..{rotation}"));
-    fs::write(&next, token)?;
-    fs::rename(next, folder.join(name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const URL: &str = "https://oidc.eks.eu-central-1.amazonaws.com/id/LOCAL";
-
-    fn claims(iss: Option<&str>) -> Value {
-        let mut claims = json!({ "aud": ["sts"], "exp": 2, "nbf": 1, "sub": "me" });
-        if let Some(iss) = iss {
-            claims["iss"] = iss.into();
-        }
-        claims
-    }
-
-    #[test]
-    fn issuer_verifies_its_own_tokens() {
-        for signing in [Signing::Rs256, Signing::Es256] {
-            let issuer = Issuer::new(URL.to_owned(), signing);
-            let verified = issuer.verify(&issuer.sign(&claims(Some(URL))).unwrap()).unwrap();
-            assert_eq!((verified.aud, verified.exp, verified.nbf), (vec!["sts".to_owned()], 2, 1));
-            assert_eq!((verified.sub.as_str(), verified.kubernetes.is_none()), ("me", true));
-        }
-    }
-
-    /// The keys are the same for the whole process: only the claim tells the issuers apart.
-    #[test]
-    fn issuer_refuses_tokens_of_another_issuer_or_of_none() {
-        for signing in [Signing::Rs256, Signing::Es256] {
-            let issuer = Issuer::new(URL.to_owned(), signing);
-            for iss in [Some("https://oidc.example.com/cluster"), Some(""), None] {
-                assert!(issuer.verify(&issuer.sign(&claims(iss)).unwrap()).is_none(), "{iss:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn issuer_refuses_signed_claims_that_are_not_a_token_s() {
-        let issuer = Issuer::new(URL.to_owned(), Signing::Es256);
-        for claims in
-            [json!({ "iss": URL }), json!([URL]), json!({ "iss": [URL], "aud": [], "exp": 2, "nbf": 1, "sub": "" })]
-        {
-            assert!(issuer.verify(&issuer.sign(&claims).unwrap()).is_none(), "{claims}");
-        }
     }
 }

@@ -1,5 +1,6 @@
-//! HTTP/1.1 by hand, one request a connection: a stand-in must be able to break off anywhere, which no server library lets
-//! it.
+//! A minimal HTTP/1.1 server connection, with one request for each connection.
+//!
+//! A stand-in must be able to end a connection at any point of a response. Server libraries do not allow this.
 
 use std::io;
 use std::time::SystemTime;
@@ -9,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::clock;
 
-/// Larger than any request with a token of 64 KiB.
+/// A token has at most 64 KiB, so this is enough for every request of a correct client.
 const MAX_REQUEST: usize = 256 * 1024;
 const MAX_HEADERS: usize = 32;
 
@@ -55,7 +56,7 @@ impl Connection {
         Self(stream)
     }
 
-    /// The whole request; `None` if the client closed the connection before it began one.
+    /// Reads a complete request. Returns `None` if the client closes the connection before it sends the first byte.
     pub(super) async fn read_request(&mut self) -> io::Result<Option<Request>> {
         let mut bytes = Vec::with_capacity(4096);
         let bad = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
@@ -68,19 +69,19 @@ impl Connection {
             }
             match self.0.read_buf(&mut bytes).await {
                 Ok(0) | Err(_) if bytes.is_empty() => return Ok(None),
-                Ok(0) => return Err(bad("cut off".to_owned())),
+                Ok(0) => return Err(bad("the request is incomplete".to_owned())),
                 Ok(_) => {}
                 Err(e) => return Err(e),
             }
         }
     }
 
-    /// A client that went away meanwhile is its own affair. `now` is what the server's clock says.
+    /// Sends a response. `now` is the time of the server's clock. Errors are ignored: the client may have disconnected.
     pub(super) async fn send(&mut self, response: &Response, now: SystemTime) {
         let _ = self.write(&response.head(now), &response.body).await;
     }
 
-    /// The whole head and `length` bytes of the body, then the end of the connection.
+    /// Sends the head and the first `length` bytes of the body, and closes the connection.
     pub(super) async fn send_truncated(&mut self, response: &Response, now: SystemTime, length: usize) {
         let _ = self.write(&response.head(now), response.body.get(..length).unwrap_or_default()).await;
     }
@@ -90,19 +91,19 @@ impl Connection {
         self.0.shutdown().await
     }
 
-    /// Until the client closes the connection.
-    pub(super) async fn hang(&mut self) {
+    /// Returns when the client closes the connection.
+    pub(super) async fn wait_for_close(&mut self) {
         let mut ignored = [0; 64];
         while matches!(self.0.read(&mut ignored).await, Ok(n) if n > 0) {}
     }
 
-    /// RST instead of FIN.
+    /// Makes the kernel send RST instead of FIN when the connection is closed.
     pub(super) fn reset(&mut self) {
         let _ = self.0.set_zero_linger();
     }
 }
 
-/// `None`: more bytes are needed.
+/// Returns `None` if more bytes are needed.
 fn parse(bytes: &[u8]) -> Result<Option<Request>, String> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut headers);

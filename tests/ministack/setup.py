@@ -1,4 +1,4 @@
-"""Makes in MiniStack what an account has for a pod: an OIDC provider, a role for IRSA and Pod Identity, a bucket.
+"""Creates the resources for a pod in MiniStack: an OIDC provider, a role for IRSA and EKS Pod Identity, and a bucket.
 
 setup.py <endpoint> <role ARN> <issuer> <subject> <bucket> <object key>...
 """
@@ -13,7 +13,7 @@ AUDIENCE = "sts.amazonaws.com"
 
 
 def trust(provider: str, issuer: str, subject: str) -> dict[str, Any]:
-    # Not StringEquals for aud: MiniStack matches that against the text of Kubernetes' list.
+    # Kubernetes writes `aud` as a list. With StringEquals, MiniStack compares the text of the whole list.
     irsa = {
         "Effect": "Allow",
         "Principal": {"Federated": provider},
@@ -45,7 +45,7 @@ def permissions(bucket: str) -> dict[str, Any]:
 
 def main(endpoint: str, role_arn: str, issuer: str, subject: str, bucket: str, *keys: str) -> None:
     account, role = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
-    # To MiniStack an account id is the access key of that account's root.
+    # In MiniStack, the access key ID of an account's root user is the account ID.
     session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name="eu-central-1")
     iam = session.client("iam", endpoint_url=endpoint)
     s3 = session.client("s3", endpoint_url=endpoint)

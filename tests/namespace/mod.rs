@@ -1,27 +1,27 @@
-//! A test in a network, user and mount namespace of its own: a network that it may break, without root.
+//! Runs a test in new network, user and mount namespaces. There it can break the network without root permissions.
 //!
-//! The test runs itself again as a child under `unshare`. Inside it is root over that network alone: the agent's real
-//! addresses are on an interface like the one that the real agent makes, and nftables breaks what the test wants broken.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "each test uses its part of it")]
+//! The test runs itself again as a child process of `unshare`. In the namespaces it is root. An interface like the one of the
+//! real agent has the addresses of the agent, and the test injects faults with nftables.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "each test uses only a part")]
 
 use std::ffi::OsString;
 use std::future::Future;
 use std::process::{Command, Output};
 
-/// Set in the child.
+/// This variable is set in the child process.
 const INSIDE: &str = "EKS_CREDENTIALS_NAMESPACE";
-/// The real agent's name for it.
+/// The name that the real agent gives to its interface.
 const INTERFACE: &str = "pod-id-link0";
 pub(crate) const V4: &str = "169.254.170.23";
 pub(crate) const V6: &str = "fd00:ec2::23";
 
-/// Runs `body`, the whole of the test `name`, in namespaces of its own.
+/// Runs `body`, which is the whole test `name`, in new namespaces.
 pub(crate) fn run<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Network) -> F) {
     if std::env::var_os(INSIDE).is_none() {
         return run_again(name);
     }
     let network = Network::up();
-    // The driver runs on a thread of its own: `ip` and `nft` keep the test's busy.
+    // Two threads: `ip` and `nft` block the thread of the test, and the refresh task must run meanwhile.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(2).enable_all().build().unwrap().block_on(body(network));
 }
@@ -31,22 +31,23 @@ fn run_again(name: &str) {
     unshare.args(["--user", "--map-root-user", "--net", "--mount", "--"]);
     unshare.arg(std::env::current_exe().unwrap()).args([name, "--exact", "--ignored", "--nocapture"]);
     let output = finish(unshare.env(INSIDE, name));
-    let (said, complaints) = (text(&output.stdout), text(&output.stderr));
-    println!("{said}{complaints}");
-    if complaints.contains("unshare:") {
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    println!("{stdout}{stderr}");
+    if stderr.contains("unshare:") {
         panic!(
-            "no namespaces without root here: is kernel.apparmor_restrict_unprivileged_userns 1, or a container in the way?"
+            "unprivileged user namespaces do not work here: check kernel.apparmor_restrict_unprivileged_userns, and whether \
+             this is a container that forbids them"
         );
     }
-    // A name that no test has would be a success too.
-    assert!(output.status.success() && said.contains("1 passed"), "{name} failed in its namespace: see above");
+    // If no test has this name, the exit status is a success, too.
+    assert!(output.status.success() && stdout.contains("1 passed"), "{name} failed in its namespace; see above");
 }
 
 /// The network of this process's namespace.
 pub(crate) struct Network(());
 
 impl Network {
-    /// Loopback and the agent's interface.
+    /// Enables loopback and creates the interface of the agent.
     fn up() -> Self {
         let network = Self(());
         ip("link set lo up");
@@ -54,7 +55,8 @@ impl Network {
         network
     }
 
-    /// Makes the agent's interface, as the agent does at its start. A bridge without ports, where the kernel has no dummies.
+    /// Creates the interface of the agent, as the agent does when it starts. If the kernel has no dummy interfaces, a bridge
+    /// without ports is used.
     pub(crate) fn plug(&self) {
         let add = |kind: &str| format!("link add {INTERFACE} type {kind}");
         if !try_run("ip", &add("dummy"), "").status.success() {
@@ -65,42 +67,42 @@ impl Network {
         self.add_address(&format!("{V6}/128"));
     }
 
-    /// As on a node on which the agent has never run.
+    /// Removes the interface of the agent, as on a node on which the agent has never run.
     pub(crate) fn unplug(&self) {
         ip(&format!("link delete {INTERFACE}"));
     }
 
-    /// Gives this machine another address.
+    /// Adds an address to the interface of the agent.
     pub(crate) fn add_address(&self, address: &str) {
-        // An IPv6 address must not wait for nobody to have it.
+        // Without `nodad` an IPv6 address cannot be used until duplicate address detection is finished.
         let nodad = if address.contains(':') { "nodad" } else { "" };
         ip(&format!("address add {address} dev {INTERFACE} {nodad}"));
     }
 
-    /// From now on packets that match are dealt with so, instead of as before. An expression of nftables.
+    /// Sets the rule for incoming packets, an expression of nftables. It replaces an earlier rule.
     pub(crate) fn rule(&self, rule: &str) {
         self.heal();
         let chain = "type filter hook input priority 0";
         nft(&format!("table inet faults {{ chain input {{ {chain}; {rule}; }}; }}"));
     }
 
-    /// Ends what [`rule`](Self::rule) began.
+    /// Removes the rule that [`rule`](Self::rule) has set.
     pub(crate) fn heal(&self) {
         nft("table inet faults; delete table inet faults");
     }
 
-    /// Names are looked up at this address and nowhere else. Other processes keep their settings.
+    /// Makes this process look up names only at this address. Other processes keep their settings.
     pub(crate) fn name_server(&self, address: &str) {
         replace("/etc/resolv.conf", &format!("nameserver {address}\noptions attempts:1 timeout:1\n"));
         replace("/etc/nsswitch.conf", "hosts: dns\n");
     }
 }
 
-/// Other contents for a file, for this process alone.
+/// Replaces the contents of a file, only for this process.
 fn replace(path: &str, contents: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), contents).unwrap();
-    // The mount keeps the file when its name is gone.
+    // The mount keeps the file after its name is removed.
     run_command("mount", &format!("--bind {} {path}", file.path().display()), "");
 }
 
@@ -125,7 +127,7 @@ fn try_run(program: &str, args: &str, input: &str) -> Output {
     finish(command(program).args(args.split_whitespace()).stdin(stdin))
 }
 
-/// Where `ip` and `nft` are is not in everybody's path.
+/// `ip` and `nft` can be in folders that are not in the `PATH` of every user.
 fn command(program: &str) -> Command {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     path.push(OsString::from(":/usr/sbin:/sbin"));

@@ -1,4 +1,4 @@
-//! A program as a process: started, sent signals, and read to its end.
+//! Runs a program as a process: starts it, sends signals to it, and reads its output.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,14 @@ use tokio::time::timeout;
 
 pub(crate) type Env = Vec<(String, String)>;
 
-/// A program that neither prints what it should nor ends fails its test after this long.
+/// A test fails if it waits longer than this for a line or for the end of a program.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Mounts the folder `$0` on `/mnt`, an empty `/tmp`, and makes everything read-only; then runs the rest.
+/// Mounts the folder `$0` at `/mnt` and an empty `/tmp`, and makes everything read-only. Then runs the program `$1` with the
+/// remaining arguments.
 const READ_ONLY: &str = r#"
 set -e
-# The program may be below /tmp itself.
+# The program itself may be below /tmp.
 exec 3<"$1"
 shift
 mount --bind "$0" /mnt
@@ -32,14 +33,14 @@ fi
 exec /proc/self/fd/3 "$@"
 "#;
 
-/// Where the programs are.
+/// The folder of the programs.
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| match std::env::var_os("EKS_CREDENTIALS_PROGRAMS") {
-    // From the root of the repository, as cargo runs a test.
+    // A relative path starts at the root of the repository, where cargo runs tests.
     Some(folder) => std::path::absolute(folder).unwrap(),
     None => build_examples(),
 });
 
-/// `cargo test` builds the examples, but not if it is told to run this test alone.
+/// Builds the examples. `cargo test` builds them too, but not with `--test programs`.
 fn build_examples() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
@@ -54,10 +55,10 @@ fn build_examples() -> PathBuf {
     profile.join("examples")
 }
 
-/// What is to be started. Its environment is empty, but for what it is given.
+/// A program to start. Its environment contains only `PATH` and the variables of [`env`](Self::env).
 pub(crate) struct Program {
     name: &'static str,
-    /// What runs the program, with its arguments.
+    /// The command that runs the program, with its arguments.
     wrapper: Vec<OsString>,
     args: Vec<OsString>,
     env: Env,
@@ -78,13 +79,13 @@ impl Program {
         self
     }
 
-    /// In a PID namespace of its own, in which it is the first process.
+    /// Runs the program in a new PID namespace, in which it is the first process.
     pub(crate) fn with_pid_1(mut self) -> Self {
         self.wrapper = ["unshare", "--user", "--pid", "--fork", "--kill-child", "--"].map(OsString::from).into();
         self
     }
 
-    /// In a mount namespace of its own, where nothing can be written, `/tmp` is empty, and `tokens` is at `/mnt`.
+    /// Runs the program in a new mount namespace, in which nothing is writable, `/tmp` is empty, and `tokens` is at `/mnt`.
     pub(crate) fn on_read_only_root(mut self, tokens: &Path) -> Self {
         let unshare = ["unshare", "--user", "--map-root-user", "--mount", "--", "sh", "-c", READ_ONLY];
         self.wrapper = unshare.map(OsString::from).into();
@@ -115,13 +116,13 @@ pub(crate) struct Process {
     name: &'static str,
     child: Child,
     stdout: BufReader<ChildStdout>,
-    /// What has been read of its stdout.
+    /// The part of stdout that has been read.
     printed: String,
 }
 
-/// How a process has ended.
+/// The exit code and the output of a process.
 pub(crate) struct Ended {
-    /// `None`: a signal has killed it.
+    /// `None`: a signal killed it.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -133,16 +134,17 @@ pub(crate) async fn finish(program: Program) -> Ended {
 }
 
 impl Process {
-    /// The next line that it prints to stdout with `text` in it.
+    /// Waits for the next line on stdout that contains `text`.
     pub(crate) async fn stdout_line(&mut self, text: &str) -> String {
         loop {
             let mut line = String::new();
-            let read = timeout(LIMIT, self.stdout.read_line(&mut line)).await.expect("a line in time").unwrap();
+            let read =
+                timeout(LIMIT, self.stdout.read_line(&mut line)).await.expect("a line before the time limit").unwrap();
             self.printed.push_str(&line);
             if read == 0 {
                 let mut stderr = String::new();
                 self.child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
-                panic!("{} has ended without {text:?}: {} {stderr}", self.name, self.printed);
+                panic!("{} ended without printing {text:?}: {} {stderr}", self.name, self.printed);
             }
             if line.contains(text) {
                 return line;
@@ -150,7 +152,7 @@ impl Process {
         }
     }
 
-    /// Sends a signal (`TERM`) to the program itself, and not to what runs it.
+    /// Sends a signal such as `TERM` to the program itself, not to the command that runs it.
     pub(crate) async fn signal(&self, signal: &str) {
         let pid = self.program_pid();
         let mut kill = Command::new("sh");
@@ -158,9 +160,9 @@ impl Process {
         assert!(status.success(), "{}: {status}", self.name);
     }
 
-    /// The process that runs the program: this child, or after `unshare --fork` its child.
+    /// The process ID of the program. With `unshare --fork`, the program is a child of this child process.
     fn program_pid(&self) -> u32 {
-        let child = self.child.id().expect("it has not ended");
+        let child = self.child.id().expect("the process is running");
         let path = PROGRAMS.join(self.name);
         let runs_program = |pid: u32| {
             let program = std::fs::read_link(format!("/proc/{pid}/exe"));
@@ -174,11 +176,11 @@ impl Process {
             children.split_whitespace().map(|pid| pid.parse().unwrap()).find(|pid| runs_program(*pid)).unwrap();
         let status = std::fs::read_to_string(format!("/proc/{program}/status")).unwrap();
         let pids = status.lines().find(|line| line.starts_with("NSpid:")).unwrap();
-        assert!(pids.ends_with("\t1"), "not the first process of its namespace: {pids}");
+        assert!(pids.ends_with("\t1"), "the program is not the first process of its namespace: {pids}");
         program
     }
 
-    /// Waits until it ends.
+    /// Waits until the process ends.
     pub(crate) async fn end(mut self) -> Ended {
         let mut stderr = String::new();
         let mut pipe = self.child.stderr.take().unwrap();
@@ -186,7 +188,8 @@ impl Process {
             tokio::try_join!(self.stdout.read_to_string(&mut self.printed), pipe.read_to_string(&mut stderr)).unwrap();
             self.child.wait().await.unwrap()
         };
-        let status = timeout(LIMIT, read).await.unwrap_or_else(|_| panic!("{} does not end", self.name));
+        let status =
+            timeout(LIMIT, read).await.unwrap_or_else(|_| panic!("{} does not end within the time limit", self.name));
         Ended { code: status.code(), stdout: self.printed, stderr }
     }
 }

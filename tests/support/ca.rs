@@ -1,4 +1,4 @@
-//! A private CA, and servers with its certificates.
+//! A private certificate authority (CA), and TLS servers with its certificates.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
 impl Ca {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
-        // Told apart by name too, as real ones are.
+        // Real CAs have different names, so two CAs of a test must have them too.
         params.distinguished_name.push(DnType::CommonName, format!("CA {}", fastrand::u64(..)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
@@ -29,7 +29,7 @@ impl Ca {
         file
     }
 
-    /// The server's side of TLS, with such a certificate.
+    /// Returns a TLS acceptor with this certificate, signed by the CA.
     pub(crate) fn acceptor(&self, certificate: CertificateParams) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = certificate.signed_by(&key, &self.0).unwrap();
@@ -40,14 +40,14 @@ impl Ca {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    /// TLS in front of `upstream`, with such a certificate.
+    /// Starts a TLS server with this certificate that forwards to `upstream`. Returns its address.
     pub(crate) async fn in_front_of(&self, upstream: SocketAddr, certificate: CertificateParams) -> SocketAddr {
         let acceptor = self.acceptor(certificate);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // One that does not trust the certificate breaks off here.
+                // A client that does not trust the certificate ends the handshake with an error.
                 let Ok(mut tls) = acceptor.accept(stream).await else { continue };
                 let mut upstream = TcpStream::connect(upstream).await.unwrap();
                 let _ = copy_bidirectional(&mut tls, &mut upstream).await;
@@ -57,7 +57,7 @@ impl Ca {
     }
 }
 
-/// A certificate for `name`, valid for long.
+/// Returns the parameters of a certificate for `name`, with the default validity of `rcgen`.
 pub(crate) fn named(name: &str) -> CertificateParams {
     CertificateParams::new([name.to_owned()]).unwrap()
 }

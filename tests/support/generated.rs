@@ -1,6 +1,6 @@
-// Pages of the documentation in which one part is written by a test. Two comments enclose that part.
+// Documentation pages of which a test generates one part. Two comments mark the beginning and the end of that part.
 //
-// Plain comments, because a unit test takes this file by `include!`, where inner documentation is not allowed.
+// These are plain comments because a unit test uses `include!` for this file. There, inner doc comments are not allowed.
 
 /// Splits a page into the text before the generated part, the generated part, and the text after it.
 pub(crate) fn split(page: &str) -> Option<(&str, &str, &str)> {

@@ -1,5 +1,5 @@
-//! What the tests share: logs at TRACE that no secret may enter, and servers that say exactly what a test wants.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "each test uses its part of it")]
+//! Shared by the tests: a check that no secret is logged, not even at TRACE, and servers with configured answers.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "each test uses only a part")]
 
 pub(crate) mod ca;
 
@@ -15,23 +15,23 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What the local pod's secrets begin with: secret keys, session tokens, and the header of every JWT.
+/// The beginnings of the local pod's secrets: secret access keys, session tokens, and the header of every JWT.
 pub(crate) const SECRETS: [&str; 3] = ["local-secret-", "local-session-", "eyJ0eXAi"];
 
-/// Collects the logs of the whole process, from all crates, at TRACE; a secret in them ends it.
+/// Enables logs of all crates at TRACE. If a secret is logged, the process is aborted.
 pub(crate) fn trace() {
-    // A second test of the process finds it set.
+    // Fails if another test of the process has already set the subscriber.
     let _ = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_ansi(false)
-        .with_writer(|| Sieve)
+        .with_writer(|| SecretCheck)
         .try_init();
 }
 
-/// Fails on a secret; keeps nothing.
-struct Sieve;
+/// A writer that discards the log. It aborts the process if the log contains a secret.
+struct SecretCheck;
 
-impl Write for Sieve {
+impl Write for SecretCheck {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         if let Some(secret) = leaked(&text) {
@@ -46,23 +46,23 @@ impl Write for Sieve {
     }
 }
 
-/// Which secret a text shows, in plain, in base64 (at any of its three alignments), in hex, or as a list of bytes.
+/// Returns the secret that a text contains in plain, in base64 (at any of its three alignments), in hex, or as a list of bytes.
 pub(crate) fn leaked(text: &str) -> Option<&'static str> {
     let forbidden = FORBIDDEN.lock().unwrap();
     forbidden.iter().find(|(form, _)| text.contains(form)).map(|(_, secret)| *secret)
 }
 
-/// Every form of what may not be shown, and what it is one of.
+/// Every encoding of every secret, and the secret that it belongs to.
 static FORBIDDEN: LazyLock<Mutex<Vec<(String, &str)>>> = LazyLock::new(|| {
     let beginnings = SECRETS.into_iter().flat_map(|secret| forms(secret).into_iter().map(move |form| (form, secret)));
     Mutex::new(beginnings.collect())
 });
 
-/// From now on neither half of this secret may be shown either.
+/// Adds a secret to those that must not be logged. Each half of it is checked separately.
 pub(crate) fn keep_secret(secret: &str) {
     let (front, back) = secret.split_at(secret.len() / 2);
     let halves = [front, back].into_iter().flat_map(forms);
-    FORBIDDEN.lock().unwrap().extend(halves.map(|form| (form, "half of one that a test keeps")));
+    FORBIDDEN.lock().unwrap().extend(halves.map(|form| (form, "half of a secret of this test")));
 }
 
 fn forms(secret: &str) -> BTreeSet<String> {
@@ -72,21 +72,21 @@ fn forms(secret: &str) -> BTreeSet<String> {
     plain.into_iter().chain(base64(&STANDARD_NO_PAD, secret)).chain(base64(&URL_SAFE_NO_PAD, secret)).collect()
 }
 
-/// What `secret` is in the base64 of a text that holds it: in one of three forms, by where it begins.
+/// The base64 of a text that contains `secret` contains one of these three strings, depending on the position of the secret.
 fn base64(engine: &impl base64::Engine, secret: &str) -> [String; 3] {
     [0, 1, 2].map(|skip| {
         let padded = [&vec![0; skip], secret.as_bytes()].concat();
         let encoded = engine.encode(padded);
-        // The first and last characters depend on what stands around the secret.
+        // The first and last characters depend on the text around the secret.
         encoded[(skip * 8).div_ceil(6)..encoded.len() - 1].to_owned()
     })
 }
 
-/// A panic of any thread or task whose message shows a secret ends the process, as a log does.
+/// Aborts the process if the message of a panic in any thread or task contains a secret.
 pub(crate) fn watch_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let _ = Sieve.write(panic.to_string().as_bytes());
+        let _ = SecretCheck.write(panic.to_string().as_bytes());
         report(panic);
     }));
 }
@@ -99,40 +99,40 @@ pub(crate) fn builder(env: Vec<(String, String)>) -> Builder {
     EksCredentialsProvider::builder().env(env)
 }
 
-/// `vars` with `name` set to `value` instead of what it was.
+/// Returns `vars` with `name` set to `value`. An earlier value is replaced.
 pub(crate) fn with(mut vars: Vec<(String, String)>, name: &str, value: &str) -> Vec<(String, String)> {
     vars.retain(|(existing, _)| existing != name);
     vars.push((name.to_owned(), value.to_owned()));
     vars
 }
 
-/// `vars` without `name`.
+/// Returns `vars` without `name`.
 pub(crate) fn without(mut vars: Vec<(String, String)>, name: &str) -> Vec<(String, String)> {
     vars.retain(|(existing, _)| existing != name);
     vars
 }
 
-/// Whether `text` is what was kept at `path`, for a person to read; `EKS_CREDENTIALS_BLESS=1` writes it anew.
+/// Fails with a diff if the file at `path` differs from `text`. With `EKS_CREDENTIALS_BLESS=1` it writes the file instead.
 pub(crate) fn bless_or_compare(path: &Path, text: &str) {
-    #[allow(clippy::disallowed_methods, reason = "how a test is told to write the file, not a setting of the crate")]
+    #[allow(clippy::disallowed_methods, reason = "this variable controls the test and is not a setting of the crate")]
     if std::env::var("EKS_CREDENTIALS_BLESS").is_ok() {
         return std::fs::write(path, text).unwrap();
     }
-    let kept = std::fs::read_to_string(path).unwrap_or_default();
-    let diff = similar::TextDiff::from_lines(kept.as_str(), text);
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    let diff = similar::TextDiff::from_lines(expected.as_str(), text);
     let name = path.display().to_string();
-    assert!(kept == text, "{}", diff.unified_diff().context_radius(3).header(&name, "this run"));
+    assert!(expected == text, "{}", diff.unified_diff().context_radius(3).header(&name, "this run"));
 }
 
-/// Root may read what is denied to everybody, unless it is mapped to nobody in a user namespace.
+/// Whether this user can read files without read permission. Root can, unless it is not mapped in its user namespace.
 pub(crate) fn may_read_everything() -> bool {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let nobody = std::os::unix::fs::PermissionsExt::from_mode(0o000);
-    std::fs::set_permissions(file.path(), nobody).unwrap();
+    let no_permissions = std::os::unix::fs::PermissionsExt::from_mode(0o000);
+    std::fs::set_permissions(file.path(), no_permissions).unwrap();
     std::fs::File::open(file.path()).is_ok()
 }
 
-/// The message and those of all causes.
+/// Returns the message of the error and of all its causes.
 pub(crate) fn whole(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -143,7 +143,7 @@ pub(crate) fn whole(error: &Error) -> String {
     text
 }
 
-/// A server that records requests as they are and answers each with the same bytes.
+/// A server that records the text of each request and answers all of them with the same bytes.
 pub(crate) struct Recorder {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -178,7 +178,7 @@ impl Drop for Recorder {
     }
 }
 
-/// A whole request; `None` if the client goes away before it has sent one.
+/// Reads a complete request. Returns `None` if the client disconnects before the request is complete.
 pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut request = Vec::new();
     while !complete(&request) {
@@ -196,7 +196,7 @@ fn complete(request: &[u8]) -> bool {
     body.len() >= length.unwrap_or(0)
 }
 
-/// A whole HTTP answer.
+/// Returns a complete HTTP response.
 pub(crate) fn http(status: u16, content_type: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -208,15 +208,16 @@ pub(crate) const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// What `count` says once it has stopped changing: both ends of a connection close a moment after each other, and aborting
-/// is asynchronous, but prompt.
+/// Waits until the value of `count` no longer changes, and returns it.
+///
+/// The two ends of a connection do not close at the same time, and aborting a task is asynchronous. Both take only a moment.
 pub(crate) async fn settled<T: PartialEq>(count: impl Fn() -> T) -> T {
-    let (mut seen, mut same) = (count(), 0);
-    while same < 1000 {
+    let (mut value, mut unchanged) = (count(), 0);
+    while unchanged < 1000 {
         tokio::task::yield_now().await;
         let now = count();
-        same = if now == seen { same + 1 } else { 0 };
-        seen = now;
+        unchanged = if now == value { unchanged + 1 } else { 0 };
+        value = now;
     }
-    seen
+    value
 }

@@ -1,4 +1,4 @@
-//! What happened when, in which pod: this crate's events, and what the test itself has to say.
+//! A timeline of a test: the events of this crate and the steps of the test, each with its time and its pod.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
@@ -8,11 +8,11 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-/// Cloning shares it.
+/// All clones share the same lines.
 #[derive(Clone)]
 pub(crate) struct Timeline {
     began: Instant,
-    /// Who speaks on a thread that has no name of its own.
+    /// The name for lines from a thread that is not a pod's.
     operator: &'static str,
     lines: Arc<Mutex<Vec<Line>>>,
 }
@@ -31,7 +31,7 @@ impl Timeline {
 
     pub(crate) fn say(&self, what: &str) {
         let thread = std::thread::current();
-        // The test itself runs on a thread that is named after it, or on one of tokio's.
+        // The threads of the pods have names. The test runs on a thread with the name of the test, or on a thread of tokio.
         let who = thread.name().filter(|name| !name.contains(['_', ' ']) && !name.starts_with("tokio"));
         let line = Line {
             seconds: self.began.elapsed().as_secs_f64(),
@@ -45,15 +45,15 @@ impl Timeline {
         Listener(self.clone())
     }
 
-    /// That these lines are there, in this order, whatever is between them.
+    /// Asserts that the timeline contains these lines in this order. Other lines may be between them.
     #[allow(dead_code, reason = "not every test compares an order")]
     #[track_caller]
     pub(crate) fn assert_tells(&self, expected: &[(&str, &str)]) {
         let lines = self.lines.lock().unwrap();
         let mut lines = lines.iter();
         for (who, beginning) in expected {
-            let told = lines.any(|line| line.who == *who && line.what.starts_with(beginning));
-            assert!(told, "after the lines before it there is none of {who}: {beginning}");
+            let found = lines.any(|line| line.who == *who && line.what.starts_with(beginning));
+            assert!(found, "after the earlier lines there is no line of {who} that begins with: {beginning}");
         }
     }
 }

@@ -1,1 +1,1 @@
-//! Nothing: see Cargo.toml.
+//! This crate is empty. Its purpose is explained in Cargo.toml.

@@ -1,4 +1,4 @@
-//! An S3 client with static credentials and its default https client lists buckets at the URL that is given.
+//! Lists buckets at the URL in the arguments, with static credentials and the default HTTPS client of the SDK.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};

@@ -1,9 +1,9 @@
-//! Crates that many programs share and whose features change what they do: the order and numbers of serde_json, the
-//! events that tracing gives to log, the hosts that url accepts.
+//! Uses common crates whose features change their behaviour: the order of keys and the numbers of serde_json, the events that
+//! tracing sends to log, and the hosts that url accepts.
 
 use serde_json::Value;
 
-/// What `preserve_order`, `arbitrary_precision` and `float_roundtrip` would change.
+/// The features `preserve_order`, `arbitrary_precision` and `float_roundtrip` change the results of these texts.
 const JSON: [&str; 4] =
     [r#"{"b":1,"a":2}"#, "1e400", "0.1000000000000000055511151231257827", "123456789012345678901234567890"];
 

@@ -1,4 +1,4 @@
-//! `jsonwebtoken::encode()` and `decode()`.
+//! Signs and verifies a token with `jsonwebtoken::encode()` and `decode()`.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};

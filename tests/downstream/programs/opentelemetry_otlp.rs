@@ -1,4 +1,4 @@
-//! A span to the collector whose URL is given, by the default exporter.
+//! Sends a span to the collector at the URL in the arguments, with the default exporter.
 
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};

@@ -1,4 +1,4 @@
-//! `reqwest::Client::new()`, and a request to every URL that is given.
+//! Sends a request to each URL in the arguments, with `reqwest::Client::new()`.
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

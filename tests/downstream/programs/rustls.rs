@@ -1,5 +1,7 @@
-//! `rustls::ClientConfig::builder()`, and a request to the `host:port` that is given. `--install`
-//! installs the process default first, as the documentation advises for two providers in one program.
+//! Sends a request to the `host:port` in the arguments, with `rustls::ClientConfig::builder()`.
+//!
+//! With `--install` it first installs the default provider of the process. The documentation of eks-credentials
+//! recommends this for a program with two providers.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,7 +20,7 @@ fn main() {
     let installed = CryptoProvider::get_default().is_some();
     #[cfg(feature = "used")]
     used::fetch();
-    // What this crate fetches by TLS leaves the process default as it was.
+    // Fetching credentials with TLS must not change the default provider of the process.
     assert_eq!(CryptoProvider::get_default().is_some(), installed);
 
     let mut roots = RootCertStore::empty();
@@ -29,7 +31,7 @@ fn main() {
     let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
     let mut stream = StreamOwned::new(connection, TcpStream::connect(&args[0]).unwrap());
     stream.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    // The connection stays open: reading to its end would wait.
+    // The connection stays open, so reading to its end would block.
     let mut response = Vec::new();
     while !response.ends_with(b"hello") {
         let mut chunk = [0; 1024];

@@ -1,13 +1,13 @@
-//! What a program with eks-credentials in its dependency tree does with it.
+//! Fetches credentials, for the programs that have eks-credentials in their dependency tree.
 
 use eks_credentials::EksCredentialsProvider;
 
-/// Fetches credentials in the environment that `run` gives in `POD_ENV`, one variable a line.
+/// Fetches credentials with the environment in `POD_ENV`, which `run` sets. It has one variable on each line.
 pub fn fetch() {
     let vars = std::env::var("POD_ENV").expect("POD_ENV is set by `run`");
     let vars = vars.lines().filter_map(|line| line.split_once('='));
     let vars: Vec<(String, String)> = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    // On a thread of its own: the program may be inside a runtime.
+    // In a new thread, because the program may already be inside a runtime.
     let fetched = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -15,6 +15,6 @@ pub fn fetch() {
             provider.credentials().await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         })
     });
-    let credentials = fetched.join().expect("fetching does not panic").expect("`run` answers for STS and the agent");
+    let credentials = fetched.join().expect("fetching does not panic").expect("`run` answers as STS and the agent");
     assert_eq!(credentials.access_key_id(), "AKIDDOWNSTREAM");
 }
