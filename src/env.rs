@@ -1,4 +1,4 @@
-//! A snapshot of the process environment. It is taken once, and no other code reads the environment.
+//! A snapshot of the process environment. It is taken once, and no other code of this crate reads the environment.
 //!
 //! It contains a short list of variables and all `AWS_*` variables, because SDK clients look up names that are not known in
 //! advance (`AWS_ENDPOINT_URL_<SERVICE>`). Secrets in other variables are not copied. Of the static keys, which this crate never

@@ -72,7 +72,8 @@ pub(crate) use reply::{Reply, quote};
 pub(crate) use reqwest_transport::from_reqwest_0_13;
 pub(crate) use url::{Host, HttpUrl};
 
-/// The default of the AWS SDKs. Two lost SYN packets, which are retransmitted after 1 s and 3 s, do not exceed it.
+/// The default of the AWS SDKs. Two lost SYN packets, which are retransmitted after 1 s and 3 s, do not exceed it, and an attempt
+/// still has time to connect to another address.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
 /// The limit for name resolution, TCP, the proxy and TLS together.

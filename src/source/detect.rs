@@ -45,7 +45,7 @@ pub(crate) fn survey(env: &Env, settings: &Settings) -> Survey {
 ///
 /// # Errors
 ///
-/// If a source is configured and the configuration cannot work.
+/// If the source to use cannot work with its configuration. With `fallback(true)` this also applies to the other source.
 pub(crate) fn detect(env: &Env, settings: &Settings) -> Result<Option<Detected>, Error> {
     survey(env, settings).choose(settings)
 }

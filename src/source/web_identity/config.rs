@@ -24,7 +24,8 @@ pub(crate) struct WebIdentityConfig {
     pub(crate) endpoint: StsEndpoint,
     /// From the builder or `AWS_ROLE_SESSION_NAME`.
     pub(crate) session_name: Option<SessionName>,
-    /// `HOSTNAME`, which is the pod's name. It becomes the session name if the token has no claim with the pod's name.
+    /// `HOSTNAME`, which is the pod's name. The session name is derived from it if none is configured and the token has no claim
+    /// with the pod's name.
     pub(crate) host_name: Option<String>,
     pub(crate) parameters: Parameters,
     pub(crate) https: HttpsSettings,

@@ -1,8 +1,8 @@
 //! Finds out why a proxy does not connect to the server.
 //!
 //! The error of an HTTP client does not contain the status with which the proxy refused the tunnel. The status is needed for the
-//! error message, because 407, 403 and 502 have different remedies. After a failed attempt, one more `CONNECT` request is
-//! therefore sent to the proxy to read the status.
+//! error message, because 407, 403 and 502 have different remedies. If an attempt could not connect, one more `CONNECT`
+//! request is therefore sent to the proxy to read the status.
 
 use std::fmt;
 use std::sync::Arc;

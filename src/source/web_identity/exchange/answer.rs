@@ -12,7 +12,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::problem::table::is_code;
 
-/// The documents of STS have four levels.
+/// The maximum depth of nested elements. The documents of STS have four levels.
 const MAX_DEPTH: usize = 16;
 
 /// An XML document, as a list of its elements that contain only text.
