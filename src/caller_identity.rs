@@ -1,4 +1,4 @@
-//! Whose credentials these are, as STS answers `GetCallerIdentity`.
+//! The identity that credentials belong to, from the STS action `GetCallerIdentity`.
 
 #[cfg(not(all(feature = "diagnose", feature = "irsa")))]
 #[path = "caller_identity/disabled.rs"]

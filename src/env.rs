@@ -1,8 +1,8 @@
-//! A snapshot of the process environment: taken once, read by pure code.
+//! A snapshot of the process environment. It is taken once, and no other code of this crate reads the environment.
 //!
-//! Copied are `AWS_*`, because SDK clients look up variables by names that are not known beforehand
-//! (`AWS_ENDPOINT_URL_<SERVICE>`), and a short list of other names. A secret in any other variable never gets here. Of the
-//! static keys, which this crate never uses, only the names are kept. All values are wiped when the snapshot is dropped.
+//! It contains a short list of variables and all `AWS_*` variables, because SDK clients look up names that are not known in
+//! advance (`AWS_ENDPOINT_URL_<SERVICE>`). Secrets in other variables are not copied. Of the static keys, which this crate never
+//! uses, it contains only the names. All values are wiped when the snapshot is dropped.
 
 pub(crate) mod region;
 
@@ -17,7 +17,7 @@ use crate::error::problem::setting::Setting;
 
 pub(crate) use crate::variable::*;
 
-/// The copied variables as they were when the snapshot was taken. Clones share it: one of them may hold a token.
+/// The copied variables. Clones share the same memory, because one of the variables may contain a token.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Env(Arc<HashMap<String, Value>>);
 
@@ -25,7 +25,7 @@ pub(crate) struct Env(Arc<HashMap<String, Value>>);
 enum Value {
     Text(Zeroizing<String>),
     NotUnicode,
-    /// One of [`STATIC_KEYS`], and set.
+    /// One of [`STATIC_KEYS`] that is set. Its value is not copied.
     Withheld,
 }
 
@@ -53,7 +53,7 @@ impl Env {
         Self(Arc::new(copied.collect()))
     }
 
-    /// The value without surrounding blanks. A blank one counts as unset.
+    /// The value without whitespace at both ends. A blank value counts as unset.
     pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Setting> {
         match self.0.get(name) {
             None | Some(Value::Withheld) => Ok(None),
@@ -62,18 +62,18 @@ impl Env {
         }
     }
 
-    /// Whether there is a value that is not blank, readable or not.
+    /// Whether the variable has a value that is not blank. The value may be invalid UTF-8.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.0.contains_key(name) && !self.is_blank(name)
     }
 
-    /// Whether the variable is there without a value.
+    /// Whether the variable exists and its value is blank.
     pub(crate) fn is_blank(&self, name: &str) -> bool {
         matches!(self.0.get(name), Some(Value::Text(text)) if text.trim().is_empty())
     }
 
-    /// The names of the variables that are set, that other AWS SDKs read, and that this crate does not read on purpose.
-    /// `AWS_STS_REGIONAL_ENDPOINTS=regional`, which the EKS webhook sets, says what this crate does anyway.
+    /// The names of the variables that are set and that AWS SDKs read, but this crate does not.
+    /// `AWS_STS_REGIONAL_ENDPOINTS=regional` is omitted: the EKS webhook sets it, and it describes what this crate always does.
     pub(crate) fn not_read(&self) -> impl Iterator<Item = &'static str> {
         let regional =
             matches!(self.get(STS_REGIONAL_ENDPOINTS), Ok(Some(value)) if value.eq_ignore_ascii_case("regional"));
@@ -81,7 +81,7 @@ impl Env {
         names.filter(|name| self.is_set(name))
     }
 
-    /// `true` or `false` in any case; unset is false.
+    /// Parses `true` or `false` in any case. An unset variable is `false`.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Setting> {
         match self.get(name)? {
             None => Ok(false),
@@ -91,7 +91,7 @@ impl Env {
         }
     }
 
-    /// The first of `names` that is set, with its name.
+    /// The first of `names` that is set, and its value.
     pub(crate) fn first_of<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, &str)>, Setting> {
         for name in names {
             if let Some(value) = self.get(name)? {
@@ -102,7 +102,7 @@ impl Env {
     }
 }
 
-/// As every AWS SDK reads a flag.
+/// Parses a flag as the AWS SDKs do.
 pub(crate) fn parse_flag(value: &str) -> Option<bool> {
     let is = |name: &str| value.eq_ignore_ascii_case(name);
     is("true").then_some(true).or_else(|| is("false").then_some(false))
@@ -112,7 +112,7 @@ fn is_copied(name: &str) -> bool {
     name.starts_with("AWS_") || OTHERS.contains(&name)
 }
 
-/// The names only: `AWS_CONTAINER_AUTHORIZATION_TOKEN` and `AWS_BEARER_TOKEN_<SERVICE>` are secrets.
+/// Shows only the names, because `AWS_CONTAINER_AUTHORIZATION_TOKEN` and `AWS_BEARER_TOKEN_<SERVICE>` are secrets.
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names: Vec<_> = self.0.keys().collect();
@@ -124,7 +124,7 @@ impl fmt::Debug for Env {
 #[cfg(test)]
 #[cfg(feature = "pod-identity")]
 impl Env {
-    /// How many clones there are of this snapshot.
+    /// The number of clones of this snapshot.
     pub(crate) fn users(&self) -> usize {
         Arc::strong_count(&self.0)
     }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_are_trimmed_and_empty_is_unset() {
+    fn env_trims_values_and_blank_is_unset() {
         let env = Env::from([(ROLE_ARN, "  arn "), (REGION, " "), (DEFAULT_REGION, "")]);
         let values = [ROLE_ARN, REGION, DEFAULT_REGION, SOURCE].map(|name| env.get(name).unwrap());
         assert_eq!(values, [Some("arn"), None, None, None]);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn env_names_what_is_set_and_not_read() {
+    fn env_lists_set_variables_that_are_not_read() {
         let set = |vars: &[(&str, &str)]| {
             let env = Env::from_os(vars.iter().map(|(name, value)| (name.into(), value.into())));
             env.not_read().collect::<Vec<_>>()
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_true_false_or_an_error_that_shows_the_value() {
+    fn env_flag_is_true_false_or_an_error_with_the_value() {
         let env = Env::from([(USE_FIPS, "True"), (USE_DUALSTACK, "1")]);
         assert!(env.flag(USE_FIPS).unwrap());
         assert!(!env.flag(IGNORE_ENDPOINT_URLS).unwrap());
@@ -184,7 +184,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_value_that_is_not_utf8_is_an_error_not_unset() {
+    fn env_value_that_is_not_utf8_is_an_error() {
         use std::os::unix::ffi::OsStringExt as _;
         let env = Env::from_os([(ROLE_ARN.into(), OsString::from_vec(vec![0xff]))]);
         assert!(env.get(ROLE_ARN).unwrap_err().observed().starts_with("AWS_ROLE_ARN is not valid UTF-8"));

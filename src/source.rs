@@ -1,14 +1,14 @@
-//! The two credential sources, and which of them a pod has.
+//! The two credential sources, and the choice between them.
 //!
 //! | file | duty |
 //! |---|---|
-//! | `settings.rs` | what the builder says about sources |
-//! | `web_identity.rs` | IRSA: configuration from the environment, and the exchange with STS |
-//! | `pod_identity.rs` | EKS Pod Identity and other container credentials, likewise |
-//! | `found.rs` | the result of looking for one source |
-//! | `detect.rs`, `detection.rs` | the order of the sources, and the choice as users see it |
-//! | `sources.rs` | the chosen source with its fallback, as the refresh task calls it |
-//! | `keys.rs`, `token_retry.rs` | what both protocols share |
+//! | `settings.rs` | the builder's settings for the sources |
+//! | `web_identity.rs` | IRSA: its configuration and its requests to STS |
+//! | `pod_identity.rs` | EKS Pod Identity and other container credentials: their configuration and requests |
+//! | `found.rs` | whether one source is configured |
+//! | `detect.rs`, `detection.rs` | the choice of a source, and its public description |
+//! | `sources.rs` | the chosen source and its fallback, as the refresh task uses them |
+//! | `keys.rs`, `token_retry.rs` | code that both sources use |
 
 pub(crate) mod detect;
 pub(crate) mod detection;
@@ -49,7 +49,7 @@ impl SourceConfig {
         }
     }
 
-    /// Where its token comes from, if it needs one.
+    /// Where the token comes from. `None` if the source sends no token.
     pub(crate) fn tokens(&self) -> Option<TokenSource> {
         match self {
             Self::WebIdentity(config) => Some(config.tokens()),
@@ -57,7 +57,7 @@ impl SourceConfig {
         }
     }
 
-    /// The role that is requested. For Pod Identity the association decides it.
+    /// The configured role. `None` for Pod Identity: its role is set in the association.
     pub(crate) fn role_arn(&self) -> Option<&str> {
         match self {
             Self::WebIdentity(config) => Some(config.role_arn.as_str()),
@@ -74,7 +74,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// `sts_client` is what the program gave to the builder. It is never used for an agent.
+    /// `sts_client` is the HTTP client given to the builder. It is only used for STS.
     pub(crate) fn new(config: SourceConfig, sts_client: Option<Client>, timeouts: Timeouts) -> Self {
         match config {
             SourceConfig::WebIdentity(config) => {
@@ -91,7 +91,8 @@ impl Source {
         }
     }
 
-    /// The endpoint to which the token is sent in clear text over the network. Agents have addresses on this node.
+    /// The endpoint, if the token is sent to it over the network in clear text. `None` for Pod Identity: plain http is only
+    /// allowed to addresses on this node.
     pub(crate) fn clear_text_endpoint(&self) -> Option<&HttpUrl> {
         match self {
             Self::WebIdentity(source) => source.clear_text_endpoint(),
@@ -106,7 +107,7 @@ impl Source {
         }
     }
 
-    /// The role that is requested. For Pod Identity the association decides it.
+    /// The configured role. `None` for Pod Identity: its role is set in the association.
     pub(crate) fn role_arn(&self) -> Option<&str> {
         match self {
             Self::WebIdentity(source) => Some(source.role_arn()),
@@ -114,7 +115,7 @@ impl Source {
         }
     }
 
-    /// One attempt within `limit`, from reading the token file to the last byte of the answer.
+    /// Makes one attempt. `limit` covers everything from reading the token file to the last byte of the response.
     pub(crate) async fn fetch(&self, limit: Duration) -> Result<Fetched, Error> {
         let attempt = async {
             match self {
@@ -128,7 +129,7 @@ impl Source {
         }
     }
 
-    /// Sends one request with this token and returns the answer, whatever it is. Has no time limit of its own.
+    /// Sends one request with this token and returns the response, whatever its status. There is no time limit.
     pub(crate) async fn send(&self, token: Option<&Token>) -> Result<Reply, Error> {
         match self {
             Self::WebIdentity(source) => source.send(token.ok_or_else(no_token)?).await,
@@ -136,7 +137,7 @@ impl Source {
         }
     }
 
-    /// What a complete answer to this token means.
+    /// Parses the complete response to a request with this token.
     pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Fetched, Error> {
         match self {
             Self::WebIdentity(source) => source.read(reply, token.ok_or_else(no_token)?),

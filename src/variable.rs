@@ -1,4 +1,4 @@
-//! The names of the environment variables that this crate knows, and how a value may be shown.
+//! The names of the environment variables that this crate knows, and how errors show their values.
 
 pub(crate) const ROLE_ARN: &str = "AWS_ROLE_ARN";
 pub(crate) const WEB_IDENTITY_TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -20,16 +20,17 @@ pub(crate) const HOSTNAME: &str = "HOSTNAME";
 pub(crate) const HTTPS_PROXY: &str = "HTTPS_PROXY";
 pub(crate) const ALL_PROXY: &str = "ALL_PROXY";
 pub(crate) const NO_PROXY: &str = "NO_PROXY";
-/// Not read but to say that other SDKs would.
+/// Not used. `diagnose` reports that some AWS SDKs use it.
 pub(crate) const HTTP_PROXY: &str = "HTTP_PROXY";
 pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 pub(crate) const STS_REGIONAL_ENDPOINTS: &str = "AWS_STS_REGIONAL_ENDPOINTS";
 
-/// Only whether they are set is kept.
+/// The snapshot contains only whether these are set, not their values.
 pub(crate) const STATIC_KEYS: [&str; 4] =
     [ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
 
-/// Variables that other AWS SDKs read and this crate does not: no profile files, no IMDS, no static keys.
+/// Variables that AWS SDKs read and this crate does not. They are for static keys, profile files, IMDS and the global STS
+/// endpoint.
 pub(crate) const NOT_READ: [&str; 13] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -46,7 +47,7 @@ pub(crate) const NOT_READ: [&str; 13] = [
     STS_REGIONAL_ENDPOINTS,
 ];
 
-/// Copied although they are not `AWS_*`.
+/// The variables in the snapshot whose names do not begin with `AWS_`.
 pub(crate) const OTHERS: [&str; 10] = [
     SOURCE,
     HOSTNAME,
@@ -60,7 +61,7 @@ pub(crate) const OTHERS: [&str; 10] = [
     "no_proxy",
 ];
 
-/// A URL for an error message. What cannot be parsed may still hold a password.
+/// A URL for an error message. Any text with an "@" is hidden, because an invalid URL may contain a password too.
 pub(crate) fn without_password(url: &str) -> &str {
-    if url.contains('@') { "[not shown, for it may hold a password]" } else { url }
+    if url.contains('@') { "[not shown: it may contain a password]" } else { url }
 }

@@ -1,4 +1,4 @@
-//! HTTP clients that the program gives to the builder: the AWS SDK's own, and reqwest's.
+//! HTTP clients given to the builder: those of the AWS SDK, and reqwest.
 #![cfg(feature = "irsa")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -17,7 +17,7 @@ use eks_credentials::{Builder, Error, ErrorKind};
 use support::ca::{Ca, named};
 use support::{Recorder, builder, http, whole, with};
 
-/// The SDK's client, which trusts `ca` alone.
+/// The SDK's client. It trusts only `ca`.
 fn sdk_client(ca: &Ca) -> SharedHttpClient {
     let pem = std::fs::read(ca.bundle().path()).unwrap();
     let trust = TrustStore::empty().with_pem_certificate(pem);
@@ -56,7 +56,7 @@ async fn http_client_of_the_sdk_reaches_sts_over_https() {
 }
 
 #[tokio::test]
-async fn http_client_failures_are_told_apart() {
+async fn http_client_failures_are_distinguished() {
     support::trace();
     let (pod, ca) = (LocalPod::start().await.unwrap(), Ca::new());
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -74,7 +74,7 @@ async fn http_client_failures_are_told_apart() {
     }
 }
 
-/// The answer of a server that would have the token sent elsewhere, and how often it was: never.
+/// The error after a redirect to another server. Asserts that the other server receives no request.
 async fn redirected(client: impl FnOnce(Builder) -> Builder) -> Error {
     let pod = LocalPod::start().await.unwrap();
     let elsewhere = Recorder::start(http(200, "text/plain", "thanks for the token")).await;
@@ -94,7 +94,7 @@ async fn http_client_of_the_sdk_follows_no_redirect() {
     assert!(error.to_string().contains("a redirect, which is not followed"), "{error}");
 }
 
-/// Counts how often it is asked for a connector.
+/// Counts the connectors that it creates.
 #[derive(Clone, Debug)]
 struct Counting {
     inner: SharedHttpClient,
@@ -111,7 +111,7 @@ impl HttpClient for Counting {
 }
 
 #[tokio::test]
-async fn http_client_is_asked_for_one_connector_at_the_first_request() {
+async fn http_client_creates_one_connector_at_the_first_request() {
     let pod = LocalPod::start().await.unwrap();
     let client = Counting { inner: sdk_client(&Ca::new()), connectors: Arc::default() };
     let provider = builder(pod.irsa_env()).http_client(client.clone()).build().unwrap();
@@ -136,7 +136,7 @@ async fn http_client_is_never_used_for_an_agent() {
 mod reqwest_0_13 {
     use super::*;
 
-    /// Left alone, reqwest follows ten redirects.
+    /// By default, reqwest follows ten redirects.
     #[tokio::test]
     async fn reqwest_0_13_follows_no_redirect() {
         let error = redirected(|builder| builder.reqwest_0_13(reqwest::Client::builder().no_proxy())).await;
@@ -156,7 +156,7 @@ mod reqwest_0_13 {
     }
 
     #[test]
-    fn reqwest_0_13_that_cannot_be_built_is_an_error_of_build() {
+    fn reqwest_0_13_with_invalid_settings_is_an_error_of_build() {
         let client = reqwest::Client::builder().user_agent("two\nlines");
         let error = builder(Vec::new()).reqwest_0_13(client).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);

@@ -1,8 +1,8 @@
-//! Host names in a container credentials URI, through the machine's real resolver: whatever a name server says, and
-//! says next time, the token only ever goes to an address that plain http is allowed to.
+//! Host names in a container credentials URI, with the machine's real resolver. Whatever a name server answers, and even if its
+//! next answer differs, the token is only sent to addresses for which plain http is allowed.
 //!
-//! Each test has a network of its own ([`namespace`]), with a name server in it that answers as the test wants, and
-//! somebody listening at every address.
+//! Each test has its own network ([`namespace`]), with a name server that the test controls and a server that listens at every
+//! address.
 #![cfg(all(feature = "pod-identity", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -19,7 +19,7 @@ use support::{builder, http, whole};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 
-/// Addresses of this machine that plain http must not be spoken to.
+/// Addresses of this machine for which plain http is not allowed.
 const OTHER_V4: &str = "192.0.2.1";
 const OTHER_V6: &str = "2001:db8::1";
 const DOCUMENT: &str = r#"{"AccessKeyId":"ASIALOCALA","SecretAccessKey":"local-secret-a","Token":"local-session-a",
@@ -27,8 +27,8 @@ const DOCUMENT: &str = r#"{"AccessKeyId":"ASIALOCALA","SecretAccessKey":"local-s
 
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_name_with_an_address_that_is_not_allowed_is_refused_whatever_else_it_has() {
-    namespace::run("a_name_with_an_address_that_is_not_allowed_is_refused_whatever_else_it_has", async |network| {
+fn host_name_with_one_forbidden_address_is_refused() {
+    namespace::run("host_name_with_one_forbidden_address_is_refused", async |network| {
         let world = World::start(&network).await;
         for (addresses, culprit) in [
             ([V4, OTHER_V4], OTHER_V4),
@@ -40,18 +40,18 @@ fn a_name_with_an_address_that_is_not_allowed_is_refused_whatever_else_it_has() 
             let error = provider("mixed.test").credentials().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfiguration, "{}", whole(&error));
             assert!(error.to_string().contains(&format!("\"mixed.test\" resolves to {culprit}")), "{error}");
-            assert_eq!(world.dialled(), Vec::<IpAddr>::new(), "{addresses:?}");
+            assert_eq!(world.connected(), Vec::<IpAddr>::new(), "{addresses:?}");
         }
         world.name("agent.test", &[&[V4, V6]]);
         provider("agent.test").warm_up().await.unwrap();
-        assert!([[V4], [V6]].contains(&[world.dialled()[0].to_string().as_str()]));
+        assert!([[V4], [V6]].contains(&[world.connected()[0].to_string().as_str()]));
     });
 }
 
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_name_that_leads_nowhere_is_an_error_that_may_pass() {
-    namespace::run("a_name_that_leads_nowhere_is_an_error_that_may_pass", async |network| {
+fn host_name_without_an_address_is_a_transient_error() {
+    namespace::run("host_name_without_an_address_is_a_transient_error", async |network| {
         let world = World::start(&network).await;
         world.name("empty.test", &[&[]]);
         for name in ["empty.test", "unknown.test"] {
@@ -59,30 +59,30 @@ fn a_name_that_leads_nowhere_is_an_error_that_may_pass() {
             let error = provider.credentials().await.unwrap_err();
             assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true), "{}", whole(&error));
             assert!(error.to_string().contains(&format!("the host name \"{name}\" could not be resolved")), "{error}");
-            // The name is set up: the next attempt finds it.
+            // Now the name has an address, so the next attempt succeeds.
             world.name(name, &[&[V4]]);
             provider.subscribe().wait_for(eks_credentials::Status::is_ready).await.unwrap();
-            assert_eq!(world.dialled(), [V4.parse::<IpAddr>().unwrap()]);
+            assert_eq!(world.connected(), [V4.parse::<IpAddr>().unwrap()]);
         }
     });
 }
 
-/// DNS rebinding: what was vetted is what is dialled, and the next fetch vets anew.
+/// DNS rebinding: the client connects to the address that was checked, and the next fetch checks the addresses again.
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_name_that_changes_leads_to_the_vetted_address_or_nowhere() {
-    namespace::run("a_name_that_changes_leads_to_the_vetted_address_or_nowhere", async |network| {
+fn host_name_that_changes_is_checked_for_each_connection() {
+    namespace::run("host_name_that_changes_is_checked_for_each_connection", async |network| {
         let world = World::start(&network).await;
         world.name("rebinding.test", &[&["127.0.0.1"], &[OTHER_V4]]);
         let provider = provider("rebinding.test");
         let first = provider.credentials().await.unwrap();
-        assert_eq!(world.dialled(), [IpAddr::from([127, 0, 0, 1])]);
+        assert_eq!(world.connected(), [IpAddr::from([127, 0, 0, 1])]);
 
         provider.invalidate(&first);
         let error = provider.credentials().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfiguration, "{}", whole(&error));
         assert!(error.to_string().contains(OTHER_V4), "{error}");
-        assert_eq!(world.dialled(), Vec::<IpAddr>::new());
+        assert_eq!(world.connected(), Vec::<IpAddr>::new());
     });
 }
 
@@ -95,14 +95,14 @@ fn provider(host: &str) -> EksCredentialsProvider {
     builder(env).startup_timeout(support::millis(500)).build().unwrap()
 }
 
-/// A name's answers, one a query; the last one stays.
+/// The answers for a name, one for each query. The last one is repeated.
 type Answers = VecDeque<Vec<IpAddr>>;
 
-/// A name server, and a server that gives credentials at port 80 of every address.
+/// A name server, and a credentials server at port 80 of every address.
 #[derive(Clone, Default)]
 struct World {
     names: Arc<Mutex<HashMap<String, Answers>>>,
-    dialled: Arc<Mutex<Vec<IpAddr>>>,
+    connected: Arc<Mutex<Vec<IpAddr>>>,
 }
 
 impl World {
@@ -125,15 +125,15 @@ impl World {
         self.names.lock().unwrap().insert(name.to_owned(), answers.iter().map(parse).collect());
     }
 
-    /// Which addresses were connected to since the last call.
-    fn dialled(&self) -> Vec<IpAddr> {
-        std::mem::take(&mut self.dialled.lock().unwrap())
+    /// The addresses that received a connection since the previous call.
+    fn connected(&self) -> Vec<IpAddr> {
+        std::mem::take(&mut self.connected.lock().unwrap())
     }
 
     async fn serve(self, listener: TcpListener) {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            self.dialled.lock().unwrap().push(stream.local_addr().unwrap().ip().to_canonical());
+            self.connected.lock().unwrap().push(stream.local_addr().unwrap().ip().to_canonical());
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(http(200, "application/json", DOCUMENT).as_bytes()).await;
         }
@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// RFC 1035: the query's id and question, then the addresses of the asked type.
+    /// A response of RFC 1035: the id and the question of the query, then the addresses of the requested type.
     fn answer(&self, query: &[u8]) -> Vec<u8> {
         const A: u8 = 1;
         let (mut name, mut at) = (Vec::new(), 12);
@@ -168,14 +168,14 @@ impl World {
                 IpAddr::V4(ip) => ip.octets().to_vec(),
                 IpAddr::V6(ip) => ip.octets().to_vec(),
             };
-            // The name of the question, this type, class IN, for no time at all.
+            // The name of the question, the type, the class IN, and a time to live of zero.
             answer.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 0, 0, u8::try_from(bytes.len()).unwrap()]);
             answer.extend(bytes);
         }
         answer
     }
 
-    /// `None`: there is no such name. Each lookup asks for IPv4 once, and that uses an answer up.
+    /// `None` if the name does not exist. Each lookup has one query for IPv4, and this query consumes an answer.
     fn next(&self, name: &str, use_up: bool) -> Option<Vec<IpAddr>> {
         let mut names = self.names.lock().unwrap();
         let answers = names.get_mut(name)?;

@@ -1,7 +1,8 @@
-//! The agent at its real addresses, on a real network that drops, refuses, resets and loses packets.
+//! The agent at its real addresses, on a real network that drops packets, and refuses and resets connections.
 //!
-//! Each test has a network of its own ([`namespace`]), and real time: attempts, retransmissions and timeouts are the
-//! kernel's. nftables does the damage: it needs nothing but `nf_tables`, where `tc netem` is a module that many lack.
+//! Each test has its own network ([`namespace`]) and runs in real time, with the retransmissions and timeouts of the kernel.
+//! nftables causes the faults, because it needs only the kernel module `nf_tables`. `tc netem` needs a module that many machines
+//! lack.
 #![cfg(all(feature = "pod-identity", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -25,8 +26,8 @@ async fn pod_at(ip: &str) -> LocalPod {
 
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn the_agent_answers_at_both_of_its_real_addresses() {
-    namespace::run("the_agent_answers_at_both_of_its_real_addresses", async |_| {
+fn network_agent_answers_at_both_addresses() {
+    namespace::run("network_agent_answers_at_both_addresses", async |_| {
         support::trace();
         let injected = [(V4, "http://169.254.170.23/v1/credentials"), (V6, "http://[fd00:ec2::23]/v1/credentials")];
         for (ip, uri) in injected {
@@ -41,8 +42,8 @@ fn the_agent_answers_at_both_of_its_real_addresses() {
 
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_blackhole_is_a_timeout() {
-    namespace::run("a_blackhole_is_a_timeout", async |network| {
+fn network_blackhole_is_a_timeout() {
+    namespace::run("network_blackhole_is_a_timeout", async |network| {
         fails_and_passes(&network, "tcp dport 80 drop", ErrorKind::Timeout, "did not accept a connection within 2s")
             .await;
     });
@@ -50,8 +51,8 @@ fn a_blackhole_is_a_timeout() {
 
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_request_that_vanishes_is_a_timeout() {
-    namespace::run("a_request_that_vanishes_is_a_timeout", async |network| {
+fn network_request_that_is_dropped_is_a_timeout() {
+    namespace::run("network_request_that_is_dropped_is_a_timeout", async |network| {
         let rule = "tcp dport 80 tcp flags & psh == psh drop";
         fails_and_passes(&network, rule, ErrorKind::Timeout, "did not answer within 3.0s").await;
     });
@@ -59,18 +60,18 @@ fn a_request_that_vanishes_is_a_timeout() {
 
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_rejected_connection_is_refused() {
-    namespace::run("a_rejected_connection_is_refused", async |network| {
+fn network_rejected_connection_is_a_refusal() {
+    namespace::run("network_rejected_connection_is_a_refusal", async |network| {
         let rule = "tcp dport 80 reject with icmpx port-unreachable";
         fails_and_passes(&network, rule, ErrorKind::Unavailable, "refused the connection").await;
     });
 }
 
-/// What a firewall says of itself, and hosts without a route.
+/// The response of some firewalls, and of hosts without a route.
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_prohibited_connection_cannot_be_made() {
-    namespace::run("a_prohibited_connection_cannot_be_made", async |network| {
+fn network_prohibited_connection_is_not_reachable() {
+    namespace::run("network_prohibited_connection_is_not_reachable", async |network| {
         let rule = "tcp dport 80 reject with icmpx admin-prohibited";
         fails_and_passes(&network, rule, ErrorKind::Unavailable, "could not be reached").await;
     });
@@ -78,8 +79,8 @@ fn a_prohibited_connection_cannot_be_made() {
 
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_reset_instead_of_a_connection_is_a_refusal() {
-    namespace::run("a_reset_instead_of_a_connection_is_a_refusal", async |network| {
+fn network_reset_of_a_connection_attempt_is_a_refusal() {
+    namespace::run("network_reset_of_a_connection_attempt_is_a_refusal", async |network| {
         let rule = "tcp dport 80 reject with tcp reset";
         fails_and_passes(&network, rule, ErrorKind::Unavailable, "refused the connection").await;
     });
@@ -87,19 +88,21 @@ fn a_reset_instead_of_a_connection_is_a_refusal() {
 
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn a_reset_instead_of_an_answer_is_one() {
-    namespace::run("a_reset_instead_of_an_answer_is_one", async |network| {
+fn network_reset_instead_of_a_response_is_a_reset() {
+    namespace::run("network_reset_instead_of_a_response_is_a_reset", async |network| {
         let rule = "tcp dport 80 tcp flags & psh == psh reject with tcp reset";
         fails_and_passes(&network, rule, ErrorKind::Unavailable, "reset the connection").await;
     });
 }
 
-/// A cold start that fails under `rule` says so; credentials at hand are served in spite of it, and renewed after it.
+/// With the fault `rule`, a cold start fails with the expected error, and current credentials are still served. After the fault,
+/// both providers recover.
 async fn fails_and_passes(network: &Network, rule: &str, kind: ErrorKind, said: &str) {
     support::trace();
     for ip in [V4, V6] {
         let pod = pod_at(ip).await;
-        // Refreshed after 10–15 s: an attempt that takes 3 s has failed 2 s before they expire, and another one begun.
+        // The refresh begins after 10–15 s. An attempt takes 3 s, so it fails at least 2 s before the credentials expire, and
+        // another one begins.
         pod.agent().set_lifetime(20 * SECOND);
         let builder = || builder(pod.pod_identity_env()).attempt_timeout(3 * SECOND).connect_timeout(2 * SECOND);
         let served = builder().build().unwrap();
@@ -109,49 +112,49 @@ async fn fails_and_passes(network: &Network, rule: &str, kind: ErrorKind, said: 
         network.rule(rule);
 
         let cold = builder().startup_timeout(4 * SECOND).build().unwrap();
-        let error = while_asking(&served, cold.credentials()).await.unwrap_err();
+        let error = while_calling(&served, cold.credentials()).await.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (kind, true), "{}", whole(&error));
         for part in ["EKS Pod Identity agent at http://", ip, said, "NetworkPolicy"] {
             assert!(error.to_string().contains(part), "{}\nlacks {part}", whole(&error));
         }
 
-        let status = while_asking(&served, until(&mut changes, |status| status.health == Health::Degraded)).await;
+        let status = while_calling(&served, until(&mut changes, |status| status.health == Health::Degraded)).await;
         assert_eq!(status.last_error.unwrap().kind(), kind);
         assert_eq!(pod.agent().requests(), requests, "the rule lets nothing through");
         network.heal();
-        while_asking(&served, until(&mut changes, |status| status.health == Health::Ready)).await;
+        while_calling(&served, until(&mut changes, |status| status.health == Health::Ready)).await;
         until(&mut cold.subscribe(), Status::is_ready).await;
     }
 }
 
-/// Almost a third of all packets, to and fro: every part of an exchange is lost now and then.
+/// Almost a third of all packets in both directions are lost, so every part of an exchange is lost sometimes.
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn credentials_come_through_a_network_that_loses_packets() {
-    namespace::run("credentials_come_through_a_network_that_loses_packets", async |network| {
+fn network_that_loses_packets_delivers_credentials() {
+    namespace::run("network_that_loses_packets_delivers_credentials", async |network| {
         support::trace();
         let pod = pod_at(V4).await;
         network.rule("tcp dport 80 numgen random mod 100 < 30 drop; tcp sport 80 numgen random mod 100 < 30 drop");
         let providers: Vec<_> = (0..10).map(|_| provider(pod.pod_identity_env())).collect();
         let began = Instant::now();
-        let mut asks = tokio::task::JoinSet::new();
+        let mut calls = tokio::task::JoinSet::new();
         for provider in providers {
-            asks.spawn(async move { provider.credentials().await });
+            calls.spawn(async move { provider.credentials().await });
         }
-        while let Some(got) = asks.join_next().await {
+        while let Some(got) = calls.join_next().await {
             let got = got.unwrap();
             println!("after {:?}", began.elapsed());
             assert!(got.is_ok(), "{}", whole(&got.unwrap_err()));
         }
-        assert!(began.elapsed() > SECOND, "nothing was lost");
+        assert!(began.elapsed() > SECOND, "no packet was lost");
     });
 }
 
-/// A pod on a new node: at first the agent's interface is not there, then nothing listens at it.
+/// On a new node, the agent's interface does not exist at first, and then nothing listens at its address.
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn an_agent_that_comes_fifteen_seconds_after_the_pod_is_waited_for() {
-    namespace::run("an_agent_that_comes_fifteen_seconds_after_the_pod_is_waited_for", async |network| {
+fn network_agent_may_start_fifteen_seconds_after_the_pod() {
+    namespace::run("network_agent_may_start_fifteen_seconds_after_the_pod", async |network| {
         support::trace();
         let pod = pod_at(V4).await;
         pod.agent().stop().await;
@@ -172,14 +175,14 @@ fn an_agent_that_comes_fifteen_seconds_after_the_pod_is_waited_for() {
     });
 }
 
-/// The add-on is updated, again and again: between requests, and in the middle of one.
+/// The agent is restarted several times, as by updates of its add-on: between requests and during one.
 #[test]
 #[ignore = "needs unshare, ip and nft: .ci/run runs it"]
-fn an_agent_that_restarts_is_not_noticed_under_load() {
-    namespace::run("an_agent_that_restarts_is_not_noticed_under_load", async |_| {
+fn network_agent_restarts_do_not_affect_callers() {
+    namespace::run("network_agent_restarts_do_not_affect_callers", async |_| {
         support::trace();
         let pod = pod_at(V4).await;
-        // Refreshed after 5–7.5 s: two more attempts, at least a second apart each, before they expire.
+        // The refresh begins after 5–7.5 s. This leaves time for two more attempts, at least a second apart, before expiry.
         pod.agent().set_lifetime(10 * SECOND).set_latency(millis(200));
         let provider = provider(pod.pod_identity_env());
         provider.warm_up().await.unwrap();
@@ -195,14 +198,14 @@ fn an_agent_that_restarts_is_not_noticed_under_load() {
                 pod.agent().restart().await.unwrap();
                 until(&mut changes, |status| status.health == Health::Ready).await;
             };
-            while_asking(&provider, restart).await;
+            while_calling(&provider, restart).await;
         }
         assert_eq!(pod.agent().most_at_once(), 1);
     });
 }
 
-/// Asks every millisecond until `event` has come. No ask may fail, wait, or be answered with what has expired.
-async fn while_asking<T>(provider: &EksCredentialsProvider, event: impl Future<Output = T>) -> T {
+/// Calls the provider every millisecond until `event` completes. No call may fail, wait, or return expired credentials.
+async fn while_calling<T>(provider: &EksCredentialsProvider, event: impl Future<Output = T>) -> T {
     let mut ticks = interval(millis(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut event = pin!(event);
@@ -219,7 +222,7 @@ async fn while_asking<T>(provider: &EksCredentialsProvider, event: impl Future<O
     }
 }
 
-/// What an observer sees, once it is `wanted`; in bounded time.
+/// Waits, with a limit, for the first status that is `wanted`.
 async fn until(changes: &mut tokio::sync::watch::Receiver<Status>, wanted: impl FnMut(&Status) -> bool) -> Status {
     timeout(60 * SECOND, changes.wait_for(wanted)).await.unwrap().unwrap().clone()
 }

@@ -1,4 +1,5 @@
-//! Pod Identity and container credentials over real sockets: what is sent, what is understood, how each error is taken.
+//! Pod Identity and container credentials over real sockets: the request, the accepted responses, and the handling of each
+//! error.
 #![cfg(all(feature = "irsa", feature = "pod-identity"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -16,8 +17,9 @@ const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const DOCUMENT: &str = r#"{"AccessKeyId":"ASIALOCALA","SecretAccessKey":"local-secret-a","Token":"local-session-a",
                            "AccountId":"999988887777","Expiration":"2099-01-01T00:00:00Z"}"#;
 
+/// The header `Authorization` contains only the token. The request goes to the literal address in the URI.
 #[tokio::test]
-async fn the_raw_token_is_sent_to_the_literal_address_and_nothing_else() {
+async fn pod_identity_sends_the_token_without_a_prefix() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let agent = Recorder::start(http(200, "application/json", DOCUMENT)).await;
@@ -31,7 +33,7 @@ async fn the_raw_token_is_sent_to_the_literal_address_and_nothing_else() {
     assert!(request.contains(&format!("\r\nhost: {}\r\n", agent.address)), "{request}");
     assert!(request.contains("\r\nuser-agent: eks-credentials/"), "{request}");
 
-    // The file beats the variable; the variable alone is used; neither is needed by other servers.
+    // The token file has precedence over the token variable. Servers other than the EKS agent need no token.
     let both = with(env.clone(), TOKEN, "from-the-variable");
     provider(both.clone()).warm_up().await.unwrap();
     assert!(agent.requests().pop().unwrap().to_lowercase().contains(&token));
@@ -42,7 +44,7 @@ async fn the_raw_token_is_sent_to_the_literal_address_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn keys_in_any_case_and_under_either_name() {
+async fn pod_identity_accepts_field_names_in_any_case() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     for document in [
@@ -52,7 +54,7 @@ async fn keys_in_any_case_and_under_either_name() {
             "Expiration":"2099-01-01T02:00:00+02:00"}"#,
         r#"{"AccessKeyId":"A","SecretAccessKey":"S","Token":"T"}"#,
     ] {
-        // The content type is not what matters.
+        // The content type is not checked.
         pod.agent().then(Answer::http(200, document));
         let got = provider(pod.pod_identity_env()).credentials().await.unwrap_or_else(|e| panic!("{}", whole(&e)));
         assert_eq!((got.access_key_id(), got.session_token()), ("A", Some("T")));
@@ -61,9 +63,10 @@ async fn keys_in_any_case_and_under_either_name() {
     }
 }
 
-/// The agent's errors as measured: only the exception's name separates the permanent ones.
+/// The agent's errors: only the exception's name distinguishes permanent from transient ones. See "1.3 Agent: errors" in
+/// `docs::protocols`.
 #[tokio::test]
-async fn each_error_of_the_agent_is_permanent_or_passes() {
+async fn pod_identity_error_is_permanent_or_transient_by_code() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let malformed =
@@ -96,7 +99,7 @@ async fn each_error_of_the_agent_is_permanent_or_passes() {
     let before = pod.agent().requests();
     let transient = [
         Answer::refuse("ExpiredTokenException"),
-        // An association that was created a moment ago.
+        // The association was created a moment ago.
         Answer::refuse("ResourceNotFoundException"),
         Answer::refuse("SomethingNewException"),
         Answer::http_as(403, "application/json", r#"{"Code":"Nope","Message":"no"}"#),
@@ -110,7 +113,7 @@ async fn each_error_of_the_agent_is_permanent_or_passes() {
         Answer::http(500, "[]\n"),
         Answer::http(400, "Service account token failed basic claim validations: token is expired"),
         Answer::http(400, "Service account token failed basic claim validations: token is not valid yet"),
-        // A bug of the agent: the upstream's answer was not JSON.
+        // A bug of the agent: EKS Auth's response to it was not JSON.
         Answer::http(200, "[00000000-0000-4000-8000-0000000000ff]"),
         Answer::http_as(200, "text/html", "<html>a captive portal</html>"),
         Answer::http_as(200, "application/json", ""),
@@ -118,7 +121,7 @@ async fn each_error_of_the_agent_is_permanent_or_passes() {
         Answer::http_as(200, "application/json", r#"{"AccessKeyId":"A","SecretAccessKey":"S"}"#),
         Answer::http_as(200, "application/json", r#"{"AccessKeyId":"","SecretAccessKey":"S","Token":"T"}"#),
         Answer::http_as(200, "application/json", DOCUMENT.replace("2099-01-01", "soon")),
-        // Good, but for its size.
+        // Valid, but too large.
         Answer::http_as(200, "application/json", format!("{DOCUMENT}{}", " ".repeat(70_000))),
         Answer::http(302, ""),
         Answer::expired(),
@@ -132,12 +135,13 @@ async fn each_error_of_the_agent_is_permanent_or_passes() {
         let got = provider(pod.pod_identity_env()).credentials().await;
         assert!(got.is_ok(), "{answer:?}: {}", whole(&got.unwrap_err()));
     }
-    assert_eq!(pod.agent().requests() - before, 2 * n, "each one asked twice");
+    assert_eq!(pod.agent().requests() - before, 2 * n, "two requests for each response");
 }
 
-/// A refusal in the agent's form is quoted, but not if it repeats the token. Of another answer nothing is quoted at all.
+/// A refusal in the agent's format is quoted up to a maximum length, unless it repeats the token. Other responses are not
+/// quoted.
 #[tokio::test]
-async fn errors_quote_refusals_without_the_token_and_cut() {
+async fn pod_identity_error_quotes_refusals_without_the_token() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let token = std::fs::read_to_string(pod.agent_token().path()).unwrap();
@@ -145,7 +149,7 @@ async fn errors_quote_refusals_without_the_token_and_cut() {
         pod.agent().always(answer);
         let short = builder(pod.pod_identity_env()).startup_timeout(support::millis(300)).build().unwrap();
         let error = short.credentials().await.unwrap_err();
-        assert_ne!(error.kind(), ErrorKind::Timeout, "the answer was read");
+        assert_ne!(error.kind(), ErrorKind::Timeout, "the response was read");
         error
     };
     for said in [
@@ -166,9 +170,9 @@ async fn errors_quote_refusals_without_the_token_and_cut() {
     assert!(!error.contains('é') && error.contains("answered 418 with text"), "{error}");
 }
 
-/// An opaque token, and what servers make of what they repeat.
+/// The token is opaque, and the server repeats it in various encodings.
 #[tokio::test]
-async fn errors_never_repeat_a_token_that_a_server_has_transformed() {
+async fn pod_identity_error_never_shows_an_encoded_token() {
     use base64::Engine as _;
     support::trace();
     let pod = LocalPod::start().await.unwrap();
@@ -201,9 +205,9 @@ async fn errors_never_repeat_a_token_that_a_server_has_transformed() {
             pod.agent().always(answer.clone());
             let provider = builder(env.clone()).startup_timeout(support::millis(200)).build().unwrap();
             let error = provider.credentials().await.unwrap_err();
-            assert_ne!(error.kind(), ErrorKind::Timeout, "the answer was read");
+            assert_ne!(error.kind(), ErrorKind::Timeout, "the response was read");
             let shown = format!("{error:?} {}", whole(&error));
-            // Twelve characters of it are enough to look for.
+            // Twelve characters are enough to identify the token.
             assert!(
                 !shown.contains(&form[8..20]) && !shown.contains(&form[form.len() - 14..form.len() - 2]),
                 "{answer:?}: {shown}"
@@ -214,7 +218,7 @@ async fn errors_never_repeat_a_token_that_a_server_has_transformed() {
 }
 
 #[tokio::test]
-async fn an_agent_that_starts_after_the_pod_is_waited_for() {
+async fn pod_identity_waits_for_an_agent_that_starts_later() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let address = {
@@ -223,9 +227,9 @@ async fn an_agent_that_starts_after_the_pod_is_waited_for() {
     };
     let env = with(pod.pod_identity_env(), URI, &format!("http://{address}/v1/credentials"));
     let provider = provider(env);
-    let ask = provider.credentials();
+    let call = provider.credentials();
     let agent = async {
-        // Only once it has been refused.
+        // The first attempts are refused.
         let mut changes = Box::pin(provider.credentials());
         assert!(tokio::time::timeout(support::millis(400), &mut changes).await.is_err());
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
@@ -235,18 +239,18 @@ async fn an_agent_that_starts_after_the_pod_is_waited_for() {
         assert!(stream.read(&mut request).await.unwrap() > 0);
         stream.write_all(http(200, "application/json", DOCUMENT).as_bytes()).await.unwrap();
     };
-    let (got, ()) = tokio::join!(ask, agent);
+    let (got, ()) = tokio::join!(call, agent);
     assert_eq!(got.unwrap().access_key_id(), "ASIALOCALA");
 }
 
 #[tokio::test]
-async fn the_same_credentials_again_are_no_reason_to_ask_again() {
+async fn pod_identity_does_not_repeat_a_refresh_with_same_result() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(pod.pod_identity_env());
     let first = provider.credentials().await.unwrap();
     provider.invalidate(&first);
-    // The agent's cache: the same ones come back, and are served, but this is not a refresh.
+    // The agent returns the same credentials from its cache. They are served, but this does not count as a refresh.
     assert_eq!(provider.credentials().await.unwrap(), first);
     let status = provider.status();
     assert_eq!((pod.agent().requests(), status.refreshes, status.health), (2, 1, Health::Degraded));
@@ -255,7 +259,7 @@ async fn the_same_credentials_again_are_no_reason_to_ask_again() {
 }
 
 #[tokio::test]
-async fn a_host_name_is_resolved_vetted_and_dialled() {
+async fn pod_identity_resolves_and_checks_a_host_name() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let agent = Recorder::start(http(200, "application/json", DOCUMENT)).await;
@@ -265,7 +269,7 @@ async fn a_host_name_is_resolved_vetted_and_dialled() {
     let nowhere = builder(at("nowhere.invalid")).startup_timeout(support::millis(200)).build().unwrap();
     let error = nowhere.credentials().await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{error:?}");
-    // The machine's own name leads to an address of an interface, if to any: not one that plain http may be spoken to.
+    // The machine's own name resolves to the address of an interface, if to any. Plain http to such an address is not allowed.
     if let Ok(name) = std::fs::read_to_string("/etc/hostname") {
         let own = builder(at(name.trim())).startup_timeout(support::millis(200)).build().unwrap();
         if let Err(error) = own.credentials().await
@@ -277,7 +281,7 @@ async fn a_host_name_is_resolved_vetted_and_dialled() {
 }
 
 #[tokio::test]
-async fn with_fallback_a_denial_hands_over_and_an_outage_does_not() {
+async fn fallback_is_used_after_a_denial_and_not_in_an_outage() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let provider = builder(pod.both_env()).fallback(true).startup_timeout(support::millis(300)).build().unwrap();
@@ -308,7 +312,7 @@ async fn with_fallback_a_denial_hands_over_and_an_outage_does_not() {
 }
 
 #[tokio::test]
-async fn an_agent_that_takes_eleven_seconds_is_waited_for() {
+async fn pod_identity_waits_eleven_seconds_for_the_agent() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     pod.agent().set_latency(Duration::from_secs(11));

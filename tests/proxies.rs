@@ -1,6 +1,7 @@
-//! Proxies from the environment of a real process: STS goes through them, the agent never does.
+//! Proxies in the environment of a real process: they are used for STS, and never for the agent.
 //!
-//! The variables are those of a process, so each case is a child: this same program, running one test that only asks.
+//! Each case needs its own environment variables, so it runs in a child process. The child is this test program, which runs one
+//! test that only calls the provider.
 #![cfg(all(feature = "irsa", feature = "pod-identity", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -19,43 +20,44 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 const ALL: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-/// Only the proxy knows where that is.
+/// A name that only the proxy can resolve.
 const STS_NAME: &str = "sts.proxied.invalid";
 
 type Env = Vec<(String, String)>;
 
 #[tokio::test]
-#[ignore = "run by the others here, in a process whose environment they choose"]
+#[ignore = "the other tests run it in a child process with their environment"]
 async fn child() {
     support::trace();
-    match ask().await {
+    match fetch().await {
         Ok(access_key_id) => println!("\nobtained {access_key_id}"),
         Err(error) => println!("\nfailed: {}", whole(&error)),
     }
 }
 
-async fn ask() -> Result<String, eks_credentials::Error> {
+async fn fetch() -> Result<String, eks_credentials::Error> {
     let provider = EksCredentialsProvider::builder().startup_timeout(support::millis(500)).build()?;
     Ok(provider.credentials().await?.access_key_id().to_owned())
 }
 
-/// What a process with this environment, and nothing else in it, says.
+/// The output of a child process with exactly this environment.
 async fn in_a_process_with(env: Env) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["child", "--exact", "--ignored", "--nocapture"]).env_clear().envs(env);
     let output = command.kill_on_drop(true).output().await.unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let line = said.lines().find(|line| line.starts_with("obtained ") || line.starts_with("failed: "));
-    line.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))).to_owned()
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let line = printed.lines().find(|line| line.starts_with("obtained ") || line.starts_with("failed: "));
+    line.unwrap_or_else(|| panic!("{printed}{}", String::from_utf8_lossy(&output.stderr))).to_owned()
 }
 
-/// The child got what the pod issued.
-fn assert_obtained(pod: &LocalPod, said: &str) {
-    let issued = said.strip_prefix("obtained ").and_then(|id| pod.ledger().get(id));
-    assert!(issued.is_some(), "{said}");
+/// Asserts that the child received credentials that the pod issued.
+fn assert_obtained(pod: &LocalPod, printed: &str) {
+    let issued = printed.strip_prefix("obtained ").and_then(|id| pod.ledger().get(id));
+    assert!(issued.is_some(), "{printed}");
 }
 
-/// Records each request's head and connects it to `upstream`, whatever it asks for; without one it hangs up.
+/// A proxy that records the head of each request and connects the client to `upstream`, whatever the request is. Without
+/// `upstream` it closes the connection.
 struct Proxy {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -82,8 +84,8 @@ impl Proxy {
         Self { address, heads }
     }
 
-    /// What must not be asked.
-    async fn trap() -> Self {
+    /// A proxy that must not receive any request.
+    async fn without_upstream() -> Self {
         Self::start(None).await
     }
 
@@ -91,13 +93,13 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// The heads of the requests since the last call.
+    /// The heads of the requests since the previous call.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.heads.lock().unwrap())
     }
 }
 
-/// STS over https in front of the pod's, and an environment that finds it at `https://localhost`.
+/// Starts an https server in front of the pod's STS. Returns an environment with its URL, `https://localhost:<port>`.
 async fn sts(pod: &LocalPod) -> (Env, NamedTempFile) {
     let ca = Ca::new();
     let (sts, bundle) = (ca.in_front_of(pod.sts().address(), named("localhost")).await, ca.bundle());
@@ -106,36 +108,36 @@ async fn sts(pod: &LocalPod) -> (Env, NamedTempFile) {
 }
 
 #[tokio::test]
-async fn the_agent_is_never_asked_through_a_proxy() {
+async fn proxy_is_never_used_for_the_agent() {
     let pod = LocalPod::start().await.unwrap();
-    let trap = Proxy::trap().await;
-    let env = ALL.iter().fold(pod.pod_identity_env(), |env, name| with(env, name, &trap.url()));
+    let proxy = Proxy::without_upstream().await;
+    let env = ALL.iter().fold(pod.pod_identity_env(), |env, name| with(env, name, &proxy.url()));
     assert_obtained(&pod, &in_a_process_with(env).await);
-    assert_eq!((pod.agent().requests(), trap.take()), (1, vec![]));
+    assert_eq!((pod.agent().requests(), proxy.take()), (1, vec![]));
 }
 
-/// Also the proof that the trap catches.
+/// This test also shows that the proxy records requests.
 #[tokio::test]
-async fn each_variable_for_https_leads_sts_to_the_proxy_and_those_for_http_do_not() {
+async fn proxy_variables_for_https_apply_to_sts_and_http_ones_do_not() {
     let pod = LocalPod::start().await.unwrap();
     let (env, _bundle) = sts(&pod).await;
-    let trap = Proxy::trap().await;
+    let proxy = Proxy::without_upstream().await;
     for name in ALL {
-        let said = in_a_process_with(with(env.clone(), name, &trap.url())).await;
+        let printed = in_a_process_with(with(env.clone(), name, &proxy.url())).await;
         if name.eq_ignore_ascii_case("HTTP_PROXY") {
-            assert_obtained(&pod, &said);
-            assert_eq!(trap.take(), Vec::<String>::new(), "{name}");
+            assert_obtained(&pod, &printed);
+            assert_eq!(proxy.take(), Vec::<String>::new(), "{name}");
         } else {
-            let names_it = format!("failed: the proxy {} (from {name}), on the way to STS", trap.url());
-            assert!(said.starts_with(&names_it) && said.contains("NO_PROXY"), "{name}: {said}");
-            assert!(!trap.take().is_empty(), "{name}");
+            let names_it = format!("failed: the proxy {} (from {name}), on the way to STS", proxy.url());
+            assert!(printed.starts_with(&names_it) && printed.contains("NO_PROXY"), "{name}: {printed}");
+            assert!(!proxy.take().is_empty(), "{name}");
         }
     }
     assert_eq!(pod.sts().requests(), 2);
 }
 
 #[tokio::test]
-async fn sts_is_reached_through_a_proxy_that_alone_can_resolve_it() {
+async fn proxy_resolves_the_host_name_of_sts() {
     use base64::Engine as _;
     let pod = LocalPod::start().await.unwrap();
     let ca = Ca::new();
@@ -144,7 +146,7 @@ async fn sts_is_reached_through_a_proxy_that_alone_can_resolve_it() {
     let bundle = ca.bundle();
     let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("https://{STS_NAME}"));
     let env = with(env, "AWS_CA_BUNDLE", bundle.path().to_str().unwrap());
-    // The child's logs are watched for such a password.
+    // The child fails if its log contains this password.
     let url = proxy.url().replace("http://", "http://me:local-secret-password@");
     let login = base64::engine::general_purpose::STANDARD.encode("me:local-secret-password");
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
@@ -157,11 +159,11 @@ async fn sts_is_reached_through_a_proxy_that_alone_can_resolve_it() {
 }
 
 #[tokio::test]
-async fn no_proxy_names_hosts_and_networks_that_are_asked_directly() {
+async fn no_proxy_hosts_and_networks_are_reached_directly() {
     let pod = LocalPod::start().await.unwrap();
     let (env, _bundle) = sts(&pod).await;
-    let trap = Proxy::trap().await;
-    let env = with(env, "HTTPS_PROXY", &trap.url());
+    let proxy = Proxy::without_upstream().await;
+    let env = with(env, "HTTPS_PROXY", &proxy.url());
     for (name, value) in [
         ("NO_PROXY", "example.com, localhost"),
         ("no_proxy", ".localhost"),
@@ -170,33 +172,33 @@ async fn no_proxy_names_hosts_and_networks_that_are_asked_directly() {
         ("NO_PROXY", "example.com localhost"),
     ] {
         assert_obtained(&pod, &in_a_process_with(with(env.clone(), name, value)).await);
-        assert_eq!(trap.take(), Vec::<String>::new(), "{name}={value}");
+        assert_eq!(proxy.take(), Vec::<String>::new(), "{name}={value}");
     }
     let other = in_a_process_with(with(env, "NO_PROXY", "example.com,host,127.0.0.0/8")).await;
-    assert!(other.starts_with("failed: ") && !trap.take().is_empty(), "{other}");
+    assert!(other.starts_with("failed: ") && !proxy.take().is_empty(), "{other}");
 
     let ca = Ca::new();
     let (address, bundle) = (ca.in_front_of(pod.sts().address(), named("127.0.0.1")).await, ca.bundle());
     let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("https://{address}"));
-    let env = with(with(env, "AWS_CA_BUNDLE", bundle.path().to_str().unwrap()), "https_proxy", &trap.url());
+    let env = with(with(env, "AWS_CA_BUNDLE", bundle.path().to_str().unwrap()), "https_proxy", &proxy.url());
     assert_obtained(&pod, &in_a_process_with(with(env, "no_proxy", "10.0.0.0/8,127.0.0.0/8")).await);
-    assert_eq!(trap.take(), Vec::<String>::new());
+    assert_eq!(proxy.take(), Vec::<String>::new());
 }
 
-/// A configuration that cannot work: at once, and not as one that might after some more attempts.
+/// The configuration cannot work, so the call fails at once and without attempts.
 #[tokio::test]
-async fn a_proxy_of_another_kind_is_an_error_that_says_so() {
+async fn proxy_with_an_unsupported_scheme_is_an_error() {
     let pod = LocalPod::start().await.unwrap();
     let (env, _bundle) = sts(&pod).await;
-    let trap = Proxy::trap().await;
-    let said = in_a_process_with(with(env, "ALL_PROXY", &trap.url().replace("http", "socks5"))).await;
-    assert!(said.starts_with("failed: ALL_PROXY is not an http proxy"), "{said}");
-    assert_eq!((trap.take(), pod.sts().requests()), (vec![], 0));
+    let proxy = Proxy::without_upstream().await;
+    let printed = in_a_process_with(with(env, "ALL_PROXY", &proxy.url().replace("http", "socks5"))).await;
+    assert!(printed.starts_with("failed: ALL_PROXY is not an http proxy"), "{printed}");
+    assert_eq!((proxy.take(), pod.sts().requests()), (vec![], 0));
 }
 
-/// 407, 403 and 502 need different remedies; HTTP clients tell only the first from the others.
+/// 407, 403 and 502 need different remedies. The errors of HTTP clients distinguish only the first one.
 #[tokio::test]
-async fn a_proxy_that_refuses_is_named_with_its_status() {
+async fn proxy_error_has_the_status_of_a_refused_tunnel() {
     let pod = LocalPod::start().await.unwrap();
     let (env, _bundle) = sts(&pod).await;
     for (status, remedy) in [
@@ -216,9 +218,9 @@ async fn a_proxy_that_refuses_is_named_with_its_status() {
                 client.write_all(refusal.as_bytes()).await.unwrap();
             }
         });
-        let said = in_a_process_with(with(env.clone(), "HTTPS_PROXY", &url)).await;
-        assert!(said.starts_with(&format!("failed: the proxy {url} (from HTTPS_PROXY)")), "{said}");
-        assert!(said.contains(&format!("with status {status}; ")) && said.contains(remedy), "{said}");
+        let printed = in_a_process_with(with(env.clone(), "HTTPS_PROXY", &url)).await;
+        assert!(printed.starts_with(&format!("failed: the proxy {url} (from HTTPS_PROXY)")), "{printed}");
+        assert!(printed.contains(&format!("with status {status}; ")) && printed.contains(remedy), "{printed}");
         refusing.abort();
     }
     assert_eq!(pod.sts().requests(), 0);

@@ -1,5 +1,5 @@
-//! Secrets never appear: not in logs at TRACE (every test of this crate runs under the same sieve), not in Debug, not in
-//! errors, whatever the servers say.
+//! Secrets appear neither in `Debug` output nor in errors, whatever the servers send. Logs are checked too: every test of this
+//! crate searches its log, at the level TRACE, for secrets.
 #![cfg(all(feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -10,7 +10,7 @@ use eks_credentials::testing::{Answer, LocalPod};
 use support::{SECRETS, builder, leaked, whole, with};
 
 #[test]
-fn the_sieve_finds_what_it_looks_for() {
+fn leak_check_finds_secrets_in_every_encoding() {
     use base64::Engine as _;
     for secret in SECRETS {
         assert_eq!(leaked(&format!("x {secret}rest")), Some(secret));
@@ -33,7 +33,7 @@ fn the_sieve_finds_what_it_looks_for() {
 }
 
 #[tokio::test]
-async fn nothing_that_can_be_printed_shows_a_secret() {
+async fn debug_output_shows_no_secret() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let mut printed = vec![format!("{:?} {:?} {:?}", LocalPod::builder(), Answer::proper(), pod.irsa_token())];
@@ -50,14 +50,14 @@ async fn nothing_that_can_be_printed_shows_a_secret() {
         printed.push(format!("{:?}", provider.sdk_config(eks_credentials::BehaviorVersion::latest())));
     }
     printed.extend(of_variables_with_secrets(&pod).await);
-    // With what both have issued.
+    // Printed after both servers have issued credentials.
     printed.push(format!("{pod:?} {pod:#?} {:?} {:?}", pod.ledger(), pod.sts()));
     for text in printed {
         assert_eq!(leaked(&text), None, "{text}");
     }
 }
 
-/// A bearer token is passed on to the client that asks for it, and static keys are never used.
+/// An SDK client that needs the bearer token receives it. Static keys are never used.
 async fn of_variables_with_secrets(pod: &LocalPod) -> Vec<String> {
     let env = with(pod.irsa_env(), "AWS_BEARER_TOKEN_BEDROCK", "local-secret-bearer");
     let env = with(env, "AWS_SECRET_ACCESS_KEY", "local-secret-static");
@@ -74,9 +74,9 @@ async fn of_variables_with_secrets(pod: &LocalPod) -> Vec<String> {
     printed
 }
 
-/// Servers that send keys and tokens where they do not belong, and break off in the middle of them.
+/// The servers send keys and tokens in the wrong places, and truncated ones.
 #[tokio::test]
-async fn no_error_shows_what_a_hostile_or_broken_server_sent() {
+async fn error_never_shows_a_secret_sent_by_a_server() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let token = std::fs::read_to_string(pod.irsa_token().path()).unwrap();
@@ -109,10 +109,10 @@ async fn no_error_shows_what_a_hostile_or_broken_server_sent() {
         for (stand_in, env) in [(pod.sts(), pod.irsa_env()), (pod.agent(), pod.pod_identity_env())] {
             stand_in.always(answer.clone());
             let short = builder(env).startup_timeout(support::millis(200)).build().unwrap();
-            // The same token went to both, or its refusal could not quote it.
             let Err(error) = short.credentials().await else { continue };
             let text = format!("{} {error:?} {:?}", whole(&error), short.status());
             assert!(!text.contains("local-secret-") && !text.contains("local-session-"), "{answer:?}: {text}");
+            // `token` was only sent to STS, so only errors of STS must not contain it.
             let jwt = stand_in.address() == pod.sts().address() && text.contains("eyJ0eXAi");
             assert!(!jwt, "{answer:?}: {text}");
         }

@@ -1,4 +1,4 @@
-//! STS over https: which certificates are trusted, and what is said of those that are not.
+//! STS over https: the trusted certificates, and the errors for others.
 #![cfg(all(feature = "irsa", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -18,7 +18,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-async fn ask(pod: &LocalPod, sts: SocketAddr, bundle: Option<&NamedTempFile>) -> Result<(), Error> {
+async fn warm_up(pod: &LocalPod, sts: SocketAddr, bundle: Option<&NamedTempFile>) -> Result<(), Error> {
     let mut env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("https://localhost:{}", sts.port()));
     if let Some(bundle) = bundle {
         env = with(env, "AWS_CA_BUNDLE", bundle.path().to_str().unwrap());
@@ -27,15 +27,15 @@ async fn ask(pod: &LocalPod, sts: SocketAddr, bundle: Option<&NamedTempFile>) ->
 }
 
 #[tokio::test]
-async fn the_bundle_decides_whom_to_trust() {
+async fn tls_trusts_only_the_certificates_of_the_bundle() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let ca = Ca::new();
     let sts = ca.in_front_of(pod.sts().address(), named("localhost")).await;
-    ask(&pod, sts, Some(&ca.bundle())).await.unwrap();
+    warm_up(&pod, sts, Some(&ca.bundle())).await.unwrap();
     assert_eq!(pod.sts().requests(), 1);
 
-    let error = ask(&pod, sts, Some(&Ca::new().bundle())).await.unwrap_err();
+    let error = warm_up(&pod, sts, Some(&Ca::new().bundle())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", whole(&error));
     for part in ["unknown issuer", "UnknownIssuer", "AWS_CA_BUNDLE=", "add its CA certificate to"] {
         assert!(error.to_string().contains(part), "{error}");
@@ -43,9 +43,9 @@ async fn the_bundle_decides_whom_to_trust() {
     assert_eq!(pod.sts().requests(), 1);
 }
 
-/// Of a CA that is trusted: another bundle would help none of them, so the error must not send anybody there.
+/// The certificates are invalid, but their CA is trusted. Another bundle would not help, so the errors must not advise one.
 #[tokio::test]
-async fn a_certificate_out_of_its_time_or_for_another_name_is_refused_as_such() {
+async fn tls_error_distinguishes_invalid_certificates() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let ca = Ca::new();
@@ -61,7 +61,7 @@ async fn a_certificate_out_of_its_time_or_for_another_name_is_refused_as_such() 
         (named("sts.example.com"), "has a certificate for another name", "sts.example.com", "endpoint's URL"),
     ] {
         let sts = ca.in_front_of(pod.sts().address(), certificate).await;
-        let error = ask(&pod, sts, Some(&ca.bundle())).await.unwrap_err();
+        let error = warm_up(&pod, sts, Some(&ca.bundle())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", whole(&error));
         for part in ["STS at https://localhost", what, detail, remedy] {
             assert!(error.to_string().contains(part), "{error}\nlacks {part}");
@@ -71,20 +71,20 @@ async fn a_certificate_out_of_its_time_or_for_another_name_is_refused_as_such() 
     assert_eq!(pod.sts().requests(), 0);
 }
 
-/// The system's roots, or those in the binary: neither knows a private CA.
+/// A private CA is neither in the system's roots nor in the compiled-in ones.
 #[tokio::test]
-async fn without_a_bundle_a_private_ca_is_not_trusted() {
+async fn tls_does_not_trust_a_private_ca_without_a_bundle() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let sts = Ca::new().in_front_of(pod.sts().address(), named("localhost")).await;
-    let error = ask(&pod, sts, None).await.unwrap_err();
-    // A machine without a root store says that instead.
+    let error = warm_up(&pod, sts, None).await.unwrap_err();
+    // On a machine without a root store the error says this instead.
     let (untrusted, no_roots) =
         (error.to_string().contains("set AWS_CA_BUNDLE"), error.to_string().contains("no usable root"));
     assert!(untrusted || no_roots, "{}", whole(&error));
 }
 
-/// STS behind TLS that changes its certificate, and takes its time.
+/// A TLS server in front of STS, with a delay before each handshake and a certificate that can change.
 #[derive(Clone)]
 struct Front {
     address: SocketAddr,
@@ -116,8 +116,9 @@ impl Front {
     }
 }
 
+/// The CA bundle and the certificate of the server are rotated together. The next refresh succeeds at its first attempt.
 #[tokio::test]
-async fn a_bundle_that_was_rotated_with_the_certificate_is_read_again_at_once() {
+async fn tls_reads_a_rotated_bundle_again_at_once() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let (old, new) = (Ca::new(), Ca::new());
@@ -132,7 +133,7 @@ async fn a_bundle_that_was_rotated_with_the_certificate_is_read_again_at_once() 
     let second = provider.credentials().await.unwrap();
     assert_eq!((pod.sts().requests(), provider.status().consecutive_failures), (2, 0));
 
-    // A certificate that the bundle does not know, and one that cannot be read any more, are what they are.
+    // A certificate that the bundle does not trust remains an error, also if the bundle can no longer be read.
     *front.acceptor.lock().unwrap() = Ca::new().acceptor(named("localhost"));
     provider.invalidate(&second);
     let error = provider.credentials().await.unwrap_err();
@@ -143,17 +144,19 @@ async fn a_bundle_that_was_rotated_with_the_certificate_is_read_again_at_once() 
     assert_eq!(pod.sts().requests(), 2);
 }
 
+/// A slow network path works within the startup timeout, because the connect timeout is doubled. A configured connect timeout is
+/// not changed.
 #[tokio::test]
-async fn a_slow_path_works_within_the_budget_of_a_cold_start_and_a_configured_limit_is_kept() {
+async fn tls_doubles_the_connect_timeout_unless_it_is_configured() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let (ca, delay) = (Ca::new(), Duration::from_secs(4));
     let front = Front::start(pod.sts().address(), ca.acceptor(named("localhost")), delay).await;
     let bundle = ca.bundle();
     let env = || front.env(&pod, &bundle);
-    // Longer than the default of 3.1 s: the second attempt has time enough.
+    // The delay is longer than the default of 3.1 s. The second attempt has twice this limit.
     let by_default = builder(env()).build().unwrap();
-    // In proportion to an attempt of 30 s it is 9.3 s.
+    // With an attempt timeout of 30 s, the connect timeout is 9.3 s.
     let longer = builder(env()).attempt_timeout(Duration::from_secs(30)).build().unwrap();
     let configured = builder(env()).connect_timeout(Duration::from_secs(6)).build().unwrap();
     let too_short = builder(env()).connect_timeout(support::millis(200)).startup_timeout(support::millis(900));
@@ -168,9 +171,9 @@ async fn a_slow_path_works_within_the_budget_of_a_cold_start_and_a_configured_li
     assert_eq!(pod.sts().requests(), 3);
 }
 
-/// As seen from STS: the clock of this machine is 65 minutes ahead, and then 5 minutes behind.
+/// The clock of this machine is 65 minutes ahead of the clock of STS, and then 5 minutes behind.
 #[tokio::test]
-async fn the_date_of_sts_corrects_the_expiry_over_tls_and_not_over_plain_http() {
+async fn tls_response_date_corrects_the_expiry_and_http_does_not() {
     support::trace();
     for ahead in [65 * 60, -5 * 60] {
         let pod = LocalPod::start().await.unwrap();

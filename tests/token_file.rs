@@ -1,4 +1,4 @@
-//! The projected token on a real disk: swapped under load, late, missing, unreadable, or not a token at all.
+//! The projected token on a real file system: replaced under load, late, missing, unreadable, or not a token.
 #![cfg(all(unix, feature = "irsa"))]
 #![allow(
     clippy::unwrap_used,
@@ -28,14 +28,14 @@ use tokio::time::{self, Instant};
 
 const ROTATIONS: u32 = 10_000;
 
-/// A pod whose token is at `path`, where the test puts what it likes.
-struct Bench {
+/// A pod whose token file is created by the test.
+struct Fixture {
     pod: LocalPod,
     folder: TempDir,
     path: PathBuf,
 }
 
-impl Bench {
+impl Fixture {
     async fn start() -> Self {
         support::trace();
         let folder = tempfile::tempdir().unwrap();
@@ -50,7 +50,7 @@ impl Bench {
         fs::read_to_string(self.pod.irsa_token().path()).unwrap()
     }
 
-    /// Why there are none: permanent, of the file, named, and STS is not asked.
+    /// The error message of a call. The error is permanent and contains the path, and no request is sent to STS.
     async fn refusal(&self) -> String {
         let error: Error = provider(self.env()).credentials().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TokenFile, "{}", whole(&error));
@@ -64,15 +64,15 @@ impl Bench {
     }
 }
 
-/// What STS was sent as the token.
+/// The token in a request to STS.
 fn sent(request: &str) -> String {
     let (_, body) = request.split_once("\r\n\r\n").unwrap();
     let mut form = form_urlencoded::parse(body.as_bytes());
     form.find(|(name, _)| name == "WebIdentityToken").unwrap().1.into_owned()
 }
 
-/// An STS that answers everything, so that a wrong token is not hidden by a refusal and a second attempt.
-async fn undemanding_sts() -> Recorder {
+/// An STS that accepts every request. A refusal and a second attempt would hide that a wrong token was sent.
+async fn permissive_sts() -> Recorder {
     let answer = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
                   <AccessKeyId>ASIALOCALA</AccessKeyId><SecretAccessKey>local-secret-a</SecretAccessKey>\
                   <SessionToken>local-session-a</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
@@ -84,12 +84,13 @@ fn at(sts: &Recorder, env: Vec<(String, String)>) -> Vec<(String, String)> {
     with(env, "AWS_ENDPOINT_URL_STS", &format!("http://{}", sts.address))
 }
 
-/// kubelet swaps as fast as it can while providers start up one after the other.
+/// The token is rotated ten thousand times, as fast as possible, while providers start one after the other. Each request must
+/// contain a complete token, which is not older than the fetch.
 #[tokio::test]
-async fn ten_thousand_swaps_and_every_fetch_sends_a_whole_token_no_older_than_itself() {
+async fn token_file_is_read_whole_and_current_during_rotations() {
     support::trace();
     let pod = Arc::new(LocalPod::builder().signing(Signing::Es256).start().await.unwrap());
-    let sts = undemanding_sts().await;
+    let sts = permissive_sts().await;
     let swapped = Arc::new(AtomicU32::new(0));
     let kubelet = std::thread::spawn({
         let (pod, swapped) = (Arc::clone(&pod), Arc::clone(&swapped));
@@ -110,39 +111,40 @@ async fn ten_thousand_swaps_and_every_fetch_sends_a_whole_token_no_older_than_it
         provider(at(&sts, pod.irsa_env())).credentials().await.unwrap_or_else(|e| panic!("{}", whole(&e)));
     }
     let written = kubelet.join().unwrap();
-    assert_eq!(written.len(), 1 + ROTATIONS as usize, "every token is another one");
+    assert_eq!(written.len(), 1 + ROTATIONS as usize, "every token is different");
     let requests = sts.requests();
     assert_eq!(requests.len(), oldest_allowed.len(), "no fetch took two attempts");
     for (request, oldest_allowed) in requests.iter().zip(oldest_allowed) {
-        let n = written.get(&sent(request)).expect("a token that was never written: torn");
-        assert!(*n >= oldest_allowed, "token {n} was sent when {oldest_allowed} had been in place");
+        let n = written.get(&sent(request)).expect("a token that was never written");
+        assert!(*n >= oldest_allowed, "token {n} was sent when {oldest_allowed} was already in place");
     }
-    println!("{} fetches during {ROTATIONS} swaps", requests.len());
-    assert!(requests.len() > 50, "{} fetches prove little", requests.len());
+    println!("{} fetches during {ROTATIONS} rotations", requests.len());
+    assert!(requests.len() > 50, "{} fetches are too few", requests.len());
 }
 
-/// Whose time can be paused.
-fn on_this_runtime(bench: &Bench) -> EksCredentialsProvider {
-    builder(bench.env()).runtime(tokio::runtime::Handle::current()).build().unwrap()
+/// A provider whose time can be paused.
+fn on_this_runtime(fixture: &Fixture) -> EksCredentialsProvider {
+    builder(fixture.env()).runtime(tokio::runtime::Handle::current()).build().unwrap()
 }
 
-/// Five reads, 50 ms apart. In virtual time until the file is there, because loopback sockets are in real time.
+/// The file is read up to five times, 50 ms apart. If it is missing for longer, that is an error. Time is paused only until the
+/// file exists, because sockets need real time.
 #[tokio::test]
-async fn a_gap_shorter_than_the_retries_is_bridged_and_a_longer_one_is_an_error() {
-    let bench = Bench::start().await;
+async fn token_file_missing_for_a_moment_is_read_again() {
+    let fixture = Fixture::start().await;
     for gap in [25, 75, 125, 175] {
-        let _ = fs::remove_file(&bench.path);
-        let provider = on_this_runtime(&bench);
+        let _ = fs::remove_file(&fixture.path);
+        let provider = on_this_runtime(&fixture);
         time::pause();
-        let mut ask = tokio_test::task::spawn(provider.credentials());
-        tokio_test::assert_pending!(ask.poll());
+        let mut call = tokio_test::task::spawn(provider.credentials());
+        tokio_test::assert_pending!(call.poll());
         time::sleep(millis(gap)).await;
-        fs::write(&bench.path, bench.good_token()).unwrap();
+        fs::write(&fixture.path, fixture.good_token()).unwrap();
         time::resume();
-        ask.await.unwrap_or_else(|e| panic!("a gap of {gap} ms: {}", whole(&e)));
+        call.await.unwrap_or_else(|e| panic!("a gap of {gap} ms: {}", whole(&e)));
     }
-    let provider = on_this_runtime(&bench);
-    fs::remove_file(&bench.path).unwrap();
+    let provider = on_this_runtime(&fixture);
+    fs::remove_file(&fixture.path).unwrap();
     time::pause();
     let began = Instant::now();
     let error = provider.credentials().await.unwrap_err();
@@ -152,38 +154,38 @@ async fn a_gap_shorter_than_the_retries_is_bridged_and_a_longer_one_is_an_error(
 }
 
 #[tokio::test]
-async fn a_path_that_leads_to_no_file_says_what_it_leads_to() {
-    let mut bench = Bench::start().await;
-    assert!(bench.refusal().await.contains("does not exist"));
-    symlink("nowhere", &bench.path).unwrap();
-    assert!(bench.refusal().await.contains("does not exist"));
-    fs::remove_file(&bench.path).unwrap();
-    fs::create_dir(&bench.path).unwrap();
-    assert!(bench.refusal().await.contains("not a regular file"));
-    fs::remove_dir(&bench.path).unwrap();
-    fs::write(&bench.path, "file").unwrap();
-    bench.path = bench.path.join("token");
-    assert!(bench.refusal().await.contains("leads through a file"));
+async fn token_file_error_says_what_the_path_leads_to() {
+    let mut fixture = Fixture::start().await;
+    assert!(fixture.refusal().await.contains("does not exist"));
+    symlink("nowhere", &fixture.path).unwrap();
+    assert!(fixture.refusal().await.contains("does not exist"));
+    fs::remove_file(&fixture.path).unwrap();
+    fs::create_dir(&fixture.path).unwrap();
+    assert!(fixture.refusal().await.contains("not a regular file"));
+    fs::remove_dir(&fixture.path).unwrap();
+    fs::write(&fixture.path, "file").unwrap();
+    fixture.path = fixture.path.join("token");
+    assert!(fixture.refusal().await.contains("leads through a file"));
 }
 
-/// Nothing that waiting mends: once taken for a fault of the volume, and tried for the whole startup time.
+/// A permanent error. It must not be treated as an error of the volume, which is retried for the whole startup timeout.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_symlink_that_leads_to_itself_is_refused_at_once() {
-    let bench = Bench::start().await;
-    symlink("token", &bench.path).unwrap();
-    assert!(bench.refusal().await.contains("leads to itself"));
-    let other = bench.folder.path().join("other");
-    fs::remove_file(&bench.path).unwrap();
-    symlink("other", &bench.path).unwrap();
+async fn token_file_symlink_to_itself_is_refused_at_once() {
+    let fixture = Fixture::start().await;
+    symlink("token", &fixture.path).unwrap();
+    assert!(fixture.refusal().await.contains("leads to itself"));
+    let other = fixture.folder.path().join("other");
+    fs::remove_file(&fixture.path).unwrap();
+    symlink("other", &fixture.path).unwrap();
     symlink("token", other).unwrap();
-    assert!(bench.refusal().await.contains("leads to itself"));
+    assert!(fixture.refusal().await.contains("leads to itself"));
 }
 
 #[tokio::test]
-async fn contents_that_are_no_token_are_refused_unsent() {
-    let bench = Bench::start().await;
-    let good = bench.good_token();
+async fn token_file_without_a_valid_token_is_refused_unsent() {
+    let fixture = Fixture::start().await;
+    let good = fixture.good_token();
     let (head, tail) = good.split_at(good.len() / 2);
     let cases: [(Vec<u8>, &str); 12] = [
         (Vec::new(), "is empty"),
@@ -192,40 +194,41 @@ async fn contents_that_are_no_token_are_refused_unsent() {
         ([head, "\r", tail].concat().into_bytes(), "line break"),
         ([head, "\0", tail].concat().into_bytes(), "line break, a control"),
         ([head, "é", tail].concat().into_bytes(), "not ASCII"),
-        // A line of a log, behind the token.
+        // The token is followed by a line of a log.
         ([good.as_str(), " 2026-11-24T10:00:00Z rotated"].concat().into_bytes(), "followed by other text"),
         ([good.as_str(), "\t\tx"].concat().into_bytes(), "control"),
         ([head, " ", tail].concat().into_bytes(), "followed by other text"),
         (vec![0xff, 0xfe, b'a'], "not UTF-8"),
         (vec![b'a'; 64 * 1024 + 1], "larger than 64 KiB"),
-        // It must not be read to its end either; the hole takes no place on the disk.
+        // A sparse file of 1 TiB, which must not be read to its end.
         (Vec::new(), "larger than 64 KiB"),
     ];
     let last = cases.len() - 1;
     for (i, (content, why)) in cases.into_iter().enumerate() {
-        fs::write(&bench.path, content).unwrap();
+        fs::write(&fixture.path, content).unwrap();
         if i == last {
-            fs::File::options().write(true).open(&bench.path).unwrap().set_len(1 << 40).unwrap();
+            fs::File::options().write(true).open(&fixture.path).unwrap().set_len(1 << 40).unwrap();
         }
-        let said = bench.refusal().await;
-        assert!(said.contains(why), "{said}");
-        assert!(!said.contains(head) && !said.contains(tail), "the error shows the token");
+        let message = fixture.refusal().await;
+        assert!(message.contains(why), "{message}");
+        assert!(!message.contains(head) && !message.contains(tail), "the error shows the token");
     }
 }
 
+/// Line ends are removed. A short token that replaces a long one is sent without the end of the long one.
 #[tokio::test]
-async fn line_ends_are_trimmed_and_a_shorter_token_leaves_nothing_of_the_longer_one() {
-    let bench = Bench::start().await;
-    let sts = undemanding_sts().await;
+async fn token_file_is_trimmed_and_keeps_nothing_of_longer_tokens() {
+    let fixture = Fixture::start().await;
+    let sts = permissive_sts().await;
     for (content, expected) in [
         ("a-long-token-written-by-hand\r\n", "a-long-token-written-by-hand"),
         ("a-short-token", "a-short-token"),
         ("\u{feff}a-token", ""),
         ("short\n", "short"),
     ] {
-        fs::write(&bench.path, content).unwrap();
-        match (provider(at(&sts, bench.env())).credentials().await, expected) {
-            // A byte order mark is no whitespace.
+        fs::write(&fixture.path, content).unwrap();
+        match (provider(at(&sts, fixture.env())).credentials().await, expected) {
+            // A byte order mark is not whitespace.
             (Err(error), "") => assert!(error.to_string().contains("not ASCII"), "{error}"),
             (got, _) => {
                 got.unwrap();
@@ -235,43 +238,44 @@ async fn line_ends_are_trimmed_and_a_shorter_token_leaves_nothing_of_the_longer_
     }
 }
 
+/// The error contains the uid of this process, the mode of the file, and the remedy.
 #[tokio::test]
-async fn a_token_that_may_not_be_read_names_the_uid_the_mode_and_the_remedy() {
-    let bench = Bench::start().await;
-    fs::write(&bench.path, "").unwrap();
-    fs::set_permissions(&bench.path, fs::Permissions::from_mode(0o000)).unwrap();
-    let denied = fs::read(&bench.path).is_err();
-    let said = bench.refusal().await;
+async fn token_file_permission_error_names_uid_and_mode() {
+    let fixture = Fixture::start().await;
+    fs::write(&fixture.path, "").unwrap();
+    fs::set_permissions(&fixture.path, fs::Permissions::from_mode(0o000)).unwrap();
+    let denied = fs::read(&fixture.path).is_err();
+    let message = fixture.refusal().await;
     if !denied {
         println!("skipped: nothing is denied to this user (root), so the file is just empty");
-        assert!(said.contains("is empty"), "{said}");
+        assert!(message.contains("is empty"), "{message}");
         return;
     }
     for part in ["uid ", "mode 0000", "fsGroup"] {
-        assert!(said.contains(part), "{said}");
+        assert!(message.contains(part), "{message}");
     }
 }
 
 #[tokio::test]
-async fn a_fifo_is_refused_without_waiting_for_somebody_to_write_to_it() {
-    let bench = Bench::start().await;
-    bench.make_fifo(&bench.path);
+async fn token_file_that_is_a_fifo_is_refused_without_waiting() {
+    let fixture = Fixture::start().await;
+    fixture.make_fifo(&fixture.path);
     let began = Instant::now();
-    assert!(bench.refusal().await.contains("not a regular file"));
+    assert!(fixture.refusal().await.contains("not a regular file"));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}: the read hung until its time was up", began.elapsed());
 }
 
-/// A hung volume, made without a volume: the path is a file when it is looked at and a FIFO when it is opened. Swapping
-/// the two without pause, some read falls into that trap, and hangs until somebody writes.
+/// Simulates a volume that hangs. The path is replaced continuously, alternately by a file and a FIFO. Some read finds a file
+/// when it checks the type and a FIFO when it opens the path. This read hangs until a process writes to the FIFO.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_read_that_hangs_holds_up_neither_the_runtime_nor_the_next_read() {
-    let bench = Bench::start().await;
-    let [file, fifo, next] = ["file", "fifo", "next"].map(|name| bench.folder.path().join(name));
+async fn token_file_read_that_hangs_blocks_nothing_else() {
+    let fixture = Fixture::start().await;
+    let [file, fifo, next] = ["file", "fifo", "next"].map(|name| fixture.folder.path().join(name));
     fs::write(&file, "").unwrap();
-    bench.make_fifo(&fifo);
+    fixture.make_fifo(&fifo);
     let put = {
-        let (path, next) = (bench.path.clone(), next.clone());
+        let (path, next) = (fixture.path.clone(), next.clone());
         move |what: &Path| {
             fs::hard_link(what, &next).unwrap();
             fs::rename(&next, &path).unwrap();
@@ -291,22 +295,22 @@ async fn a_read_that_hangs_holds_up_neither_the_runtime_nor_the_next_read() {
     let give_up = Instant::now() + Duration::from_secs(60);
     let mut swapper = Some(swapper);
     let ticks = 'hung: loop {
-        assert!(Instant::now() < give_up, "no read fell into the trap");
-        let provider = provider(bench.env());
-        let mut ask = tokio_test::task::spawn(provider.credentials());
+        assert!(Instant::now() < give_up, "no read hung");
+        let provider = provider(fixture.env());
+        let mut call = tokio_test::task::spawn(provider.credentials());
         let began = Instant::now();
         let mut beat = time::interval(millis(10));
         let mut ticks = 0_u32;
         let got = loop {
             tokio::select! {
-                got = &mut ask => break got,
+                got = &mut call => break got,
                 _ = beat.tick() => ticks += 1,
             }
             // A file or a FIFO is refused within a millisecond.
             if began.elapsed() > Duration::from_secs(2) && swapper.is_some() {
                 enough.store(true, SeqCst);
                 swapper.take().unwrap().join().unwrap();
-                fs::write(&file, bench.good_token()).unwrap();
+                fs::write(&file, fixture.good_token()).unwrap();
             }
         };
         match got {
@@ -317,7 +321,7 @@ async fn a_read_that_hangs_holds_up_neither_the_runtime_nor_the_next_read() {
             }
         }
     };
-    // The thread that hangs is let go, or the runtime would wait for it: a writer comes, and goes.
+    // Opening the FIFO for writing releases the thread that hangs. Otherwise the runtime would wait for it.
     drop(fs::File::options().read(true).write(true).open(&fifo).unwrap());
     assert!(ticks > 100, "the runtime ticked {ticks} times in 5 s");
 }

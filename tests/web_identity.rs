@@ -1,4 +1,4 @@
-//! IRSA over real sockets: what is sent, what is understood, how each error is taken.
+//! IRSA over real sockets: the request, the accepted responses, and the handling of each error.
 #![cfg(feature = "irsa")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -21,7 +21,7 @@ const KEYS: &str = "<AccessKeyId>ASIALOCALA</AccessKeyId><SecretAccessKey>local-
                     <SessionToken>local-session-a</SessionToken>";
 
 #[tokio::test]
-async fn every_parameter_is_sent_in_the_body_and_the_request_is_unsigned() {
+async fn web_identity_sends_every_parameter_in_an_unsigned_form() {
     support::trace();
     let pod = LocalPod::builder().pod("api-7d9f8b6c5-x2x1z").service_account("shop", "api").start().await.unwrap();
     let answer = success(&format!("<Credentials>{KEYS}<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"));
@@ -62,8 +62,10 @@ async fn every_parameter_is_sent_in_the_body_and_the_request_is_unsigned() {
     assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
+/// The session name comes from the builder, the variable, the pod's name in the token, or `HOSTNAME`, in this order. A derived name
+/// is changed to fit the limits of STS.
 #[tokio::test]
-async fn the_session_name_is_configured_or_the_pods_or_the_hosts_and_fits() {
+async fn web_identity_session_name_is_configured_or_derived() {
     support::trace();
     let long = "a-very-long-deployment-name-that-goes-on-and-on-7d9f8b6c5-x2x1z";
     let pod = LocalPod::builder().service_account("a-namespace-with-a-name", "api").pod(long).start().await.unwrap();
@@ -78,7 +80,7 @@ async fn the_session_name_is_configured_or_the_pods_or_the_hosts_and_fits() {
     let cases = [
         (builder(from_variable.clone()).session_name("by-builder"), "by-builder"),
         (builder(from_variable), "by-variable"),
-        // 64 characters, the random end of the pod's name among them.
+        // The last 64 characters, with the unique end of the pod's name.
         (builder(env), "a-very-long-deployment-name-that-goes-on-and-on-7d9f8b6c5-x2x1z"),
         (builder(with(opaque.clone(), "HOSTNAME", "node 7/β")), "node-7--"),
         (builder(without(opaque, "HOSTNAME")), "eks-credentials"),
@@ -94,7 +96,7 @@ async fn the_session_name_is_configured_or_the_pods_or_the_hosts_and_fits() {
 }
 
 #[tokio::test]
-async fn answers_in_any_form_that_xml_allows() {
+async fn web_identity_accepts_any_equivalent_xml() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let user = "<AssumedRoleUser><AssumedRoleId>x</AssumedRoleId>\
@@ -120,8 +122,9 @@ async fn answers_in_any_form_that_xml_allows() {
     }
 }
 
+/// The provider returns exactly the credentials that STS issued.
 #[tokio::test]
-async fn tokens_of_either_algorithm_get_the_credentials_that_were_issued() {
+async fn web_identity_accepts_tokens_of_both_algorithms() {
     support::trace();
     for signing in [Signing::Rs256, Signing::Es256] {
         let pod = LocalPod::builder().signing(signing).start().await.unwrap();
@@ -131,14 +134,14 @@ async fn tokens_of_either_algorithm_get_the_credentials_that_were_issued() {
         assert_eq!(got.secret_access_key(), issued.secret_access_key);
         assert_eq!(got.session_token(), Some(issued.session_token.as_str()));
         assert_eq!(provider.status().source, Some(SourceKind::WebIdentity));
-        // What the SDK shows in its logs.
+        // The SDK logs the credentials in this format.
         assert!(format!("{got:?}").contains("EksWebIdentity"), "{got:?}");
     }
 }
 
-/// The table of codes. A transient error is retried at a cold start, so the second request succeeds.
+/// Checks each error code. A transient error is retried during the startup timeout, so the second request succeeds.
 #[tokio::test]
-async fn each_code_is_permanent_or_passes() {
+async fn web_identity_error_is_permanent_or_transient_by_code() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let permanent = [
@@ -197,11 +200,11 @@ async fn each_code_is_permanent_or_passes() {
         let got = provider(pod.irsa_env()).credentials().await;
         assert!(got.is_ok(), "{answer:?}: {}", whole(&got.unwrap_err()));
     }
-    assert_eq!(pod.sts().requests() - before, 2 * n, "each one asked twice");
+    assert_eq!(pod.sts().requests() - before, 2 * n, "two requests for each response");
 }
 
 #[tokio::test]
-async fn an_answer_without_one_of_its_fields_says_which() {
+async fn web_identity_error_names_the_missing_field() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let date = "<Expiration>2099-01-01T00:00:00Z</Expiration>";
@@ -224,34 +227,34 @@ async fn an_answer_without_one_of_its_fields_says_which() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_read_again_and_sent_again_only_if_it_changed() {
+async fn web_identity_sends_an_expired_token_again_only_if_rotated() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(pod.irsa_env());
     let first = provider.credentials().await.unwrap();
     pod.irsa_token().expire(Duration::from_secs(60)).unwrap();
     provider.invalidate(&first);
-    // What a service has refused is not served again.
+    // Invalidated credentials are not served again.
     let error = provider.credentials().await.unwrap_err();
     assert_eq!((error.kind(), pod.sts().requests()), (ErrorKind::TokenRejected, 2));
     assert!(error.to_string().contains("kubelet still rotates"), "{error}");
     drop(provider);
 
-    // STS takes its time to say no; kubelet rotates meanwhile.
+    // kubelet rotates the token while STS processes the request.
     pod.sts().then(Answer::proper().after(support::millis(300)));
     let cold = support::provider(pod.irsa_env());
-    let mut ask = tokio_test::task::spawn(cold.credentials());
+    let mut call = tokio_test::task::spawn(cold.credentials());
     while pod.sts().requests() < 3 {
-        tokio_test::assert_pending!(ask.poll());
+        tokio_test::assert_pending!(call.poll());
         tokio::task::yield_now().await;
     }
     pod.irsa_token().rotate().unwrap();
-    assert_ne!(ask.await.unwrap(), first);
+    assert_ne!(call.await.unwrap(), first);
     assert_eq!(pod.sts().requests(), 4);
 }
 
 #[tokio::test]
-async fn nobody_listening_and_nobody_answering_say_what_to_check() {
+async fn web_identity_error_has_a_remedy_if_sts_is_unreachable() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9");
@@ -276,9 +279,9 @@ async fn nobody_listening_and_nobody_answering_say_what_to_check() {
     assert!(error.to_string().contains("did not answer within"), "{error}");
 }
 
-/// As Ceph RGW, MinIO and other implementations of STS have them: what their ARNs look like is for them to judge.
+/// Ceph RGW, MinIO and other implementations of STS have ARNs of other formats. They validate the ARN themselves.
 #[tokio::test]
-async fn role_arn_of_another_sts_is_sent_as_it_is() {
+async fn web_identity_sends_the_role_arn_of_another_sts_unchanged() {
     support::trace();
     for arn in ["arn:minio:iam:::role/x", "arn:aws:iam:::role/app", "arn:aws:iam::tenant:role/app", "arn:x"] {
         let pod = LocalPod::start().await.unwrap();
@@ -288,7 +291,7 @@ async fn role_arn_of_another_sts_is_sent_as_it_is() {
         let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("http://{}", sts.address));
         let env = with(without(env, "AWS_DEFAULT_REGION"), "AWS_REGION", "garage");
         let credentials = provider(with(env, "AWS_ROLE_ARN", arn)).credentials().await.unwrap();
-        // It would become part of host names.
+        // SDK clients would insert it into host names.
         assert_eq!(credentials.account_id(), None);
         let request = sts.requests().remove(0);
         let (_, body) = request.split_once("\r\n\r\n").unwrap();

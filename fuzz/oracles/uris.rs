@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{assert_explains, fill};
 use crate::error::{Error, ErrorKind};
-use crate::source::pod_identity::endpoint::{ContainerEndpoint, vet};
+use crate::source::pod_identity::endpoint::{ContainerEndpoint, check_address};
 use crate::source::web_identity::sts_endpoint;
 use crate::transport::{Host, HttpUrl};
 
@@ -86,12 +86,12 @@ fn addresses(input: &[u8]) {
     let v4 = |bits: u128| IpAddr::V4(Ipv4Addr::from_bits((bits >> 96) as u32));
     let mapped = IpAddr::V6(Ipv6Addr::from_bits((v6 >> 96) | 0xffff_0000_0000));
     for ip in [v4(v6), IpAddr::V6(Ipv6Addr::from_bits(v6)), mapped].into_iter().chain(written) {
-        assert_eq!(vet(ip).is_ok(), is_allowed(ip), "{ip}");
+        assert_eq!(check_address(ip).is_ok(), is_allowed(ip), "{ip}");
     }
 }
 
 /// The allowed addresses, as numbers: 127.0.0.0/8, ::1, the IPv4 addresses of the ECS and the EKS agent, and the IPv6 address
-/// of the EKS agent.
+/// of the EKS agent. See "5.2 Container credentials: allowed addresses" in `docs::protocols`.
 fn is_allowed(ip: IpAddr) -> bool {
     let v4 = |bits: u32| bits >> 24 == 127 || bits == 0xa9fe_aa02 || bits == 0xa9fe_aa17;
     match ip {

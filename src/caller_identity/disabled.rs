@@ -1,4 +1,4 @@
-//! In a build that cannot call STS: without the feature `diagnose` or without `irsa`.
+//! Replaces `get.rs` in builds without the feature `diagnose` or `irsa`, which cannot call STS.
 
 use std::time::SystemTime;
 

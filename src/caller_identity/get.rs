@@ -1,4 +1,4 @@
-//! One signed `GetCallerIdentity`, which needs no permission.
+//! Sends one signed `GetCallerIdentity` request. The action needs no permission.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SigningSettin
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderName};
 use zeroize::Zeroizing;
 
 use super::CallerIdentity;
@@ -24,11 +24,11 @@ use crate::source::web_identity::exchange::{Document, FORM, Refusal, sts_client}
 use crate::source::web_identity::sts_endpoint;
 use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply};
 
-/// STS answers in well under a second. The result is only explanatory, so the limit is short.
+/// STS usually answers in less than a second. The limit is short, because the result is only used to explain.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
-/// STS as a pod of either method reaches it.
+/// The endpoint of STS and a client for it, for a pod with either source.
 #[derive(Debug)]
 struct Sts {
     endpoint: HttpUrl,
@@ -38,11 +38,11 @@ struct Sts {
 }
 
 impl Sts {
-    /// By the rules for IRSA, which hold for a pod with EKS Pod Identity as well. `client` is the builder's own.
+    /// Uses the endpoint rules of IRSA, also for a pod with EKS Pod Identity. `client` is the HTTP client given to the builder.
     ///
     /// # Errors
     ///
-    /// Without a region, which a signature needs, and as for IRSA.
+    /// If no region is configured, because a signature needs one. Otherwise those of the endpoint rules of IRSA.
     async fn new(env: &Env, settings: &Settings, client: Option<Client>) -> Result<Self, Error> {
         let region = region::configured(env, settings.region.as_deref())?.map(|(_, region)| region.to_owned());
         let region = region.ok_or(Setting::NoRegion { needed_for: "the signature of a call to STS" })?;
@@ -58,13 +58,13 @@ impl Sts {
     }
 }
 
-/// Calls STS within 5 s and once. `now` is the wall clock, for the signature. `client` is what the program gave to the builder.
-/// Never `None`: this build can call STS.
+/// Sends one request to STS, with a limit of 5 s. `now` is the current time, for the signature. `client` is the HTTP client
+/// given to the builder. Never returns `None`, because this build can call STS.
 ///
 /// # Errors
 ///
-/// [`Denied`](ErrorKind::Denied) if STS does not accept the credentials; [`Error::code`] is its code for it. Otherwise those of
-/// any request to STS.
+/// [`Denied`](ErrorKind::Denied) if STS does not accept the credentials. [`Error::code`] is then the error code of STS. Other
+/// errors are those of any request to STS.
 pub(crate) async fn get(
     env: &Env,
     settings: &Settings,
@@ -103,7 +103,7 @@ fn signed(sts: &Sts, credentials: &Credentials, now: SystemTime) -> Result<http:
         .settings(SigningSettings::default())
         .build()
         .map_err(|_| not_signed())?;
-    // As every HTTP crate writes it into `Host`: without the port that the scheme has anyway.
+    // The signed `Host` must equal the one that the HTTP client sends, which does not contain the default port.
     let headers = [(HOST.as_str(), sts.endpoint.authority()), (CONTENT_TYPE.as_str(), FORM)];
     let body = SignableBody::Bytes(BODY.as_bytes());
     let url = sts.endpoint.to_string();
@@ -111,16 +111,11 @@ fn signed(sts: &Sts, credentials: &Credentials, now: SystemTime) -> Result<http:
     let (instructions, _) = http_request::sign(signable, &params.into()).map_err(unusable)?.into_parts();
     let mut request = transport::request(http::Method::POST, &sts.endpoint);
     for (name, value) in headers.into_iter().chain(instructions.headers()) {
-        request = request.header(HeaderName::try_from(name).map_err(unsendable)?, header_value(value)?);
+        // One of the headers contains the session token.
+        let value = transport::secret_header(Zeroizing::new(value.to_owned())).map_err(unsendable)?;
+        request = request.header(HeaderName::try_from(name).map_err(unsendable)?, value);
     }
     transport::finish(request, Zeroizing::new(BODY.to_owned()))
-}
-
-/// The session token is among them, and the signature.
-fn header_value(value: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(value).map_err(unsendable)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn unsendable(_: impl std::error::Error) -> Error {
@@ -141,7 +136,7 @@ fn read(peer: &Peer, reply: &Reply, credentials: &Credentials) -> Result<CallerI
     let text = |name: &str| {
         let said = document.as_ref().and_then(|document| document.text(&format!("GetCallerIdentityResult/{name}")));
         said.map(|said| transport::quote(said, secret))
-            .ok_or_else(|| reply.invalid(peer, "something that is not its XML"))
+            .ok_or_else(|| reply.invalid(peer, "a body that is not the expected XML"))
     };
     Ok(CallerIdentity { account: text("Account")?, arn: text("Arn")?, user_id: text("UserId")? })
 }
@@ -154,7 +149,7 @@ mod tests {
     use crate::testing::{Answer, Issued, LocalPod};
     use crate::{EksCredentialsProvider, SourceKind};
 
-    async fn ask(env: Vec<(String, String)>, credentials: &Credentials) -> Result<CallerIdentity, Error> {
+    async fn caller_of(env: Vec<(String, String)>, credentials: &Credentials) -> Result<CallerIdentity, Error> {
         let env = Env::from_os(env.into_iter().map(|(name, value)| (name.into(), value.into())));
         call(&env, &Settings::default(), None, credentials, clock::system_now()).await
     }
@@ -164,14 +159,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sts_knows_who_the_credentials_of_either_method_are() {
+    async fn caller_identity_names_the_role_of_either_source() {
         let pod = LocalPod::start().await.unwrap();
         for (source, env) in [
             (SourceKind::WebIdentity, pod.irsa_env()),
             #[cfg(feature = "pod-identity")]
             (SourceKind::PodIdentity, pod.pod_identity_env()),
         ] {
-            let caller = ask(env.clone(), &fetched(env).await).await.unwrap();
+            let caller = caller_of(env.clone(), &fetched(env).await).await.unwrap();
             let session = match source {
                 SourceKind::WebIdentity => "default-local-7d9f8b6c5-x2x1z",
                 SourceKind::PodIdentity => "eks-local-local-7d9f8b6c5-x2-00000000-0000-4000-8000-000000000002",
@@ -183,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_sts_does_not_take_is_denied_with_its_code() {
+    async fn caller_identity_error_has_the_code_of_sts() {
         let pod = LocalPod::start().await.unwrap();
         let good = fetched(pod.irsa_env()).await;
         let stranger = Issued::random(Duration::from_secs(60));
@@ -204,24 +199,24 @@ mod tests {
             (keys(good.access_key_id(), &stranger.secret_access_key, token), "SignatureDoesNotMatch"),
             (keys(good.access_key_id(), good.secret_access_key(), &stranger.session_token), "InvalidClientTokenId"),
         ] {
-            let error = ask(pod.irsa_env(), &credentials).await.unwrap_err();
+            let error = caller_of(pod.irsa_env(), &credentials).await.unwrap_err();
             assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, Some(code)), "{error}");
         }
         assert_eq!(pod.sts().take_unexpected().len(), 1);
     }
 
     #[tokio::test]
-    async fn expired_credentials_and_what_is_no_answer_of_sts() {
+    async fn caller_identity_error_for_expired_and_for_invalid_responses() {
         let pod = LocalPod::start().await.unwrap();
         let good = fetched(pod.irsa_env()).await;
         pod.sts().then(Answer::http(200, "hello"));
-        assert_eq!(ask(pod.irsa_env(), &good).await.unwrap_err().kind(), ErrorKind::InvalidResponse);
+        assert_eq!(caller_of(pod.irsa_env(), &good).await.unwrap_err().kind(), ErrorKind::InvalidResponse);
         pod.sts().then(Answer::http(503, good.session_token().unwrap()));
-        let error = ask(pod.irsa_env(), &good).await.unwrap_err();
+        let error = caller_of(pod.irsa_env(), &good).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(!error.to_string().contains("local-session"), "{error}");
         pod.sts().set_clock_offset(7200);
-        let error = ask(pod.irsa_env(), &good).await.unwrap_err();
+        let error = caller_of(pod.irsa_env(), &good).await.unwrap_err();
         assert_eq!(error.code(), Some("ExpiredToken"), "{error}");
     }
 }

@@ -1,12 +1,12 @@
-//! The region in force, for STS and for the SDK's configuration.
+//! The configured region, for STS and for the configuration of SDK clients.
 
 use std::fmt;
 
 use crate::env::{self, Env};
 use crate::error::problem::setting::Setting;
 
-/// The region as it is configured and where it comes from: the builder, `AWS_REGION`, `AWS_DEFAULT_REGION`, in this order.
-/// SDK clients get it in whatever form: S3-compatible stores have regions such as `garage` and `auto`.
+/// The configured region, and the setting that contains it. The first of these is used: the builder's setting, `AWS_REGION`,
+/// `AWS_DEFAULT_REGION`. The region is not validated here, because S3-compatible stores have regions such as `garage` and `auto`.
 pub(crate) fn configured<'a>(
     env: &'a Env,
     builder: Option<&'a str>,
@@ -21,13 +21,13 @@ pub(crate) fn configured<'a>(
     }
 }
 
-/// A region of AWS. It becomes a label of a host name.
+/// A region of AWS. Its name becomes a part of host names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Region(String);
 
 impl Region {
-    /// `aws-global` and similar names mean the global endpoint, and are refused. Every region of AWS ends in a number; an
-    /// availability zone (`eu-central-1a`) ends in a letter. `setting` is where the region was configured.
+    /// Parses the name of a region. Every region of AWS ends with a digit. Availability zones (`eu-central-1a`) and names for the
+    /// global endpoint (`aws-global`) do not, and are refused. `setting` is the setting or variable that contains the region.
     pub(crate) fn parse(setting: &'static str, name: &str) -> Result<Self, Setting> {
         match is_region(name) {
             true => Ok(Self(name.to_owned())),
@@ -46,7 +46,7 @@ impl fmt::Display for Region {
     }
 }
 
-/// The configured region, for a host name of AWS that is derived from it.
+/// The configured region, validated, for the host name of an AWS endpoint.
 pub(crate) fn region(env: &Env, builder: Option<&str>) -> Result<Option<Region>, Setting> {
     configured(env, builder)?.map(|(setting, name)| Region::parse(setting, name)).transpose()
 }
@@ -59,7 +59,7 @@ fn is_region(region: &str) -> bool {
         && region.ends_with(|c: char| c.is_ascii_digit())
 }
 
-/// The region that was probably meant by one that is not: that of an availability zone, or the name in lower case.
+/// The region that an invalid name probably means: the region of an availability zone, or the name in lower case.
 fn probably_meant(region: &str) -> Option<String> {
     let lower = region.to_ascii_lowercase();
     let without_zone = lower.strip_suffix(|c: char| c.is_ascii_lowercase());
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn region_from_builder_then_either_variable_and_none_is_an_error() {
+    fn region_comes_from_the_builder_then_from_variables() {
         let env = Env::from([(env::REGION, "us-east-1"), (env::DEFAULT_REGION, "us-east-2")]);
         assert_eq!(region(&env, Some("us-west-1")).unwrap().as_ref().map(Region::as_str), Some("us-west-1"));
         assert_eq!(region(&env, None).unwrap().as_ref().map(Region::as_str), Some("us-east-1"));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn region_of_a_zone_or_in_upper_case_is_recognized() {
+    fn region_is_suggested_for_a_zone_or_upper_case() {
         for (region, expected) in [
             ("eu-central-1a", Some("eu-central-1")),
             ("EU-Central-1", Some("eu-central-1")),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn configured_region_may_have_any_form_but_blank() {
+    fn region_for_sdk_clients_may_be_any_text_but_blank() {
         let env = Env::from([(env::REGION, "garage")]);
         assert_eq!(configured(&env, None).unwrap(), Some(("AWS_REGION", "garage")));
         assert_eq!(configured(&env, Some("RegionOne")).unwrap().map(|(_, region)| region), Some("RegionOne"));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_region_is_refused_with_its_value() {
+    fn region_that_is_not_of_aws_is_refused_with_its_value() {
         for name in ["aws-global", "eu-central-1.evil.example", "EU-CENTRAL-1", "a-b-c/d", "us-east-", "eu-central-1a"]
         {
             let message = region(&Env::from([(env::REGION, name)]), None).unwrap_err().observed();

@@ -1,7 +1,7 @@
-//! Which of the two sources a pod uses: a pure function of the environment and the builder's settings.
+//! Chooses the source that a pod uses. The choice only depends on the environment and the builder's settings.
 //!
-//! The order is that of every AWS SDK: web identity, then container credentials. `prefer` reverses it. Each source parses its
-//! own variables.
+//! The default order is that of every AWS SDK: web identity first, then container credentials. `prefer` can reverse it. Each
+//! source parses its own variables.
 
 use super::SourceConfig;
 use super::detection::{Detection, Preference};
@@ -14,7 +14,7 @@ use crate::error::problem::Problem;
 use crate::error::problem::setting::Setting;
 use crate::source_kind::SourceKind;
 
-/// The source that is used, the other one, and why they are in this order.
+/// The chosen source, the other source, and the reason for the choice.
 #[derive(Clone, Debug)]
 pub(crate) struct Detected {
     pub(crate) first: SourceConfig,
@@ -22,7 +22,7 @@ pub(crate) struct Detected {
     pub(crate) detection: Detection,
 }
 
-/// What was found of each source, before one is chosen.
+/// The configuration of each source, before one is chosen.
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(crate) preference: Result<Preference, Setting>,
@@ -30,7 +30,7 @@ pub(crate) struct Survey {
     pub(crate) pod_identity: Found<SourceConfig>,
 }
 
-/// Reads the environment and the builder's settings. All rules on what makes a source complete are applied here.
+/// Reads the configuration of both sources. Each source decides whether its configuration is complete and valid.
 pub(crate) fn survey(env: &Env, settings: &Settings) -> Survey {
     let web_identity = web_identity::from_env(env, settings).unwrap_or_else(|problem| Found::Broken(vec![problem]));
     let pod_identity = pod_identity::from_env(env).unwrap_or_else(|problem| Found::Broken(vec![problem]));
@@ -41,7 +41,11 @@ pub(crate) fn survey(env: &Env, settings: &Settings) -> Survey {
     }
 }
 
-/// `Ok(None)`: nothing is configured. An error: something is configured, but not so that it could work.
+/// Chooses the source. `Ok(None)` if no source is configured.
+///
+/// # Errors
+///
+/// If the source to use cannot work with its configuration. With `fallback(true)` this also applies to the other source.
 pub(crate) fn detect(env: &Env, settings: &Settings) -> Result<Option<Detected>, Error> {
     survey(env, settings).choose(settings)
 }
@@ -54,7 +58,7 @@ impl Survey {
         }
     }
 
-    /// Which of the two is used. Errors are those of [`detect`].
+    /// Chooses the source. The errors are those of [`detect`].
     pub(crate) fn choose(self, settings: &Settings) -> Result<Option<Detected>, Error> {
         let preference = self.preference?;
         let (first, second) = match preference.first() {
@@ -64,7 +68,7 @@ impl Survey {
         let (first, other) = match (first, second) {
             (Found::Present(first), Found::Absent) => (first, Other::NotConfigured),
             (Found::Present(first), Found::Present(second)) => (first, Other::Usable(second.config)),
-            // The program requested a fallback to it.
+            // With `fallback(true)` the other source must work too.
             (Found::Present(_), Found::Broken(problems)) if settings.fallback => return Err(first_of(problems)),
             (Found::Present(first), Found::Broken(problems)) => (first, Other::Unusable(first_of(problems))),
             (Found::Present(first), Found::Partial(problem)) => (first, Other::Unusable(problem.into())),
@@ -79,7 +83,7 @@ impl Survey {
     }
 }
 
-/// There is always one.
+/// The first problem. The list of a broken source is never empty.
 fn first_of(problems: Vec<Setting>) -> Error {
     problems.into_iter().next().map_or_else(not_configured, Error::from)
 }
@@ -106,7 +110,8 @@ fn detected(
     Ok(Detected { first, other, detection })
 }
 
-/// Only STS can apply a session policy. Without it the process would have more permissions than its author intended.
+/// Refuses a session policy together with Pod Identity. Only STS can apply one, and without it the process would have more
+/// permissions than configured.
 fn check_narrowing(settings: &Settings, config: &SourceConfig) -> Result<(), Setting> {
     match config.kind() {
         SourceKind::PodIdentity if settings.irsa.narrows_permissions() => Err(Setting::NotNarrowable),
@@ -114,12 +119,12 @@ fn check_narrowing(settings: &Settings, config: &SourceConfig) -> Result<(), Set
     }
 }
 
-/// The error of every call to a provider without configuration.
+/// The error that every call returns if no source is configured.
 pub(crate) fn not_configured() -> Error {
     Problem::NotConfigured.into()
 }
 
-/// The variable has precedence over the builder, so that the order can be changed without a rebuild.
+/// `EKS_CREDENTIALS_SOURCE` has precedence over the builder: operators can change the order without a new build.
 fn preference(env: &Env, settings: &Settings) -> Result<Preference, Setting> {
     use SourceKind::{PodIdentity, WebIdentity};
     match env.get(env::SOURCE)? {

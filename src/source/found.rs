@@ -1,21 +1,22 @@
-//! What the environment and the builder say about one credential source.
+//! Whether one credential source is configured in the environment and the builder.
 
 use crate::env::Env;
 use crate::error::problem::setting::Setting;
 use crate::variable;
 
-/// What was found of one source. `C` is its configuration.
+/// The state of one source's configuration, which has the type `C`.
 #[derive(Debug)]
 pub(crate) enum Found<C> {
     Absent,
-    /// A remnant that no AWS SDK takes for this source: an error only if the other source is absent too.
+    /// An incomplete configuration that AWS SDKs ignore, or one whose feature is disabled. It is an error only if the other
+    /// source is not configured either.
     Partial(Setting),
-    /// The source is configured, but not so that it could work: at least one reason.
+    /// The source is configured and cannot work. The list has at least one problem.
     Broken(Vec<Setting>),
     Present(Configured<C>),
 }
 
-/// A complete configuration, and the variables or builder settings that it comes from.
+/// A complete configuration, and the names of the variables or builder settings that it comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct Configured<C> {
     pub(crate) config: C,
@@ -34,7 +35,8 @@ impl<C> Found<C> {
         }
     }
 
-    /// A source that is configured but not compiled in does not hinder the other one.
+    /// For a source whose feature is disabled. If it is configured, that is reported as [`Found::Partial`], so the other source
+    /// can still be used.
     pub(super) fn not_in_this_build(env: &Env, name: &'static str, feature: &'static str) -> Result<Self, Setting> {
         Ok(match env.get(name)? {
             None => Self::Absent,
@@ -50,7 +52,7 @@ impl<C> Found<C> {
 #[derive(Clone, Debug)]
 pub(crate) enum Other<T> {
     NotConfigured,
-    /// A part of it is configured, or it could not do what the builder asks for.
+    /// It is incompletely configured, or it cannot apply the builder's settings.
     Unusable(crate::error::Error),
     Usable(T),
 }

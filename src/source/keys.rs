@@ -1,4 +1,4 @@
-//! The keys in a successful answer, in either protocol, and the credentials that are made of them.
+//! Validates the keys in a successful response and converts them to credentials. Both sources use this.
 
 use aws_credential_types::Credentials;
 
@@ -6,19 +6,19 @@ use crate::clock;
 use crate::error::Error;
 use crate::source_kind::SourceKind;
 
-/// What an answer holds, in either protocol.
+/// The fields of a successful response.
 pub(crate) struct Keys<'a> {
     pub(crate) access_key_id: &'a str,
     pub(crate) secret_access_key: &'a str,
     pub(crate) session_token: &'a str,
-    /// RFC 3339. Missing means that the credentials never expire.
+    /// An RFC 3339 date. `None`: the credentials never expire.
     pub(crate) expiration: Option<&'a str>,
     pub(crate) account_id: Option<&'a str>,
 }
 
 impl Keys<'_> {
-    /// Checks the form of every field. Whether the expiry lies ahead is judged where the clock is.
-    /// `wrong` makes an error of what is.
+    /// Checks the syntax of every field. An expiry in the past is accepted here: [`crate::refresh`] compares it with the clock.
+    /// `wrong` creates the error from a description of the invalid part.
     pub(crate) fn into_credentials(
         self,
         source: SourceKind,
@@ -38,8 +38,8 @@ impl Keys<'_> {
             .session_token(self.session_token)
             .provider_name(source.provider_name());
         if let Some(expiration) = self.expiration {
-            // Anything may come in place of a date, even a key. A date in any form has nine letters at most ("Tue", "Nov",
-            // "GMT"), and a key some thirty.
+            // The server may have sent a key in place of the date, and the error must not show it. Dates of all usual formats
+            // have at most nine letters ("Tue", "Nov", "GMT"). A key has about thirty.
             let letters = expiration.chars().filter(|c| c.is_alphabetic()).count();
             let shown = || match letters {
                 ..=9 => expiration.chars().take(40).collect(),
@@ -61,8 +61,9 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
+    /// A date that cannot be parsed is shown. Text that may be a key is not.
     #[test]
-    fn a_date_that_cannot_be_read_is_shown_and_what_may_be_a_key_in_its_place_is_not() {
+    fn keys_show_an_invalid_expiration_unless_it_may_be_a_secret() {
         for (expiration, said) in [
             ("Tue, 24 Nov 2026 10:00:00 GMT", "the Expiration \"Tue, 24 Nov 2026 10:00:00 GMT\", which is not"),
             (

@@ -1,4 +1,4 @@
-//! EKS Pod Identity and generic container credentials: one `GET` with the pod's raw token as `Authorization`.
+//! EKS Pod Identity and other container credentials: a `GET` request with the pod's token in the header `Authorization`.
 
 mod answer;
 mod config;
@@ -25,8 +25,8 @@ use crate::source_kind::SourceKind;
 use crate::token_file::Token;
 use crate::transport::{self, Client, Reply, Timeouts};
 
-/// The agent's own budget for EKS Auth is 9–11 s (measured), and a client that gives up sooner cancels the upstream
-/// call for everybody: so a little more than that.
+/// One request to the agent can take 9–11 s. If the client disconnects earlier, the agent cancels its request to EKS Auth and
+/// caches nothing, so the next request starts from the beginning. See "1.4 Agent: latency" in `docs::protocols`.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The Pod Identity source.
@@ -73,23 +73,23 @@ impl PodIdentity {
         let url = self.config.endpoint.url();
         match url.is_https() {
             true => self.config.https.client(self.peer.server, url).await,
-            false => Ok(transport::plain(endpoint::vet, self.config.https.connect)),
+            false => Ok(transport::plain(endpoint::check_address, self.config.https.connect)),
         }
     }
 
-    /// One request with this token, whatever the answer.
+    /// Sends one request with this token and returns the response, whatever its status.
     pub(crate) async fn send(&self, token: Option<&Token>) -> Result<Reply, Error> {
         let client = self.client.get_or_try_init(|| self.build_client()).await?;
         let mut request = transport::request(http::Method::GET, self.config.endpoint.url())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(token) = token {
-            // The raw token: the agent refuses a "Bearer " prefix.
+            // Without the prefix "Bearer ", which the agent refuses.
             request = request.header(AUTHORIZATION, token.header()?);
         }
         client.send(transport::finish(request, Zeroizing::default())?, &self.peer).await
     }
 
-    /// What a complete answer means.
+    /// Parses a complete response.
     pub(crate) fn read(&self, reply: &Reply, token: Option<&Token>) -> Result<Fetched, Error> {
         let json: Option<Answer> = serde_json::from_slice(&reply.body).ok();
         if let Some(said) = json.as_ref().and_then(Answer::refusal) {
@@ -115,10 +115,11 @@ impl PodIdentity {
         Problem::Agent { peer: self.peer.clone(), refusal: Box::new(refusal) }.into()
     }
 
-    /// The answer of Go's HTTP server to a path that it does not serve, at the address of the agent, which is written in Go.
+    /// Whether the configured path is wrong. The agent is written in Go, and for an unknown path it sends the default response
+    /// of Go's HTTP server.
     fn is_wrong_path(&self, status: u16, text: &str) -> bool {
-        let asked_elsewhere = self.config.endpoint.url().path() != AGENT_PATH;
-        status == 404 && text.trim() == "404 page not found" && asked_elsewhere && self.peer.server == Server::EksAgent
+        let is_other_path = self.config.endpoint.url().path() != AGENT_PATH;
+        status == 404 && text.trim() == "404 page not found" && is_other_path && self.peer.server == Server::EksAgent
     }
 
     fn wrong_path(&self) -> Error {
@@ -128,14 +129,14 @@ impl PodIdentity {
 
     fn read_success(&self, reply: &Reply, answer: Option<Answer>) -> Result<Credentials, Error> {
         let wrong = |what: &str| reply.invalid(&self.peer, what);
-        let answer = answer.ok_or_else(|| wrong("something that is not its JSON"))?;
+        let answer = answer.ok_or_else(|| wrong("a body that is not the expected JSON"))?;
         let field = |name: &str, value: &Field| match value {
             Field::Text(text) => Ok(text.clone()),
             Field::Absent => Err(wrong(&format!("JSON without {name}"))),
             Field::Other => Err(wrong(&format!("JSON in which {name} is not a string"))),
         };
         let expiration = match &answer.expiration {
-            // The EKS agent's credentials always expire. Other servers may have some that do not.
+            // The EKS agent's credentials always expire. Those of other servers may have no expiry.
             Field::Absent if !self.config.endpoint.is_eks_agent() => None,
             given => Some(field("Expiration", given)?),
         };
@@ -150,7 +151,7 @@ impl PodIdentity {
     }
 }
 
-/// Where the EKS agent serves credentials.
+/// The path of the credentials at the EKS agent.
 const AGENT_PATH: &str = "/v1/credentials";
 
 #[cfg(test)]
@@ -178,9 +179,9 @@ mod tests {
         source.read(&reply, None)
     }
 
-    /// Only the agent hands out credentials past their expiry that AWS still honours.
+    /// AWS may accept credentials of the agent after their expiry. This is not the case for other servers.
     #[tokio::test]
-    async fn credentials_of_the_agent_may_be_past_their_expiry() {
+    async fn pod_identity_credentials_of_the_agent_are_statically_stable() {
         let body = r#"{"AccessKeyId":"A","SecretAccessKey":"s","Token":"t","Expiration":"2026-01-01T00:00:00Z"}"#;
         for (url, is_stable) in [("http://169.254.170.23/v1/credentials", true), ("http://127.0.0.1:9/", false)] {
             let fetched = read(ContainerEndpoint::full(url).unwrap(), 200, body).await.unwrap();
@@ -188,9 +189,9 @@ mod tests {
         }
     }
 
-    /// The agent's credentials always expire. What answers at its address without an expiry is something else.
+    /// The agent's credentials always expire. A response without an expiry is not from the agent.
     #[tokio::test]
-    async fn credentials_of_the_agent_have_an_expiry() {
+    async fn pod_identity_requires_an_expiry_from_the_agent() {
         let endpoint = ContainerEndpoint::full("http://169.254.170.23/v1/credentials").unwrap();
         let error = answered(endpoint, 200, r#"{"AccessKeyId":"A","SecretAccessKey":"s","Token":"t"}"#).await;
         assert_eq!(error.kind(), ErrorKind::InvalidResponse);
@@ -198,20 +199,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn error_of_a_refusal_has_the_code_and_the_verdict_of_the_refusal() {
+    async fn pod_identity_error_has_code_and_verdict_of_the_refusal() {
         let endpoint = || ContainerEndpoint::full("http://169.254.170.23/v1/credentials").unwrap();
         let said = "[00000000-0000-0000-0000-000000000000]: (ResourceNotFoundException): no, fault: client\n";
         let denied = answered(endpoint(), 404, said).await;
         assert_eq!((denied.kind(), denied.code()), (ErrorKind::Denied, Some("ResourceNotFoundException")));
         assert_eq!(denied.verdict(), crate::error::verdict::Verdict::NOT_VISIBLE_YET);
-        // Its text has no code.
+        // This response is plain text without a code.
         let busy = answered(endpoint(), 429, "Too many requests\n").await;
         assert_eq!(busy.code(), None, "{busy}");
     }
 
-    /// Only the agent's own 404 to another path than its own is a mistake in the URI, and only there its path is advised.
+    /// A 404 is reported as a wrong path only if the agent sent it and the configured path is not the agent's.
     #[tokio::test]
-    async fn not_found_is_a_wrong_path_only_at_the_agent_and_in_its_words() {
+    async fn pod_identity_404_is_a_wrong_path_only_from_the_agent() {
         let full = |url: &str| ContainerEndpoint::full(url).unwrap();
         const GO: &str = "404 page not found\n";
         for (endpoint, body, kind, path) in [
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_name_the_variable_that_was_set_and_the_server_that_it_leads_to() {
+    async fn pod_identity_error_names_the_variable_and_the_server() {
         let error = answered(ContainerEndpoint::relative("/v2/x").unwrap(), 404, "").await.to_string();
         assert!(error.contains("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), "{error}");
         assert!(error.contains("http://169.254.170.2 ") && !error.contains("169.254.170.23"), "{error}");

@@ -1,4 +1,4 @@
-//! What the builder says instead of the environment, as it was given. It is parsed where it is used.
+//! The builder's settings for the sources, unparsed. They are parsed where they are used.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::source_kind::SourceKind;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) prefer: Option<SourceKind>,
-    /// Whether the other source is used after a permanent denial. Then it must be completely configured too.
+    /// Whether the other source is used after a permanent denial. If it is configured, its configuration must then be valid.
     pub(crate) fallback: bool,
     pub(crate) region: Option<String>,
     pub(crate) irsa: IrsaSettings,
@@ -28,7 +28,7 @@ pub(crate) struct IrsaSettings {
 }
 
 impl IrsaSettings {
-    /// Whether a session policy narrows what the role may do.
+    /// Whether a session policy restricts the permissions of the role.
     pub(crate) fn narrows_permissions(&self) -> bool {
         self.policy.is_some() || !self.policy_arns.is_empty()
     }

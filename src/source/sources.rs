@@ -1,4 +1,4 @@
-//! The two sources of a pod together: the one that is used, and the fallback after a permanent denial.
+//! The chosen source, and the fallback to the other source after a permanent denial.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::fetched::Fetched;
 use crate::refresh::{BoxFuture, Fetch};
 use crate::source_kind::SourceKind;
 
-/// What the refresh task fetches from.
+/// The sources that the refresh task fetches credentials from.
 #[derive(Debug)]
 pub(crate) struct Sources {
     pub(crate) first: Source,
     pub(crate) other: Other<Source>,
-    /// Whether the other source is used after a permanent denial of the first one.
+    /// Whether the other source is used after a permanent denial by the first source.
     pub(crate) fallback: bool,
 }
 
 impl Sources {
-    /// The other source, for a comparison.
+    /// The other source, for a comparison of both.
     pub(crate) fn other(&self) -> Result<&Source, Error> {
         match self.other.as_ref() {
             Other::Usable(other) => Ok(other),
@@ -44,8 +44,8 @@ impl Fetch for Sources {
         self.first.attempt_timeout().saturating_add(fallback)
     }
 
-    /// Every fetch begins with the preferred source, so that it is used again as soon as it works again. `limit` is for
-    /// both together: the other source gets what the first one leaves of it.
+    /// Every fetch begins with the preferred source. It is therefore used again as soon as it recovers. `limit` is the limit
+    /// for both sources together: the fallback has the time that the preferred source did not use.
     fn fetch(&self, limit: Duration) -> BoxFuture<'_, Result<Fetched, Error>> {
         Box::pin(async move {
             let started = tokio::time::Instant::now();

@@ -1,11 +1,12 @@
-//! An exchange of the token, repeated at once if the token was rejected and kubelet has rotated it meanwhile.
+//! Repeats a request if its token was rejected and kubelet has rotated the token in the meantime.
 
 use std::future::Future;
 
 use crate::error::{Error, ErrorKind};
 use crate::token_file::{Token, TokenSource};
 
-/// One exchange, and a second one at once if the token was refused and kubelet has rotated it meanwhile.
+/// Sends one request with the current token. If the token is rejected and the file now has another token, it sends a second
+/// request without a delay.
 pub(crate) async fn with_token<F, T>(tokens: &TokenSource, exchange: impl Fn(Token) -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
@@ -17,7 +18,7 @@ where
     };
     match tokens.token().await {
         Ok(rotated) if rotated != token => exchange(rotated).await,
-        // Why the token was refused explains more than why it could not be read again.
+        // The rejection explains more than the error of the second read.
         _ => Err(rejected),
     }
 }
@@ -26,8 +27,9 @@ where
 mod tests {
     use super::*;
 
+    /// After a rejection, a second request is sent at once if the file has another token, and only then.
     #[tokio::test]
-    async fn a_refused_token_is_sent_again_at_once_if_it_has_changed_and_only_then() {
+    async fn token_retry_sends_only_a_rotated_token() {
         use ErrorKind::{Denied, TokenRejected};
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path();
@@ -50,7 +52,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_cannot_be_read_again_leaves_the_reason_why_it_was_refused() {
+    async fn token_retry_keeps_the_rejection_if_the_file_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         std::fs::write(&path, "header.payload.signature").unwrap();

@@ -1,7 +1,7 @@
-//! IRSA: the service account token is exchanged for credentials at STS.
+//! IRSA: exchanges the service account token for credentials at STS.
 //!
-//! The configuration is parsed in every build, so that a pod can be explained whatever the features are. The exchange is
-//! compiled with the feature `irsa`.
+//! The configuration is parsed in every build, because `diagnose` explains it whatever the features are. The request itself
+//! needs the feature `irsa`.
 
 mod config;
 #[cfg(not(feature = "irsa"))]

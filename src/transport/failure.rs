@@ -1,4 +1,4 @@
-//! Why there is no complete answer: what an HTTP client failed with, as a [`NoAnswer`].
+//! Converts the error of an HTTP client to a [`NoAnswer`], which explains why there is no complete response.
 
 #[cfg(not(feature = "__tls"))]
 #[path = "failure/no_tls.rs"]
@@ -18,11 +18,11 @@ use crate::error::problem::Problem;
 use crate::error::problem::network::{NoAnswer, Phase, What};
 use crate::error::problem::peer::Peer;
 
-/// What an HTTP client failed with.
+/// The error of an HTTP client.
 #[derive(Debug)]
 pub(super) struct Failure {
     phase: Phase,
-    /// The client's own limit of time was reached; the limit, if it is known.
+    /// `Some` if a timeout of the client expired. The inner value is the limit, if it is known.
     timeout: Option<Option<Duration>>,
     error: BoxError,
 }
@@ -32,7 +32,7 @@ impl Failure {
         Self { phase, timeout: None, error: error.into() }
     }
 
-    /// The client's own limit of time was reached. `connect_timeout` is the one for connecting, if it is known.
+    /// A timeout of the client expired. `connect_timeout` is its connect timeout, if it is known.
     pub(super) fn timeout(phase: Phase, connect_timeout: Option<Duration>, error: impl Into<BoxError>) -> Self {
         let limit = connect_timeout.filter(|_| phase == Phase::Connect);
         Self { phase, timeout: Some(limit), error: error.into() }
@@ -60,7 +60,7 @@ impl Failure {
             (_, Some(limit)) => What::TimedOut(limit),
             (Some(Io::TimedOut), None) => What::TimedOut(None),
             (Some(Io::ConnectionRefused), _) => What::Refused,
-            // The second and third are how a reset shows while the request is still being sent.
+            // A reset during sending appears as one of the last two.
             (Some(Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe), _) => What::Reset,
             (Some(Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable), _) => {
                 What::NoRoute { cause: innermost(cause) }
@@ -86,7 +86,7 @@ mod tests {
 
     #[cfg(feature = "__tls")]
     #[test]
-    fn objections_to_a_certificate_are_told_apart() {
+    fn failure_distinguishes_objections_to_a_certificate() {
         use rustls::CertificateError as Bad;
 
         use crate::error::problem::network::Objection;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn io_errors_are_told_apart() {
+    fn failure_distinguishes_io_errors() {
         use io::ErrorKind as Io;
         for (phase, kind, expected) in [
             (Phase::Connect, Io::ConnectionRefused, "refused the connection"),

@@ -1,4 +1,4 @@
-//! Requests through an HTTP client of the AWS SDK: one that the program gives to the builder, or the one built here.
+//! Sends requests with an HTTP client of the AWS SDK: the one given to the builder, or the one built by this crate.
 
 mod runtime_components;
 
@@ -22,13 +22,13 @@ use crate::error::ErrorKind;
 use crate::error::problem::network::Phase;
 use crate::error::problem::peer::Peer;
 
-/// Sends through `connector`, whose connect timeout is known.
+/// A client that uses `connector`, whose connect timeout is known.
 #[cfg(feature = "__sdk-http-client")]
 pub(super) fn from_connector(connector: SharedHttpConnector, connect_timeout: Duration) -> Client {
     Arc::new(Connected { connector, connect_timeout: Some(connect_timeout) })
 }
 
-/// Sends through a connector of `client`, which is asked for one at the first request.
+/// A client that creates a connector with `client` at the first request.
 pub(crate) fn from_http_client(client: impl HttpClient + 'static) -> Client {
     Arc::new(Given { client: SharedHttpClient::new(client), connected: OnceCell::new() })
 }
@@ -47,7 +47,7 @@ impl Connected {
     }
 
     fn failure(&self, error: ConnectorError) -> Failure {
-        // hyper itself begins when there is a connection.
+        // An error of hyper itself can only occur after the connection was established.
         let phase = if find::<hyper::Error>(&error).is_none() { Phase::Connect } else { Phase::Exchange };
         match error.is_timeout() {
             true => Failure::timeout(phase, self.connect_timeout, error),
@@ -62,7 +62,7 @@ impl Transport for Connected {
     }
 }
 
-/// A client that the program gave to the builder. Which of its limits a timeout was cannot be told.
+/// The client given to the builder. Its timeout errors do not say which limit was exceeded.
 struct Given {
     client: SharedHttpClient,
     connected: OnceCell<Connected>,
@@ -72,10 +72,10 @@ impl Given {
     async fn connected(&self) -> Result<&Connected, Error> {
         let first = || async {
             let client = self.client.clone();
-            // The SDK's own client reads root certificates here.
+            // On a blocking thread, because the SDK's client reads root certificates here.
             let connector = tokio::task::spawn_blocking(move || connector_of(&client));
             let connector = connector.await.unwrap_or_else(|_| {
-                let message = "the HTTP client given to the builder panicked when it was asked for a connector";
+                let message = "the HTTP client given to the builder panicked while it created a connector";
                 Err(Error::internal(ErrorKind::InvalidConfiguration, message))
             })?;
             Ok(Connected { connector, connect_timeout: None })
@@ -96,14 +96,14 @@ impl Transport for Given {
     }
 }
 
-/// A client of the program's own may show anything in its `Debug`.
+/// Without the connector: the `Debug` output of a program's own client may contain secrets.
 impl fmt::Debug for Connected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connected").finish_non_exhaustive()
     }
 }
 
-/// As [`Connected`].
+/// Without the client, for the same reason as in [`Connected`].
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Given").finish_non_exhaustive()

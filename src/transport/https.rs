@@ -1,4 +1,4 @@
-//! The client for https. It is built when it is first needed, for one server.
+//! Builds the client for https to one server, at the first request to it.
 
 use super::renewing::Renewing;
 #[cfg(not(feature = "__sdk-http-client"))]
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::error::problem::peer::Server;
 
 impl HttpsSettings {
-    /// A client for the server at `url`.
+    /// Builds a client for the server at `url`.
     pub(crate) async fn client(&self, server: Server, url: &HttpUrl) -> Result<Client, Error> {
         let proxy = self.proxy_for(server, url).cloned();
         Renewing::build(Self { proxy, ..self.clone() }, url.clone(), https_client::build).await

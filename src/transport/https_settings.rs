@@ -1,4 +1,4 @@
-//! What the environment says about https: the CA bundle and the proxy.
+//! The settings for https: the CA bundle and the proxy, from the environment.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::error::problem::setting::Setting;
 pub(crate) struct HttpsSettings {
     pub(super) ca_bundle: Option<PathBuf>,
     pub(super) proxy: Option<ProxySettings>,
-    /// Not of the environment.
+    /// From the builder, not from the environment.
     pub(crate) connect: ConnectTimeout,
 }
 
@@ -23,29 +23,29 @@ impl HttpsSettings {
         Ok(Self { ca_bundle, proxy: ProxySettings::from_env(env)?, connect: ConnectTimeout::default() })
     }
 
-    /// `peer` with the way to it.
+    /// Adds the proxy and the trusted roots to `peer`.
     pub(crate) fn route_to(&self, peer: Peer, url: &HttpUrl) -> Peer {
         let trust = self.ca_bundle.clone().map_or(Trust::Default, Trust::Bundle);
         let proxy = self.proxy_for(peer.server, url).map(ProxySettings::used);
         Peer { proxy, trust, ..peer }
     }
 
-    /// The proxy for a server, if there is one to be used. Servers for container credentials on this machine or at a
-    /// link-local address are always reached directly: a proxy has other addresses there.
+    /// The proxy for requests to a server, if one is to be used. Container credentials servers at loopback or link-local
+    /// addresses are always reached directly, because a proxy would connect to these addresses in its own network.
     pub(super) fn proxy_for(&self, server: Server, url: &HttpUrl) -> Option<&ProxySettings> {
         let proxy = self.proxy.as_ref().filter(|_| url.is_https())?;
-        let direct = server != Server::Sts && is_near(url.host());
+        let direct = server != Server::Sts && is_local(url.host());
         (!direct && !proxy.is_bypassed_for(url)).then_some(proxy)
     }
 }
 
-/// Loopback and link-local.
-fn is_near(host: &Host) -> bool {
+/// Whether the host is a loopback or link-local address.
+fn is_local(host: &Host) -> bool {
     match host {
         Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
         Host::Address(std::net::IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
         Host::Address(std::net::IpAddr::V6(ip)) => {
-            // fd00:ec2::/32 is where AWS has its link-local services for IPv6.
+            // AWS uses fd00:ec2::/32 for its local services over IPv6.
             ip.is_loopback() || ip.is_unicast_link_local() || ip.segments().starts_with(&[0xfd00, 0x0ec2])
         }
     }
@@ -59,9 +59,9 @@ mod tests {
         HttpsSettings::from_env(&Env::from_os(vars.iter().map(|(n, v)| (n.into(), v.into())))).unwrap()
     }
 
-    /// A proxy has other addresses at loopback and link-local than this pod.
+    /// A proxy would connect to loopback and link-local addresses in its own network.
     #[test]
-    fn https_container_credentials_on_this_node_never_use_a_proxy() {
+    fn https_settings_use_no_proxy_for_local_container_credentials() {
         let settings = settings(&[(env::HTTPS_PROXY, "http://proxy:3128")]);
         for (url, container, sts) in [
             ("https://localhost:1/x", false, true),

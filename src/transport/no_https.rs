@@ -1,4 +1,4 @@
-//! This build has no client for https: what the environment says about it is not read.
+//! Replaces `https_settings.rs` in builds without a client for https. The variables for https are not read.
 
 use super::{Client, ConnectTimeout, HttpUrl};
 use crate::env::Env;
@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::error::problem::peer::{Peer, Server};
 use crate::error::problem::setting::Setting;
 
-/// For plain http alone.
+/// The settings for plain http.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HttpsSettings {
     pub(crate) connect: ConnectTimeout,

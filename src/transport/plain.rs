@@ -1,6 +1,7 @@
-//! Plain http by hyper alone: no TLS, no proxy, no redirects, one connection for each request.
+//! Plain http with hyper: no TLS, no proxy, no redirects, one connection for each request.
 //!
-//! A proxy that captures the agent's address is a common outage, so no proxy is ever used here.
+//! A proxy is never used, because a proxy that receives the requests to the agent is a common cause of outages. See
+//! "5.2 Container credentials: allowed addresses" in `docs::protocols`.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -19,20 +20,20 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use super::resolver::{self, Vet};
+use super::resolver::{self, AddressCheck};
 use super::{BoxError, BoxFuture, Client, ConnectTimeout, Reply, Transport, reply};
 use crate::error::Error;
 use crate::error::problem::network::Phase;
 use crate::error::problem::peer::Peer;
 
-/// A client for plain http. `vet` judges every address before it is connected to.
-pub(crate) fn plain(vet: Vet, connect: ConnectTimeout) -> Client {
-    Arc::new(PlainHttp { vet, connect_timeout: connect.first })
+/// A client for plain http. `check` must accept an address before the client connects to it.
+pub(crate) fn plain(check: AddressCheck, connect: ConnectTimeout) -> Client {
+    Arc::new(PlainHttp { check, connect_timeout: connect.first })
 }
 
 #[derive(Debug)]
 struct PlainHttp {
-    vet: Vet,
+    check: AddressCheck,
     connect_timeout: Duration,
 }
 
@@ -55,8 +56,8 @@ impl PlainHttp {
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(80);
         let addresses = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(ip) => vec![resolver::vetted(self.vet, host, ip)?],
-            Err(_) => resolver::resolve(self.vet, host).await?,
+            Ok(ip) => vec![resolver::checked(self.check, host, ip)?],
+            Err(_) => resolver::resolve(self.check, host).await?,
         };
         let stream = connect_to_any(&addresses, port, self.connect_timeout).await?;
         stream.set_nodelay(true)?;
@@ -64,7 +65,8 @@ impl PlainHttp {
     }
 }
 
-/// The first address that accepts. Each gets the whole connect timeout; the limit of the attempt is that of all together.
+/// Connects to the first address that accepts a connection. The connect timeout applies to each address, and the attempt
+/// timeout to all of them together.
 async fn connect_to_any(addresses: &[IpAddr], port: u16, limit: Duration) -> io::Result<TcpStream> {
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for &ip in addresses {
@@ -85,7 +87,8 @@ async fn exchange(stream: TcpStream, mut request: http::Request<Bytes>, peer: &P
         let answer = sender.send_request(request.map(Full::new)).await.map_err(failed)?;
         reply::read(answer, peer).await
     });
-    // The connection is driven by the same task as the exchange: it ends with it, also when the attempt is cancelled.
+    // The connection is polled by this task instead of a spawned one. It therefore ends with the request, even if the attempt is
+    // cancelled.
     let mut connection = pin!(Some(connection));
     poll_fn(|cx| {
         loop {
@@ -93,7 +96,7 @@ async fn exchange(stream: TcpStream, mut request: http::Request<Bytes>, peer: &P
                 return Poll::Ready(answer);
             }
             match connection.as_mut().as_pin_mut().map(|connection| connection.poll(cx)) {
-                // It must be dropped: that is what tells a request which has not been sent that it never will be.
+                // Dropping the connection makes a request fail that has not been sent yet. Otherwise it would wait forever.
                 Some(Poll::Ready(_)) => connection.set(None),
                 Some(Poll::Pending) | None => return Poll::Pending,
             }
@@ -102,7 +105,7 @@ async fn exchange(stream: TcpStream, mut request: http::Request<Bytes>, peer: &P
     .await
 }
 
-/// HTTP/1.1 to a server names the path in the first line and the host in a header.
+/// HTTP/1.1 requires the path alone in the request line, and the host in the header `Host` (RFC 9112, section 3.2.1).
 fn in_origin_form(request: &mut http::Request<Bytes>) -> Result<(), BoxError> {
     let uri = request.uri();
     let host = HeaderValue::from_str(uri.authority().map_or("", http::uri::Authority::as_str))?;
@@ -118,9 +121,9 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::error::problem::peer::Server;
 
-    /// A sidecar that accepts and closes, or an agent that is being restarted.
+    /// For example, a sidecar that accepts and closes connections, or an agent that restarts.
     #[tokio::test]
-    async fn exchange_fails_at_once_on_a_connection_that_is_closed() {
+    async fn exchange_fails_at_once_on_a_closed_connection() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
@@ -134,10 +137,10 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 
-    /// What Linux does when a server accepts nothing and its backlog is full: the SYN is dropped.
+    /// If the backlog of a listening socket is full, Linux drops the SYN packets of new connections.
     #[cfg(target_os = "linux")]
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_not_accepted_is_told_with_the_connect_timeout() {
+    async fn plain_http_names_the_connect_timeout_that_expired() {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(1).unwrap();

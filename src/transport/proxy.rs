@@ -1,4 +1,4 @@
-//! The proxy for https, from the environment's snapshot.
+//! The proxy for https, from the snapshot of the environment.
 
 mod no_proxy;
 mod tunnel;
@@ -15,7 +15,8 @@ use crate::error::problem::peer::ProxyUsed;
 use crate::error::problem::setting::Setting;
 pub(super) use tunnel::ThroughProxy;
 
-/// What must be encoded in a user name or password (RFC 3986, userinfo). A percent sign begins what is encoded already.
+/// The characters that must be percent-encoded in a user name or password (RFC 3986, userinfo). Percent signs are kept, because
+/// the value may already be encoded.
 const NOT_IN_USERINFO: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -37,7 +38,7 @@ const NOT_IN_USERINFO: &AsciiSet = &NON_ALPHANUMERIC
 
 pub(super) const A_URL: &str = "a proxy URL";
 
-/// The proxy variables as they were when the snapshot was taken. The URL may hold a password.
+/// The proxy variables of the snapshot. The URL may contain a password.
 #[derive(Clone)]
 pub(crate) struct ProxySettings {
     variable: String,
@@ -56,12 +57,12 @@ impl ProxySettings {
         }))
     }
 
-    /// Whether `NO_PROXY` names the host of `url`.
+    /// Whether `NO_PROXY` contains the host of `url`.
     pub(super) fn is_bypassed_for(&self, url: &HttpUrl) -> bool {
         self.no_proxy.as_deref().is_some_and(|list| no_proxy::names(list, url.host(), url.port()))
     }
 
-    /// For messages.
+    /// The proxy as error messages describe it, without the password.
     pub(super) fn used(&self) -> ProxyUsed {
         let address =
             self.split().ok().and_then(|(scheme, _, host)| HttpUrl::parse(&format!("{scheme}://{host}")).ok());
@@ -69,22 +70,22 @@ impl ProxySettings {
         ProxyUsed { variable: self.variable.clone(), address }
     }
 
-    /// The URL to use, with the user name and password in it.
+    /// The URL of the proxy, with the user name and password.
     ///
     /// # Errors
     ///
-    /// If the URL cannot be used, or names a kind of proxy that is not supported. The value is not shown.
+    /// If the URL is not valid, or if its scheme is not supported. The error does not contain the URL.
     pub(super) fn uri(&self) -> Result<Uri, Setting> {
         let (scheme, login, host) = self.split()?;
         let address = HttpUrl::parse(&format!("{scheme}://{host}")).map_err(|_| self.error(A_URL))?;
         let login = login.map(|login| Zeroizing::new(format!("{}@", utf8_percent_encode(login, NOT_IN_USERINFO))));
         let login = login.as_deref().map_or("", String::as_str);
-        // With its port in any case: clients differ in what they take for the default.
+        // Always with the port, because HTTP clients have different default ports for proxies.
         let uri = Zeroizing::new(format!("{scheme}://{login}{}:{}/", address.host(), address.port()));
         uri.parse().map_err(|_| self.error(A_URL))
     }
 
-    /// Scheme, user name and password, host and port.
+    /// Splits the URL into the scheme, the user name with the password, and the host with the port.
     fn split(&self) -> Result<(&str, Option<&str>, &str), Setting> {
         let is_http = |scheme: &str| ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
         if self.url.split_once("://").is_some_and(|(scheme, _)| !is_http(scheme)) {
@@ -93,7 +94,7 @@ impl ProxySettings {
         let (scheme, rest) = self.url.split_once("://").unwrap_or(("http", &self.url));
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let authority = rest.get(..end).unwrap_or_default();
-        // A password may contain an "@" too.
+        // The password may contain an "@".
         let (login, host) = authority.rsplit_once('@').map_or((None, authority), |(login, host)| (Some(login), host));
         Ok((scheme, login, host))
     }
@@ -103,7 +104,7 @@ impl ProxySettings {
     }
 }
 
-/// The variable only.
+/// Shows only the name of the variable.
 impl fmt::Debug for ProxySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxySettings").field("variable", &self.variable).finish_non_exhaustive()
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn proxy_url_is_read_in_every_usual_form() {
+    fn proxy_url_is_parsed_in_every_usual_form() {
         for (url, expected) in [
             ("http://proxy:3128", "http://proxy:3128/"),
             ("proxy:3128", "http://proxy:3128/"),

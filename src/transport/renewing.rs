@@ -1,5 +1,5 @@
-//! An https client that is built anew when that can help: with more time to connect after it had too little, and with the CA
-//! bundle as it is now after the server's certificate was not trusted.
+//! An https client that is built again in two cases: after a connect timeout, with a longer one, and after a TLS error, if the CA
+//! bundle has changed.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::error::problem::network::{NoAnswer, Phase, What};
 use crate::error::problem::peer::Peer;
 use crate::error::{Error, ErrorKind};
 
-/// Builds a client from the settings. Reads root certificates, so it belongs on a blocking thread.
+/// Builds a client from the settings. It reads root certificates, so it must run on a blocking thread.
 type Build = fn(&HttpsSettings) -> Result<Client, Error>;
 
 #[derive(Debug)]
@@ -29,16 +29,16 @@ pub(super) struct Renewing {
 struct Built {
     client: Client,
     connect_timeout: Duration,
-    /// What the CA bundle held. `None`: there is none.
+    /// The content of the CA bundle. `None` if no bundle is configured.
     bundle: Option<Vec<u8>>,
 }
 
 impl Built {
-    /// On a blocking thread: reading certificates takes file I/O and milliseconds of CPU.
+    /// Builds the client on a blocking thread, because reading certificates takes file I/O and milliseconds of CPU time.
     async fn new(settings: &HttpsSettings, url: &HttpUrl, build: Build) -> Result<Self, Error> {
         let owned = settings.clone();
         let built = tokio::task::spawn_blocking(move || {
-            // Before the client reads it: what is compared later must not be newer than what is used.
+            // Read before the client reads the file. If the file changes in between, the change is noticed later.
             let bundle = owned.ca_bundle.as_deref().map(contents);
             build(&owned).map(|client| (client, bundle))
         });
@@ -55,7 +55,7 @@ impl Built {
 }
 
 impl Renewing {
-    /// `settings` with the proxy for the server at `url`, or none.
+    /// Builds the client. The proxy in `settings` is the one to use for the server at `url`, if any.
     pub(super) async fn build(settings: HttpsSettings, url: HttpUrl, build: Build) -> Result<Client, Error> {
         let built = Built::new(&settings, &url, build).await?;
         Ok(Arc::new(Self { settings, url, build, current: Mutex::new(built) }))
@@ -65,8 +65,8 @@ impl Renewing {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// With twice the time to connect, if that is allowed.
-    async fn more_patient(&self, connect_timeout: Duration) {
+    /// Builds the client again with twice the connect timeout, up to the limit.
+    async fn double_connect_timeout(&self, connect_timeout: Duration) {
         let mut settings = self.settings.clone();
         settings.connect.first = connect_timeout.saturating_mul(2).min(settings.connect.longest);
         if settings.connect.first > connect_timeout
@@ -76,15 +76,15 @@ impl Renewing {
         }
     }
 
-    /// With the CA bundle that is there now, if it is another one and can be used.
-    async fn with_other_bundle(&self, used: &Built) -> Option<Client> {
+    /// Builds the client again with the current CA bundle. `None` if the bundle has not changed or cannot be used.
+    async fn with_changed_bundle(&self, used: &Built) -> Option<Client> {
         let mut settings = self.settings.clone();
         settings.connect.first = used.connect_timeout;
         let built = Built::new(&settings, &self.url, self.build).await.ok()?;
         let changed = built.bundle != used.bundle;
         let client = Arc::clone(&built.client);
         if changed {
-            tracing::info!("the CA bundle has changed: the https client is built anew");
+            tracing::info!("the CA bundle has changed, the https client is built again");
             *self.current() = built;
         }
         changed.then_some(client)
@@ -97,9 +97,11 @@ impl Transport for Renewing {
             let built = self.current().clone();
             let outcome = built.client.send(request.clone(), peer).await;
             match outcome.as_ref().err().map(Error::problem) {
-                Some(Problem::NoAnswer(failed)) if is_slow(failed) => self.more_patient(built.connect_timeout).await,
+                Some(Problem::NoAnswer(failed)) if is_slow(failed) => {
+                    self.double_connect_timeout(built.connect_timeout).await
+                }
                 Some(Problem::NoAnswer(failed)) if matches!(failed.what, What::Tls(_)) && built.bundle.is_some() => {
-                    if let Some(client) = self.with_other_bundle(&built).await {
+                    if let Some(client) = self.with_changed_bundle(&built).await {
                         return client.send(request, peer).await;
                     }
                 }
@@ -114,7 +116,8 @@ fn is_slow(failed: &NoAnswer) -> bool {
     failed.phase == Phase::Connect && matches!(failed.what, What::TimedOut(_))
 }
 
-/// Certificates are public. Nothing, if the file cannot be read: then building the client fails too.
+/// The content of the CA bundle. It is not secret, so it is not wiped. Empty if the file cannot be read, and then building the
+/// client fails too.
 fn contents(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_default()
 }

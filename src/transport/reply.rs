@@ -1,4 +1,4 @@
-//! A complete answer, and what of it may be shown.
+//! A complete response, and the parts of it that errors may show.
 
 mod echo;
 
@@ -17,20 +17,20 @@ use crate::error::problem::answer::{BadAnswer, Body, What};
 use crate::error::problem::network::Phase;
 use crate::error::problem::peer::Peer;
 
-/// Real answers have 1–3 KB.
+/// Real responses have 1–3 KB.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
-/// How much of an unexpected answer an error message quotes.
+/// How many characters of a server's message an error quotes.
 const MAX_QUOTE: usize = 300;
 
-/// A complete answer.
+/// A complete response.
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    /// The server's time, to the second.
+    /// The header `Date`, which has a resolution of one second.
     pub(crate) date: Option<SystemTime>,
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
-/// The whole answer, unless it is a redirect or too large.
+/// Reads the complete response. A redirect or a body over the limit is an error.
 pub(crate) async fn read<B>(answer: http::Response<B>, peer: &Peer) -> Result<Reply, Error>
 where
     B: BodyExt<Data: AsRef<[u8]>, Error: Into<BoxError>> + Unpin,
@@ -41,11 +41,11 @@ where
     }
     let date = answer.headers().get(DATE).and_then(|value| clock::parse_http_date(value.to_str().ok()?));
     let mut stream = answer.into_body();
-    // It never grows: that would leave a copy behind.
+    // The buffer must not be reallocated, because that would leave a copy of secrets in memory.
     let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY));
     while let Some(frame) = stream.frame().await {
         let frame = frame.map_err(|error| Failure::new(Phase::Exchange, error).explain(peer))?;
-        // Trailers carry nothing that is needed here.
+        // Trailers are not used.
         let Some(chunk) = frame.data_ref().map(AsRef::as_ref) else { continue };
         if body.len().saturating_add(chunk.len()) > MAX_BODY {
             return Err(bad(peer, status, Body::NotRead, What::TooLarge));
@@ -60,24 +60,25 @@ fn bad(peer: &Peer, status: u16, body: Body, what: What) -> Error {
 }
 
 impl Reply {
-    /// A success in which `wrong` is wrong.
+    /// The error for a response with status 200 that is not valid. `wrong` describes the invalid part and continues the sentence
+    /// "… answered 200 with".
     pub(crate) fn invalid(&self, peer: &Peer, wrong: &str) -> Error {
         bad(peer, self.status, Body::of(&self.body), What::Invalid(wrong.to_owned()))
     }
 
-    /// An answer that is not in the form of the server that was asked.
+    /// The error for a response that does not have the format of the expected server.
     pub(crate) fn foreign(&self, peer: &Peer) -> Error {
         bad(peer, self.status, Body::of(&self.body), What::Foreign)
     }
 
-    /// The body, whatever it is. It may quote the token.
+    /// The body as text. It may contain the token.
     pub(crate) fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(String::from_utf8_lossy(&self.body).into_owned())
     }
 }
 
-/// The beginning of what a server said in its own form. If it repeats a part of `secret`, which was sent to it, nothing of it
-/// is shown: the part may have any form.
+/// Quotes the beginning of a server's message. `secret` is the secret of the request. If the message repeats a part of it, in any
+/// form, nothing of the message is shown.
 pub(crate) fn quote(said: &str, secret: &str) -> String {
     let said = said.trim();
     let lower = Zeroizing::new(said.to_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! https by reqwest and aws-lc-rs: the default.
+//! https with reqwest and aws-lc-rs, which is the default.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::roots::Roots;
 use super::{Client, proxy, reqwest_transport, resolver};
 use crate::error::{Error, ErrorKind};
 
-/// Reads root certificates: it belongs on a blocking thread.
+/// Reads root certificates, so it must run on a blocking thread.
 pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
     let connect_timeout = settings.connect.first;
     let mut builder = reqwest::Client::builder()
@@ -19,7 +19,7 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
         .connect_timeout(connect_timeout)
         .http1_only()
         .dns_resolver(Names)
-        // The environment of the process is not read instead of the snapshot.
+        // Otherwise reqwest would read the proxy variables of the process, which may differ from the snapshot.
         .no_proxy();
     if let Some(settings) = &settings.proxy {
         let uri = zeroize::Zeroizing::new(settings.uri()?.to_string());
@@ -29,7 +29,7 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
 }
 
 fn tls_config(settings: &HttpsSettings) -> Result<ClientConfig, Error> {
-    // The process's default, if the program installed one.
+    // The default of the process, if the program has installed one.
     let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -56,7 +56,7 @@ fn default_roots(builder: NeedsVerifier) -> Result<NeedsNothing, Error> {
     builder.with_platform_verifier().map_err(super::roots::no_roots)
 }
 
-/// The resolver, whose errors name the host.
+/// A resolver whose errors contain the host name.
 struct Names;
 
 impl Resolve for Names {

@@ -1,4 +1,4 @@
-//! Requests through a reqwest client.
+//! Sends requests with a reqwest client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::error::problem::network::Phase;
 use crate::error::problem::peer::Peer;
 use crate::error::problem::setting::Setting;
 
-/// A client with these settings that follows no redirects and keeps no idle connections. `connect_timeout` is the one that
-/// was set, if it is known.
+/// Builds a client with these settings that follows no redirects and keeps no idle connections. `connect_timeout` is the
+/// builder's connect timeout, if it is known.
 ///
 /// # Errors
 ///
-/// If reqwest cannot build it: for example, no root certificates can be loaded.
+/// If reqwest cannot build the client, for example because no root certificates can be loaded.
 pub(super) fn from_builder(
     builder: reqwest::ClientBuilder,
     connect_timeout: Option<Duration>,
@@ -36,7 +36,7 @@ pub(super) fn from_builder(
     }
 }
 
-/// A client with the program's own settings.
+/// Builds a client with the settings given to the builder of the provider.
 pub(crate) fn from_reqwest_0_13(builder: reqwest::ClientBuilder) -> Result<Client, Error> {
     from_builder(builder, None)
 }
@@ -48,7 +48,7 @@ struct Reqwest {
 }
 
 impl Reqwest {
-    /// A URL may hold a secret, so reqwest's errors are shown without it.
+    /// Removes the URL from reqwest's error, because it may contain a secret.
     fn failure(&self, error: reqwest::Error) -> Failure {
         let phase = if error.is_connect() { Phase::Connect } else { Phase::Exchange };
         let timed_out = error.is_timeout();

@@ -1,5 +1,5 @@
-//! Host names, resolved only to addresses that are allowed. The addresses that were checked are the ones that are connected
-//! to, so a name cannot resolve differently between the check and the connection.
+//! Resolves host names and checks that their addresses are allowed. The client connects to the checked addresses and does not
+//! resolve the name again, so a changed DNS response cannot bypass the check (DNS rebinding).
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,33 +9,33 @@ use std::net::{IpAddr, SocketAddr};
 use super::causes::innermost;
 use crate::error::problem::network::What;
 
-/// Whether an address may be connected to; the error lists the addresses that may.
-pub(crate) type Vet = fn(IpAddr) -> Result<(), &'static str>;
+/// Checks whether the client may connect to an address. The error lists the allowed addresses.
+pub(crate) type AddressCheck = fn(IpAddr) -> Result<(), &'static str>;
 
-/// Every address of `host`, all of them allowed and at least one.
-pub(super) async fn resolve(vet: Vet, host: &str) -> Result<Vec<IpAddr>, BadName> {
+/// Resolves `host`. It must have at least one address, and all its addresses must be allowed.
+pub(super) async fn resolve(check: AddressCheck, host: &str) -> Result<Vec<IpAddr>, BadName> {
     let not_resolved = |cause| BadName::NotResolved { host: host.to_owned(), cause };
     let addresses = tokio::net::lookup_host((host, 0)).await.map_err(not_resolved)?;
-    let vetted = addresses.map(|address: SocketAddr| vetted(vet, host, address.ip()));
-    let addresses = vetted.collect::<Result<Vec<_>, _>>()?;
+    let addresses = addresses.map(|address: SocketAddr| checked(check, host, address.ip()));
+    let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
     match addresses.is_empty() {
         true => Err(not_resolved(io::Error::other("the name has no address"))),
         false => Ok(addresses),
     }
 }
 
-/// `ip`, if it is allowed.
-pub(super) fn vetted(vet: Vet, host: &str, ip: IpAddr) -> Result<IpAddr, BadName> {
-    vet(ip).map_err(|allowed| BadName::NotAllowed { host: host.to_owned(), ip, allowed })?;
+/// Returns `ip` if it is allowed.
+pub(super) fn checked(check: AddressCheck, host: &str, ip: IpAddr) -> Result<IpAddr, BadName> {
+    check(ip).map_err(|allowed| BadName::NotAllowed { host: host.to_owned(), ip, allowed })?;
     Ok(ip)
 }
 
-/// For https, where the certificate says who answers.
+/// Resolves `host` without a check. For https, where the certificate authenticates the server.
 pub(super) async fn resolve_any(host: &str) -> Result<Vec<IpAddr>, BadName> {
     resolve(|_| Ok(()), host).await
 }
 
-/// A host name that could not be resolved, or that resolved to an address for which plain http is not allowed.
+/// A host name could not be resolved, or has an address for which plain http is not allowed.
 #[derive(Debug)]
 pub(crate) enum BadName {
     NotResolved { host: String, cause: io::Error },

@@ -1,5 +1,5 @@
-//! Which certificate authorities are trusted: those of `AWS_CA_BUNDLE` alone if it is set, else those in the binary if they
-//! were compiled in (`webpki-roots`), else the system's.
+//! The trusted root certificates. If `AWS_CA_BUNDLE` is set, only its certificates are trusted. Otherwise those compiled in with
+//! the feature `webpki-roots` are trusted, and without this feature those of the system.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use rustls::pki_types::pem::PemObject as _;
 use crate::error::Error;
 use crate::error::problem::setting::Setting;
 
-/// Root certificates that have been parsed, at least one.
+/// One or more root certificates that have been parsed.
 pub(super) struct Roots {
-    /// The certificates themselves, for a client that reads them again.
+    /// The certificates, for a client that parses them again.
     #[cfg_attr(not(feature = "__sdk-http-client"), expect(dead_code, reason = "the SDK's client reads them again"))]
     pub(super) certificates: Vec<CertificateDer<'static>>,
     #[cfg_attr(feature = "__sdk-http-client", allow(dead_code, reason = "the SDK's client makes its own store"))]
@@ -20,7 +20,7 @@ pub(super) struct Roots {
 }
 
 impl Roots {
-    /// Those of the PEM file at `path`. One that cannot be used makes the whole file an error.
+    /// Reads the PEM file at `path`. If one of its certificates cannot be used, the file is refused.
     pub(super) fn bundle(path: &Path) -> Result<Self, Error> {
         let wrong = |why, cause: String| Error::caused_by(Setting::CaBundle { path: path.to_owned(), why }, cause);
         let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
@@ -38,7 +38,7 @@ impl Roots {
         Ok(Self { certificates, store })
     }
 
-    /// Those of `certificates` that can be parsed: root stores hold some that no TLS library accepts.
+    /// Keeps the certificates that can be parsed. Root stores contain some that rustls does not accept.
     #[cfg(feature = "__sdk-http-client")]
     pub(super) fn parsable(certificates: Vec<CertificateDer<'static>>) -> Result<Self, Error> {
         let mut store = RootCertStore::empty();
@@ -50,8 +50,8 @@ impl Roots {
         Ok(Self { certificates, store })
     }
 
-    /// Mozilla's, as they were compiled in: those that Mozilla trusts for every host name. A certificate does not say for
-    /// which names it is trusted; the crate `webpki-roots` does.
+    /// The compiled-in root certificates that Mozilla trusts for every host name. Certificates that Mozilla trusts only for some
+    /// names are omitted. The certificates themselves do not contain this restriction. The crate `webpki-roots` does.
     #[cfg(all(feature = "webpki-roots", feature = "__sdk-http-client"))]
     pub(super) fn compiled_in() -> Result<Self, Error> {
         let constrained = |subject: &[u8]| {
@@ -67,7 +67,7 @@ impl Roots {
     }
 }
 
-/// `cause` is why there are none.
+/// The error if there are no usable root certificates.
 pub(super) fn no_roots(cause: impl Into<super::BoxError>) -> Error {
     Error::caused_by(Setting::NoRootCertificates, cause)
 }
@@ -76,9 +76,9 @@ pub(super) fn no_roots(cause: impl Into<super::BoxError>) -> Error {
 mod tests {
     use super::*;
 
-    /// The two crates are released apart, so one of them may have roots that the other one lacks.
+    /// The crates `webpki-roots` and `webpki-root-certs` have separate releases, so their lists may differ.
     #[test]
-    fn compiled_in_roots_are_those_without_name_constraints() {
+    fn roots_compiled_in_exclude_those_with_name_constraints() {
         let constrained = webpki_roots::TLS_SERVER_ROOTS.iter().filter(|root| root.name_constraints.is_some());
         let constrained: Vec<_> = constrained.map(|root| root.subject.to_vec()).collect();
         let all = Roots::parsable(webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec()).unwrap().store;

@@ -1,4 +1,4 @@
-//! https by the HTTP client of the AWS SDK, which programs with an SDK client have in their tree.
+//! https with the HTTP client of the AWS SDK, which programs with an SDK client already depend on.
 
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -22,7 +22,7 @@ const CRYPTO: CryptoMode = CryptoMode::AwsLc;
 #[cfg(not(feature = "rustls-aws-lc"))]
 const CRYPTO: CryptoMode = CryptoMode::Ring;
 
-/// Reads root certificates: it belongs on a blocking thread.
+/// Reads root certificates, so it must run on a blocking thread.
 pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
     let roots = match &settings.ca_bundle {
         Some(path) => Roots::bundle(path)?,
@@ -43,7 +43,7 @@ pub(super) fn build(settings: &HttpsSettings) -> Result<Client, Error> {
     Ok(from_connector(SharedHttpConnector::new(connector), connect_timeout))
 }
 
-/// The SDK's client takes certificates as PEM and panics on those that it cannot parse. These have been parsed.
+/// The SDK's client requires PEM and panics if it cannot parse a certificate. These certificates have been parsed before.
 fn trust_store(roots: &Roots) -> TrustStore {
     roots
         .certificates
@@ -69,7 +69,7 @@ fn default_roots() -> Result<Roots, Error> {
     }
 }
 
-/// The resolver, whose errors name the host.
+/// A resolver whose errors contain the host name.
 #[derive(Clone, Copy, Debug)]
 struct Names;
 

@@ -1,23 +1,23 @@
-//! The URLs that can be requested: `http` and `https`, with a host that every client reads in the same way.
+//! The URLs that requests can have: `http` and `https`, with a host that every HTTP client parses in the same way.
 //!
-//! A URL decides who gets the pod's token, so this parser accepts only the part of the syntax on which RFC 3986, the WHATWG
-//! URL standard and `http::Uri` (which is what is dialled) agree. What they read differently is refused: user names,
-//! backslashes, percent signs and other special characters in the host, and numbers that some clients take for an IPv4
-//! address (`127.1`, `0x7f000001`). The fuzz target `uris` compares it with the WHATWG parser of the crate `url`.
-#![allow(dead_code, reason = "which parts of a URL are looked at depends on the features")]
+//! The URL decides which server receives the pod's token. This parser therefore accepts only the syntax on which RFC 3986, the
+//! WHATWG URL standard and `http::Uri` (which the HTTP clients use) agree. It refuses everything that they parse differently:
+//! user names, backslashes, percent signs and other special characters in the host, and numbers that some clients parse as an
+//! IPv4 address (`127.1`, `0x7f000001`). The fuzz target `uris` compares this parser with the WHATWG parser of the crate `url`.
+#![allow(dead_code, reason = "which functions are used depends on the features")]
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
 
-/// What a resolver is asked for at most (RFC 1035).
+/// The maximum length of a host name (RFC 1035).
 const MAX_NAME: usize = 253;
 
 /// An absolute URL of the scheme `http` or `https`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpUrl {
-    /// In its normal form: scheme and host in lower case, addresses as the standard library writes them.
+    /// Normalized: scheme and host are in lower case, and addresses have the format of the standard library.
     uri: Uri,
     host: Host,
     port: u16,
@@ -35,7 +35,7 @@ pub(crate) enum Host {
 pub(crate) enum UrlError {
     Syntax,
     Scheme,
-    /// Not to be shown together with the URL, which may hold a password.
+    /// The URL must not be shown with this error, because it may contain a password.
     UserInfo,
     Host,
     NumericHost,
@@ -53,7 +53,7 @@ impl HttpUrl {
         };
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        // For some clients the host ends here, for others it does not.
+        // Clients disagree on whether a backslash ends the host.
         if path.starts_with('\\') {
             return Err(UrlError::Syntax);
         }
@@ -64,7 +64,7 @@ impl HttpUrl {
         let host = Host::parse(host)?;
         let port = port.unwrap_or(if https { 443 } else { 80 });
         let normal = format!("{}{}{path}", origin(https, &host, port), if path.starts_with('/') { "" } else { "/" });
-        // hyper sends what comes before the fragment.
+        // The fragment is not part of a request.
         let uri = normal.split('#').next().unwrap_or_default().parse().map_err(|_| UrlError::Syntax)?;
         Ok(Self { uri, host, port })
     }
@@ -89,18 +89,18 @@ impl HttpUrl {
         self.uri.scheme() == Some(&http::uri::Scheme::HTTPS)
     }
 
-    /// Scheme, host and port, without the port that the scheme has anyway: `https://sts.eu-central-1.amazonaws.com`.
+    /// Scheme, host and port, without the default port of the scheme: `https://sts.eu-central-1.amazonaws.com`.
     pub(crate) fn origin(&self) -> String {
         origin(self.is_https(), &self.host, self.port)
     }
 
-    /// Host and port as they stand in the header `Host`.
+    /// Host and port, as in the header `Host`.
     pub(crate) fn authority(&self) -> &str {
         self.uri.authority().map_or("", http::uri::Authority::as_str)
     }
 }
 
-/// As it is requested.
+/// The normalized URL, without the fragment.
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.uri.fmt(f)
@@ -160,14 +160,14 @@ impl Host {
     }
 }
 
-/// Whether the last part of a host makes other clients read the whole host as an IPv4 address (WHATWG URL, "ends in a
+/// Whether the last label of a host makes other clients parse the whole host as an IPv4 address (WHATWG URL, "ends in a
 /// number").
 fn is_number(label: &str) -> bool {
     let hex = label.strip_prefix("0x");
     label.bytes().all(|b| b.is_ascii_digit()) || hex.is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// As it stands in a URL.
+/// The host as part of a URL: an IPv6 address has brackets.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn url_is_kept_in_its_normal_form() {
+    fn url_is_normalized() {
         for (text, normal, origin, port) in [
             ("https://sts.example", "https://sts.example/", "https://sts.example", 443),
             ("HTTPS://STS.Example:443/a?b=c#d", "https://sts.example/a?b=c", "https://sts.example", 443),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn url_that_clients_read_differently_is_refused() {
+    fn url_that_clients_parse_differently_is_refused() {
         use UrlError::{Host, NumericHost, Port, Scheme, Syntax, UserInfo};
         for (text, expected) in [
             ("sts", Syntax),

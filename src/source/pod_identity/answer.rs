@@ -1,4 +1,4 @@
-//! The JSON of a server for container credentials.
+//! The JSON documents of container credentials servers.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::error::problem::agent::Said;
 use crate::error::problem::table::is_code;
 
-/// A success or an error document. Keys in any case; unknown ones are ignored.
+/// A success or an error document. Names of fields are case-insensitive. Unknown fields are ignored.
 #[derive(Default)]
 pub(super) struct Answer {
     pub(super) access_key_id: Field,
@@ -20,13 +20,13 @@ pub(super) struct Answer {
     message: Field,
 }
 
-/// A value. What is not needed may have any type.
+/// The value of a field. A field that is not needed may have any type.
 #[derive(Default)]
 pub(super) enum Field {
     #[default]
     Absent,
     Text(Zeroizing<String>),
-    /// A number, a list, an object.
+    /// A number, a boolean, a list or an object.
     Other,
 }
 
@@ -40,7 +40,8 @@ impl Field {
 }
 
 impl Answer {
-    /// A code without credentials, whatever the status. Other servers give a code with credentials too: `Success`.
+    /// A document with a code and without credentials is a refusal, whatever the HTTP status. A code together with credentials
+    /// is not: some servers send `Success`.
     pub(super) fn refusal(&self) -> Option<Said<'_>> {
         let has_keys = self.access_key_id.text().is_some() || self.secret_access_key.text().is_some();
         let code = self.code.text().filter(|code| !has_keys && is_code(code))?;

@@ -1,4 +1,4 @@
-//! The configuration of container credentials, from the environment.
+//! Parses the configuration of container credentials from the environment.
 
 use std::path::PathBuf;
 
@@ -13,11 +13,11 @@ use crate::token_file::{Token, TokenSource};
 use crate::transport::HttpsSettings;
 use crate::variable;
 
-/// Where the credentials are requested, and with which token.
+/// The endpoint of the credentials, and the token to send.
 #[derive(Clone, Debug)]
 pub(crate) struct PodIdentityConfig {
     pub(crate) endpoint: ContainerEndpoint,
-    /// Only servers other than the EKS agent may do without.
+    /// `None` is only valid for servers other than the EKS agent.
     pub(crate) token: Option<TokenSource>,
     pub(crate) https: HttpsSettings,
 }
@@ -28,7 +28,7 @@ impl PodIdentityConfig {
     }
 }
 
-/// What the environment says about container credentials. The builder has no settings for them.
+/// Parses the variables for container credentials. The builder has no settings for them.
 pub(crate) fn from_env(env: &Env) -> Result<Found<PodIdentityConfig>, Setting> {
     if cfg!(not(feature = "pod-identity")) {
         return Found::not_in_this_build(env, env::CONTAINER_FULL_URI, "pod-identity");
@@ -57,7 +57,7 @@ pub(crate) fn from_env(env: &Env) -> Result<Found<PodIdentityConfig>, Setting> {
         }
         (None, None) => None,
     };
-    // The agent refuses every request without a token. Other servers may accept one.
+    // The EKS agent refuses requests without a token. Other servers may accept them.
     if token.is_none() && endpoint.is_eks_agent() {
         return Err(half(endpoint.setting(), &endpoint.url().to_string(), env::CONTAINER_TOKEN_FILE));
     }

@@ -1,8 +1,10 @@
-//! `AWS_CONTAINER_CREDENTIALS_{RELATIVE,FULL}_URI` → an address that may be asked, by the rules that all AWS SDKs share.
+//! The endpoint in `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `AWS_CONTAINER_CREDENTIALS_FULL_URI`, and the addresses that it
+//! may have.
 //!
-//! Plain http hands the pod's token to whoever listens there, so only hosts on this machine or link-local agents are
-//! allowed. A literal address is judged here; a host name when it is resolved, address by address
-//! ([`vet`] is asked by the resolver that the agent's client dials with).
+//! Plain http sends the pod's token in clear text. As in the AWS SDKs, it is therefore only allowed to loopback addresses and
+//! to the link-local addresses of the ECS and EKS agents. A literal address is checked here. A host name is checked when it is
+//! resolved: the resolver calls [`check_address`] for each of its addresses. See "5.2 Container credentials: allowed addresses"
+//! in `docs::protocols`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,23 +13,23 @@ use crate::error::problem::peer::{Peer, Server};
 use crate::error::problem::setting::Setting;
 use crate::transport::{HttpUrl, HttpsSettings};
 
-/// The ECS agent: where relative URIs point.
+/// The ECS agent, which serves relative URIs.
 const ECS_AGENT_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
 /// The EKS Pod Identity agent.
 const EKS_AGENT_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 23);
 /// The EKS Pod Identity agent on IPv6 clusters.
 const EKS_AGENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23);
 
-/// A vetted place to get container credentials from.
+/// An endpoint for container credentials. If its host is a literal address, the address is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ContainerEndpoint {
     url: HttpUrl,
-    /// The variable that names it.
+    /// The variable that it comes from.
     setting: &'static str,
 }
 
 impl ContainerEndpoint {
-    /// A path below the ECS agent's fixed address.
+    /// A path at the fixed address of the ECS agent.
     pub(crate) fn relative(path: &str) -> Result<Self, Setting> {
         if !path.starts_with('/') {
             return Err(Setting::ContainerUri {
@@ -40,7 +42,7 @@ impl ContainerEndpoint {
         Self::parse(env::CONTAINER_RELATIVE_URI, &format!("http://{ECS_AGENT_V4}{path}"))
     }
 
-    /// A whole URL: `https` to anywhere, `http` only to this machine and the known link-local agents.
+    /// A complete URL. `https` is allowed to every host, `http` only to the addresses in [`ALLOWED`].
     pub(crate) fn full(url: &str) -> Result<Self, Setting> {
         Self::parse(env::CONTAINER_FULL_URI, url)
     }
@@ -52,7 +54,7 @@ impl ContainerEndpoint {
             Setting::ContainerUri { setting, shown, why, remedy }
         };
         let url = HttpUrl::parse(value).map_err(|why| wrong(why.to_string()))?;
-        // The addresses of a name are judged when it is resolved.
+        // The addresses of a host name are checked when it is resolved.
         match url.host().address() {
             Some(ip) if !url.is_https() && !is_allowed(ip) => Err(wrong(format!(
                 "would send the pod's token in clear text to an address that is not allowed: plain http is only for {ALLOWED}, \
@@ -66,18 +68,18 @@ impl ContainerEndpoint {
         &self.url
     }
 
-    /// The variable that names it.
+    /// The variable that it comes from.
     pub(crate) fn setting(&self) -> &'static str {
         self.setting
     }
 
-    /// For messages, and with the way there.
+    /// The server as error messages describe it, with the proxy and the trusted roots for https.
     pub(crate) fn peer(&self, https: &HttpsSettings) -> Peer {
         let server = if self.is_eks_agent() { Server::EksAgent } else { Server::Container };
         https.route_to(Peer::new(server, self.url.origin(), Some(self.setting)), &self.url)
     }
 
-    /// Whether this is the EKS Pod Identity agent itself, which never answers without a token.
+    /// Whether this is the address of the EKS Pod Identity agent, which requires a token.
     pub(crate) fn is_eks_agent(&self) -> bool {
         [IpAddr::V4(EKS_AGENT_V4), IpAddr::V6(EKS_AGENT_V6)].map(Some).contains(&self.url.host().address())
     }
@@ -86,12 +88,12 @@ impl ContainerEndpoint {
 /// The allowed addresses, for error messages.
 const ALLOWED: &str = "loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23";
 
-/// The same for an address that a host name resolves to.
-pub(crate) fn vet(ip: IpAddr) -> Result<(), &'static str> {
+/// Checks an address that a host name resolves to. The error lists the allowed addresses.
+pub(crate) fn check_address(ip: IpAddr) -> Result<(), &'static str> {
     if is_allowed(ip) { Ok(()) } else { Err(ALLOWED) }
 }
 
-/// Whether plain http may be spoken to `ip`.
+/// Whether plain http to `ip` is allowed.
 fn is_allowed(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.is_loopback() || v4 == ECS_AGENT_V4 || v4 == EKS_AGENT_V4,
@@ -107,7 +109,7 @@ mod tests {
     use crate::error::Error;
 
     #[test]
-    fn allowed_and_refused_uris() {
+    fn container_endpoint_accepts_only_allowed_uris() {
         for url in [
             "http://169.254.170.23/v1/credentials",
             "http://[fd00:ec2::23]/v1/credentials",
@@ -140,19 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_uri_is_a_path_at_the_ecs_agent_and_nothing_else() {
+    fn container_endpoint_relative_uri_stays_at_the_ecs_agent() {
         let endpoint = ContainerEndpoint::relative("/v2/credentials/id?a=b").unwrap();
         assert_eq!(endpoint.url().to_string(), "http://169.254.170.2/v2/credentials/id?a=b");
         assert!(!endpoint.is_eks_agent());
         assert!(ContainerEndpoint::relative("v2/x").is_err());
-        // With the host in front of it, none of these can name another one.
+        // The fixed host comes first, so none of these paths can change it.
         for path in ["//evil.example/x", "/@evil.example/x", "/\\evil.example"] {
             assert_eq!(ContainerEndpoint::relative(path).unwrap().url().origin(), "http://169.254.170.2", "{path}");
         }
     }
 
     #[test]
-    fn the_eks_agent_and_https_are_recognised() {
+    fn container_endpoint_recognises_the_eks_agent_and_https() {
         for (url, is_eks_agent, is_tls) in [
             ("http://169.254.170.23/v1/credentials", true, false),
             ("http://[fd00:ec2::23]/v1/credentials", true, false),
@@ -166,16 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_name_resolves_to_is_judged_as_if_it_stood_in_the_uri() {
+    fn check_address_has_the_same_rules_as_a_literal_address() {
         for (ip, allowed) in
             [("127.0.0.1", true), ("::1", true), ("fd00:ec2::23", true), ("8.8.8.8", false), ("fd00:ec2::24", false)]
         {
-            assert_eq!(vet(ip.parse().unwrap()).is_ok(), allowed, "{ip}");
+            assert_eq!(check_address(ip.parse().unwrap()).is_ok(), allowed, "{ip}");
         }
     }
 
     #[test]
-    fn a_password_in_the_uri_is_refused_and_not_shown() {
+    fn container_endpoint_refuses_a_password_and_hides_it() {
         let message = Error::from(ContainerEndpoint::full("https://me:hunter2@h/x").unwrap_err()).to_string();
         assert!(!message.contains("hunter2"), "{message}");
     }

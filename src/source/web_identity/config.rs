@@ -1,4 +1,4 @@
-//! The configuration of IRSA, from the environment and the builder.
+//! Parses the configuration of IRSA from the environment and the builder.
 
 use std::path::PathBuf;
 
@@ -16,15 +16,16 @@ use crate::token_file::TokenSource;
 use crate::transport::HttpsSettings;
 use crate::variable;
 
-/// Everything that `AssumeRoleWithWebIdentity` needs.
+/// The configuration for `AssumeRoleWithWebIdentity`.
 #[derive(Clone, Debug)]
 pub(crate) struct WebIdentityConfig {
     pub(crate) role_arn: RoleArn,
     pub(crate) token_file: PathBuf,
     pub(crate) endpoint: StsEndpoint,
-    /// Of the builder or `AWS_ROLE_SESSION_NAME`.
+    /// From the builder or `AWS_ROLE_SESSION_NAME`.
     pub(crate) session_name: Option<SessionName>,
-    /// The pod's name, for a session name when the token is not bound to a pod.
+    /// `HOSTNAME`, which is the pod's name. The session name is derived from it if none is configured and the token has no claim
+    /// with the pod's name.
     pub(crate) host_name: Option<String>,
     pub(crate) parameters: Parameters,
     pub(crate) https: HttpsSettings,
@@ -36,7 +37,7 @@ impl WebIdentityConfig {
     }
 }
 
-/// What the environment and the builder say about IRSA. The builder's settings have precedence.
+/// Parses the variables and the builder's settings for IRSA. The builder's settings have precedence.
 pub(crate) fn from_env(env: &Env, settings: &Settings) -> Result<Found<WebIdentityConfig>, Setting> {
     if cfg!(not(feature = "irsa")) {
         return Found::not_in_this_build(env, env::WEB_IDENTITY_TOKEN_FILE, "irsa");
@@ -63,7 +64,7 @@ pub(crate) fn from_env(env: &Env, settings: &Settings) -> Result<Found<WebIdenti
         (None, Some(path)) => return Err(half(file, &path.display().to_string(), role)),
         (Some(arn), Some(path)) => (arn, path),
     };
-    // Each is parsed even if another one fails, so that all mistakes are found at once.
+    // All values are parsed before the first error is returned: `diagnose` reports every mistake at once.
     let endpoint = sts_endpoint::resolve(env, irsa.sts_endpoint.as_deref(), settings.region.as_deref());
     let other_sts = sts_endpoint::is_configured(env, irsa.sts_endpoint.as_deref());
     let region = endpoint.as_ref().ok().and_then(|endpoint| endpoint.region.as_ref());
@@ -98,9 +99,9 @@ fn session_name(env: &Env) -> Result<Option<SessionName>, Setting> {
     name.map(|name| SessionName::parse(env::ROLE_SESSION_NAME, name)).transpose()
 }
 
-/// At an endpoint that is derived from the region, the ARN must be one of AWS and of the region's partition: that finds
-/// mistakes before anything is sent. Behind a configured endpoint there may be another implementation of STS, which
-/// validates the ARN itself.
+/// With the endpoint of a region, the ARN must have the format of AWS and the partition of the region. This finds mistakes
+/// before a request is sent. A configured endpoint may belong to another implementation of STS, which validates the ARN
+/// itself: see "2.5 Other implementations of STS" in `docs::protocols`.
 fn parse_role_arn(
     setting: &'static str,
     value: &str,

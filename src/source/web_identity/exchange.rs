@@ -1,4 +1,4 @@
-//! `AssumeRoleWithWebIdentity`. The request is unsigned: the token in its body proves who sends it.
+//! The STS action `AssumeRoleWithWebIdentity`. Its request is not signed: the token in the body authenticates the pod.
 
 mod answer;
 
@@ -25,19 +25,18 @@ use crate::source_kind::SourceKind;
 use crate::token_file::{Token, TokenSource};
 use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply, Timeouts};
 
-/// STS answers in well under a second; 10 s is ten times its slowest percentile and leaves a second attempt inside the
-/// 20 s budget of a cold start.
+/// STS usually answers in less than a second. With 10 s, a second attempt fits into the default startup timeout of 20 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What STS gives if no `DurationSeconds` is sent.
+/// The session length if no `DurationSeconds` is sent.
 const DEFAULT_SESSION_LENGTH: Duration = Duration::from_secs(3600);
 
-/// The answer to `AssumeRoleWithWebIdentity`.
+/// The root element of a successful response.
 const ROOT: &str = "AssumeRoleWithWebIdentityResponse";
 
-/// How STS wants its parameters.
+/// The content type of requests to STS.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The client for STS at `endpoint`: plain http is for stand-ins.
+/// Creates the client for STS. Plain http is allowed to every address here, because local test servers use it.
 pub(crate) async fn sts_client(endpoint: &HttpUrl, https: &HttpsSettings) -> Result<Client, Error> {
     match endpoint.is_https() {
         true => https.client(Server::Sts, endpoint).await,
@@ -53,7 +52,7 @@ pub(crate) struct WebIdentity {
     peer: Peer,
     attempt_timeout: Duration,
     client: OnceCell<Client>,
-    /// Fixed at the first fetch: CloudTrail shows one session name for the life of the process.
+    /// Set at the first request and then kept: CloudTrail shows one session name for the whole life of the provider.
     session_name: OnceLock<SessionName>,
 }
 
@@ -83,7 +82,7 @@ impl WebIdentity {
         self.config.role_arn.as_str()
     }
 
-    /// The endpoint, if the token is readable on the network on its way there.
+    /// The endpoint, if the token is sent to it over the network in clear text.
     pub(crate) fn clear_text_endpoint(&self) -> Option<&HttpUrl> {
         Some(&self.config.endpoint.url).filter(|url| sts_endpoint::is_clear_text(url))
     }
@@ -97,13 +96,13 @@ impl WebIdentity {
         self.read(&reply, &token)
     }
 
-    /// Over plain http anybody on the way could have written it.
+    /// The server's time. `None` over plain http, because anyone on the network path can change the header.
     fn server_time(&self, reply: &Reply) -> Option<ServerTime> {
         let date = reply.date.filter(|_| self.config.endpoint.url.is_https())?;
         Some(ServerTime { date, requested: self.config.parameters.session_length.unwrap_or(DEFAULT_SESSION_LENGTH) })
     }
 
-    /// One exchange of this token, whatever the answer.
+    /// Sends one request with this token and returns the response, whatever its status.
     pub(crate) async fn send(&self, token: &Token) -> Result<Reply, Error> {
         let client = self.client.get_or_try_init(|| sts_client(&self.config.endpoint.url, &self.config.https)).await?;
         let request = transport::request(http::Method::POST, &self.config.endpoint.url)
@@ -111,7 +110,7 @@ impl WebIdentity {
         client.send(transport::finish(request, self.form(token))?, &self.peer).await
     }
 
-    /// What a complete answer means. Some servers refuse with status 200.
+    /// Parses a complete response. A refusal is recognized by its body, because some servers send it with status 200.
     pub(crate) fn read(&self, reply: &Reply, token: &Token) -> Result<Fetched, Error> {
         match Refusal::parse(&reply.body) {
             Some(refusal) => Err(self.refused(reply.status, &refusal, token)),
@@ -133,7 +132,7 @@ impl WebIdentity {
 
     pub(crate) fn form(&self, token: &Token) -> Zeroizing<String> {
         let Parameters { session_length, policy, policy_arns, provider_id, .. } = &self.config.parameters;
-        let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.longest_form(token)));
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.max_form_length(token)));
         form.append_pair("Action", "AssumeRoleWithWebIdentity")
             .append_pair("Version", "2011-06-15")
             .append_pair("RoleArn", self.config.role_arn.as_str())
@@ -154,14 +153,15 @@ impl WebIdentity {
         Zeroizing::new(form.finish())
     }
 
-    /// Room enough for the whole form, with every character escaped: a form that grows leaves copies of the token behind.
-    fn longest_form(&self, token: &Token) -> usize {
+    /// An upper limit for the length of the form, with every character escaped. The buffer must not be reallocated, because that
+    /// would leave a copy of the token in memory.
+    fn max_form_length(&self, token: &Token) -> usize {
         let WebIdentityConfig { role_arn, parameters: Parameters { policy, policy_arns, provider_id, .. }, .. } =
             &self.config;
         let optional = [policy, provider_id].into_iter().flatten().map(String::len);
         let values =
             optional.chain(policy_arns.iter().map(String::len)).chain([role_arn.as_str().len(), token.expose().len()]);
-        // 2 KiB for the names, the session name and the numbers.
+        // 2 KiB for the parameter names, the session name and the numbers.
         values.fold(2048, |room: usize, length| room.saturating_add(length.saturating_mul(3)))
     }
 
@@ -176,9 +176,9 @@ impl WebIdentity {
 
     fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
         let wrong = |what: &str| reply.invalid(&self.peer, what);
-        let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("bytes that are not UTF-8"))?;
+        let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("a body that is not valid UTF-8"))?;
         let document = Document::parse(text).filter(|document| document.root == ROOT);
-        let document = document.ok_or_else(|| wrong("something that is not its XML"))?;
+        let document = document.ok_or_else(|| wrong("a body that is not the expected XML"))?;
         let result = |name: &str| document.text(&format!("AssumeRoleWithWebIdentityResult/{name}"));
         let key = |name: &str| {
             result(&format!("Credentials/{name}"))
@@ -205,7 +205,7 @@ mod tests {
     use crate::source::web_identity::RoleArn;
 
     #[test]
-    fn the_longest_form_leaves_no_copies_of_a_buffer_that_grew() {
+    fn web_identity_form_never_reallocates_its_buffer() {
         let config = |policy: Option<String>, policy_arns| WebIdentityConfig {
             role_arn: RoleArn::of_aws("arn:aws:iam::111122223333:role/role").unwrap(),
             token_file: PathBuf::new(),
@@ -231,7 +231,7 @@ mod tests {
             let token = Token::parse(Zeroizing::new(vec![b'+'; 20_000]), "a test").unwrap();
             let form = source.form(&token);
             assert!(form.len() > 60_000);
-            assert_eq!(form.capacity(), source.longest_form(&token));
+            assert_eq!(form.capacity(), source.max_form_length(&token));
         }
     }
 }

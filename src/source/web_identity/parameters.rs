@@ -1,4 +1,4 @@
-//! The optional parameters of `AssumeRoleWithWebIdentity` that the builder can set, with the limits of the STS API.
+//! The optional parameters of `AssumeRoleWithWebIdentity`, from the builder. The limits are those of the STS API.
 
 use std::time::Duration;
 

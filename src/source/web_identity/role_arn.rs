@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A role's ARN, as it is sent to STS.
+/// A role's ARN. It is sent to STS unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RoleArn(String);
 
 impl RoleArn {
-    /// `arn:<partition>:iam::<12-digit account>:role/<path and name>`, as AWS writes it.
+    /// Accepts the format of AWS: `arn:<partition>:iam::<12-digit account>:role/<path and name>`.
     pub(crate) fn of_aws(arn: &str) -> Option<Self> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let [prefix, partition, service, region, account, resource] = parts.as_slice() else { return None };
@@ -22,8 +22,8 @@ impl RoleArn {
         is_role.then(|| Self(arn.to_owned()))
     }
 
-    /// Anything that begins with `arn:` and has no control characters. Other implementations of STS have ARNs of other
-    /// forms: `arn:minio:iam:::role/app`, or `arn:aws:iam:::role/app` (Ceph RGW).
+    /// Accepts any text that begins with `arn:` and has no control characters. Other implementations of STS have other formats:
+    /// `arn:minio:iam:::role/app`, or `arn:aws:iam:::role/app` (Ceph RGW).
     pub(crate) fn of_any_sts(arn: &str) -> Option<Self> {
         (arn.starts_with("arn:") && !arn.contains(char::is_control)).then(|| Self(arn.to_owned()))
     }
@@ -44,8 +44,8 @@ impl fmt::Display for RoleArn {
     }
 }
 
-/// The account in the ARN of a role or session, if it is an account id of AWS: it becomes part of host names, and other
-/// implementations of STS have none, or one of another form.
+/// The account in the ARN of a role or session, if it is an AWS account id. Other implementations of STS have no account, or
+/// one in another format. Such a value is not returned, because SDK clients insert the account id into host names.
 pub(crate) fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|part| is_account(part))
 }

@@ -1,17 +1,17 @@
-//! The role session name, which CloudTrail shows.
+//! The role session name, which appears in CloudTrail.
 
 use crate::error::problem::setting::Setting;
 
-/// The longest name that STS accepts. The shortest has two characters.
+/// The maximum length that STS accepts. The minimum is two characters.
 const MAX: usize = 64;
 
-/// 2 to 64 characters of `[A-Za-z0-9_+=,.@-]`.
+/// A name of 2 to 64 characters from `[A-Za-z0-9_+=,.@-]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SessionName(String);
 
 impl SessionName {
-    /// A configured name is refused if it is not valid, and never changed: somebody will search for it. `setting` is where it
-    /// was configured.
+    /// Parses a configured name. An invalid name is refused and not changed, because people search CloudTrail for the name that
+    /// they configured. `setting` is the setting or variable that contains it.
     pub(crate) fn parse(setting: &'static str, name: &str) -> Result<Self, Setting> {
         match (2..=MAX).contains(&name.len()) && name.chars().all(is_allowed) {
             true => Ok(Self(name.to_owned())),
@@ -19,8 +19,8 @@ impl SessionName {
         }
     }
 
-    /// The name for a pod: other characters are replaced by hyphens, and only the last 64 are kept, because a pod's name ends
-    /// with its random part.
+    /// Derives a name from a pod's name. Characters that STS does not accept become hyphens. Only the last 64 characters are
+    /// kept, because the end of a pod's name contains its unique part.
     pub(crate) fn of_pod(pod: &str) -> Self {
         let clean: Vec<char> = pod.chars().map(|c| if is_allowed(c) { c } else { '-' }).collect();
         let kept = clean.get(clean.len().saturating_sub(MAX)..).unwrap_or_default();

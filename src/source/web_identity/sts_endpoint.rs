@@ -1,7 +1,11 @@
-//! Region × FIPS × dual-stack → the regional STS endpoint, by the rules of the AWS SDKs' endpoint rule set.
+//! The STS endpoint: a configured URL, or the endpoint of the region with FIPS and dual-stack. See "2.4 STS: endpoints and
+//! region" in `docs::protocols`.
 //!
-//! Never the global endpoint: it is one region's outage away from everybody, and AWS advises against it. Tested against
-//! the rule set in `aws-sdk-sts` itself.
+//! The rules are those of the AWS SDKs. A test compares them with the endpoint rules of `aws-sdk-sts` for every region. The
+//! global endpoint is never used, because [AWS recommends the regional ones][regional]. For Regions that are not enabled by
+//! default, the global endpoint is served from US East (N. Virginia), so an outage there would stop pods in other Regions.
+//!
+//! [regional]: https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
 
 use crate::env::region::{self, Region};
 use crate::env::{self, Env};
@@ -11,7 +15,7 @@ use crate::transport::{Host, HttpUrl, HttpsSettings};
 
 const BUILDER: &str = "the sts_endpoint given to the builder";
 
-/// One AWS partition: which regions it has and under which domains.
+/// An AWS partition, with the prefix of its regions and its domains.
 struct Partition {
     id: &'static str,
     region_prefix: &'static str,
@@ -30,7 +34,7 @@ impl Partition {
     }
 }
 
-/// More specific prefixes first: `us-gov-`, `us-iso…-` before `us-`.
+/// The first partition whose prefix matches is used. The last one matches every region.
 const PARTITIONS: [Partition; 8] = [
     Partition::new("aws-us-gov", "us-gov-", "amazonaws.com", "api.aws"),
     Partition::new("aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
@@ -42,22 +46,23 @@ const PARTITIONS: [Partition; 8] = [
     Partition::new("aws", "", "amazonaws.com", "api.aws"),
 ];
 
-/// `aws`, `aws-cn`, …: where a region's roles are.
+/// The partition of a region, such as `aws` or `aws-cn`. The ARN of a role contains it too.
 pub(crate) fn partition_of(region: &str) -> &'static str {
     PARTITIONS.iter().find(|partition| region.starts_with(partition.region_prefix)).map_or("aws", |found| found.id)
 }
 
-/// The URL to post to, by the order of PROTOCOLS: builder, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, region rules.
+/// Determines the endpoint. The first of these is used: the builder's setting, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, the
+/// endpoint of the region.
 ///
 /// # Errors
 ///
-/// If a configured endpoint meets `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT`, which choose among AWS's own
-/// endpoints. The SDKs' endpoint rules have the same error. A FIPS switch without effect would go unnoticed.
+/// If an endpoint is configured together with `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT`. These variables select
+/// one of AWS's own endpoints, so they would have no effect. The endpoint rules of the SDKs return the same error.
 pub(crate) fn resolve(env: &Env, builder: Option<&str>, region: Option<&str>) -> Result<StsEndpoint, Setting> {
     if let Some((setting, url)) = configured_url(env, builder)? {
         let url = parse_override(setting, url)?;
         for switch in [env::USE_FIPS, env::USE_DUALSTACK] {
-            // An invalid value chooses nothing.
+            // An invalid value does not select an endpoint.
             if matches!(env.flag(switch), Ok(true)) {
                 return Err(Setting::StsUrlAndSwitch { setting, url: url.to_string(), switch });
             }
@@ -69,18 +74,19 @@ pub(crate) fn resolve(env: &Env, builder: Option<&str>, region: Option<&str>) ->
     Ok(StsEndpoint { url, setting: None, region: Some(region) })
 }
 
-/// Where STS is asked, and why there.
+/// The STS endpoint, and where it comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct StsEndpoint {
     pub(crate) url: HttpUrl,
-    /// What configures the URL.
+    /// The setting or variable that contains the URL. `None` if the URL is derived from the region.
     pub(crate) setting: Option<&'static str>,
-    /// The region that it is derived from otherwise.
+    /// The region that the URL is derived from. `None` if the URL is configured.
     pub(crate) region: Option<Region>,
 }
 
 impl StsEndpoint {
-    /// For messages, and with the way there. `https` is `None` for a client of the program's own, whose way is not known.
+    /// The server as error messages describe it. `https` is `None` if the program supplies the HTTP client, whose proxy and
+    /// trusted roots are not known.
     pub(crate) fn peer(&self, https: Option<&HttpsSettings>) -> Peer {
         let peer = Peer::new(Server::Sts, self.url.origin(), self.setting);
         match https {
@@ -90,12 +96,12 @@ impl StsEndpoint {
     }
 }
 
-/// Whether the endpoint is not one that is derived from the region, whatever its value.
+/// Whether an endpoint is configured, valid or not.
 pub(crate) fn is_configured(env: &Env, builder: Option<&str>) -> Result<bool, Setting> {
     configured_url(env, builder).map(|found| found.is_some())
 }
 
-/// The configured URL and where it comes from.
+/// The setting or variable that configures the endpoint, and its value.
 fn configured_url<'a>(env: &'a Env, builder: Option<&'a str>) -> Result<Option<(&'static str, &'a str)>, Setting> {
     match builder {
         Some(url) => Ok(Some((BUILDER, url))),
@@ -104,7 +110,7 @@ fn configured_url<'a>(env: &'a Env, builder: Option<&'a str>) -> Result<Option<(
     }
 }
 
-/// Whether the token is readable on the network on its way to `url`.
+/// Whether a request to `url` sends the token over the network in clear text.
 pub(crate) fn is_clear_text(url: &HttpUrl) -> bool {
     let is_local = match url.host() {
         Host::Address(ip) => ip.is_loopback(),
@@ -113,13 +119,13 @@ pub(crate) fn is_clear_text(url: &HttpUrl) -> bool {
     !url.is_https() && !is_local
 }
 
-/// The host of `region`, as the SDKs' endpoint rules have it.
+/// The endpoint of `region`, by the endpoint rules of the SDKs.
 pub(crate) fn regional(region: &Region, fips: bool, dual_stack: bool) -> Result<HttpUrl, Setting> {
     let region = region.as_str();
     let partition = PARTITIONS.iter().find(|p| region.starts_with(p.region_prefix));
     let wrong = || Setting::Region { setting: env::REGION, value: region.to_owned(), meant: None };
     let partition = partition.ok_or_else(wrong)?;
-    // GovCloud's plain endpoints are the FIPS ones.
+    // In GovCloud the host without `-fips` is the FIPS endpoint.
     let plain_is_fips = region.starts_with("us-gov-") && !dual_stack;
     let service = if fips && !plain_is_fips { "sts-fips" } else { "sts" };
     let suffix = if dual_stack { partition.dual_stack_suffix } else { partition.suffix };
@@ -127,7 +133,7 @@ pub(crate) fn regional(region: &Region, fips: bool, dual_stack: bool) -> Result<
     HttpUrl::parse(&url).map_err(|_| wrong())
 }
 
-/// The URL given to the builder.
+/// Parses the URL given to the builder.
 pub(crate) fn configured(url: &str) -> Result<HttpUrl, Setting> {
     parse_override(BUILDER, url)
 }
@@ -146,9 +152,9 @@ mod tests {
         resolve(&env, None, None).map(|endpoint| endpoint.url.to_string()).map_err(|e| e.observed())
     }
 
-    /// Every region of every partition, against the rule set in the SDK's own STS client.
+    /// Compares every region of every partition with the endpoint rules of the SDK's STS client.
     #[tokio::test]
-    async fn the_sdks_own_resolver_is_the_oracle() {
+    async fn sts_endpoint_equals_that_of_the_sdk_in_every_region() {
         use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
         let oracle = DefaultResolver::new();
         let regions = "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 \
@@ -170,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn order_of_the_overrides() {
+    fn sts_endpoint_prefers_builder_then_sts_url_then_general_url() {
         let region = (env::REGION, "eu-central-1");
         let all = (env::ENDPOINT_URL, "http://localhost:4566");
         let sts = (env::ENDPOINT_URL_STS, "http://localhost:1");
@@ -184,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn sts_endpoint_that_is_configured_excludes_fips_and_dual_stack() {
+    fn sts_endpoint_from_a_setting_excludes_fips_and_dual_stack() {
         let region = (env::REGION, "us-east-1");
         for switch in [env::USE_FIPS, env::USE_DUALSTACK] {
             assert!(resolved(&[region, (switch, "true")]).is_ok());
@@ -202,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn sts_endpoint_is_clear_text_only_by_http_to_other_hosts() {
+    fn sts_endpoint_is_clear_text_over_http_to_other_hosts() {
         for (url, expected) in [
             ("https://sts.example", false),
             ("http://sts.example", true),
@@ -219,12 +225,12 @@ mod tests {
     }
 
     #[test]
-    fn no_region_is_an_error_that_says_so() {
+    fn sts_endpoint_without_a_region_is_an_error() {
         assert!(resolved(&[]).unwrap_err().starts_with("there is no region"));
     }
 
     #[test]
-    fn what_is_no_url_is_refused_with_its_value() {
+    fn sts_endpoint_that_is_not_a_url_is_refused_with_its_value() {
         for url in ["localhost:4566", "ftp://x", "sts", "https://sts`.example"] {
             let message = resolved(&[(env::ENDPOINT_URL_STS, url)]).unwrap_err();
             assert!(message.contains(url) && message.starts_with("AWS_ENDPOINT_URL_STS"), "{message}");

@@ -1,4 +1,4 @@
-//! In a build without TLS.
+//! Replaces `tls.rs` in builds without TLS.
 
 use std::error::Error as StdError;
 

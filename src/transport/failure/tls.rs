@@ -1,4 +1,4 @@
-//! Why TLS failed, by the error of rustls.
+//! Finds the reason of a TLS failure in the error of rustls.
 
 use std::error::Error as StdError;
 
@@ -7,7 +7,7 @@ use rustls::CertificateError as Bad;
 use super::super::causes::find;
 use crate::error::problem::network::{Objection, Tls};
 
-/// Why TLS failed, if it did.
+/// The reason of a TLS failure. `None` if the error is not from TLS.
 pub(super) fn explain(error: &(dyn StdError + 'static)) -> Option<Tls> {
     let error = find::<rustls::Error>(error)?;
     let rustls::Error::InvalidCertificate(bad) = error else {
@@ -18,7 +18,7 @@ pub(super) fn explain(error: &(dyn StdError + 'static)) -> Option<Tls> {
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => Objection::NotValidYet,
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Objection::WrongName,
         Bad::UnknownIssuer => Objection::UnknownIssuer,
-        // webpki's own error is inside, and rustls shows it in its `Debug` only.
+        // rustls keeps the error of webpki inside this value and shows it only in `Debug`.
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => Objection::CaUsedAsEndEntity,
         _ => Objection::Certificate,
     };

@@ -1,7 +1,7 @@
-//! The smallest set of components with which the SDK's `HttpClient` can be asked for a connector.
+//! The minimal components that the SDK's `HttpClient` needs to create a connector.
 //!
-//! `HttpClient::http_connector` takes the components of a whole SDK client. A connector uses the clock and the timer of
-//! them; what an SDK client would use to sign and to retry is required to be there, is never used, and fails if it is.
+//! `HttpClient::http_connector` requires the components of a complete SDK client. A connector only uses the clock and the
+//! timer. The components for signing and retries are required too. They are never used, and return an error if they are.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind};
 const NAME: &str = "eks-credentials";
 const SCHEME: AuthSchemeId = AuthSchemeId::new(NAME);
 
-/// The system's clock, tokio's timer, and nothing else that works.
+/// The system clock and tokio's timer. All other components are [`Unused`].
 pub(super) fn minimal() -> Result<RuntimeComponents, Error> {
     RuntimeComponentsBuilder::new(NAME)
         .with_time_source(Some(SystemTimeSource::new()))
@@ -43,7 +43,7 @@ pub(super) fn minimal() -> Result<RuntimeComponents, Error> {
         .map_err(|_| Error::internal(ErrorKind::InvalidConfiguration, "the HTTP client could not be set up"))
 }
 
-/// Fails whenever it is used.
+/// A component that returns an error when it is used.
 #[derive(Clone, Copy, Debug)]
 struct Unused;
 

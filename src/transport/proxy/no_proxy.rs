@@ -1,13 +1,16 @@
 //! `NO_PROXY`: the hosts that are reached without the proxy.
 //!
-//! There is no standard. Taken are the forms that curl, Go, Python and libproxy take between them: names with their
-//! subdomains, with a leading dot or `*.`, addresses and networks, IPv6 in brackets, ports, separated by commas or blanks.
+//! There is no standard for its syntax. Every form that curl, Go, Python or libproxy accepts is accepted here:
+//! - a name, with or without a leading dot or `*.`, which includes its subdomains
+//! - an IP address, with or without brackets for IPv6, or a network
+//! - each of these with a port
+//! - commas or whitespace as separators
 
 use std::net::IpAddr;
 
 use super::super::url::Host;
 
-/// Whether `list` names the host.
+/// Whether `list` contains the host.
 pub(super) fn names(list: &str, host: &Host, port: u16) -> bool {
     let entries = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
     entries.map(Entry::parse).any(|entry| entry.names(host, port))
@@ -20,7 +23,7 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn parse(entry: &'a str) -> Self {
-        // Of an address without brackets, every colon belongs to it.
+        // In an IPv6 address without brackets, no colon begins a port.
         if entry.parse::<IpAddr>().is_ok() {
             return Self { host: entry, port: None };
         }
@@ -60,7 +63,7 @@ fn is_below(name: &str, domain: &str) -> bool {
     !domain.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Whether the first `bits` bits of both are the same.
+/// Whether the first `bits` bits of `ip` and `network` are the same.
 fn is_in(ip: IpAddr, network: &str, bits: &str) -> bool {
     let (Ok(network), Ok(bits)) = (network.parse(), bits.parse::<u32>()) else { return false };
     let same = |difference: u128, length: u32| {
@@ -85,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_read_in_every_form_that_other_tools_take() {
+    fn no_proxy_accepts_every_form_that_other_tools_accept() {
         const STS: &str = "https://sts.eu-central-1.amazonaws.com";
         for (list, url, expected) in [
             ("*", STS, true),

@@ -1,7 +1,8 @@
-//! Why a proxy does not connect to the server.
+//! Finds out why a proxy does not connect to the server.
 //!
-//! HTTP clients tell that a tunnel could not be set up, but not with which status the proxy refused. So the proxy is asked
-//! once more, when an attempt has failed at it, only to explain: 407, 403 and 502 need different remedies.
+//! The error of an HTTP client does not contain the status with which the proxy refused the tunnel. The status is needed for the
+//! error message, because 407, 403 and 502 have different remedies. If an attempt could not connect, one more `CONNECT`
+//! request is therefore sent to the proxy to read the status.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,9 +24,10 @@ use crate::error::problem::Problem;
 use crate::error::problem::network::{NoAnswer, Phase, What};
 use crate::error::problem::peer::Peer;
 
-/// A proxy in the same network answers in milliseconds, and the caller has waited already.
+/// A proxy in the same network answers within milliseconds. The limit is short because the caller has already waited for the
+/// failed attempt.
 const LIMIT: Duration = Duration::from_secs(1);
-/// The status is in the first line.
+/// Enough for the first line, which contains the status.
 const HEAD: usize = 512;
 
 /// A client that reaches its server through a proxy.
@@ -41,7 +43,8 @@ impl ThroughProxy {
         Arc::new(Self { client, proxy, target: format!("{}:{}", url.host(), url.port()) })
     }
 
-    /// The status with which the proxy refuses to connect to the server. `None`: it does not refuse, or cannot be asked.
+    /// The status with which the proxy refuses to connect to the server. `None` if it does not refuse, or if the request to it
+    /// fails.
     async fn refusal(&self) -> Option<u16> {
         let uri = self.proxy.uri().ok()?;
         if uri.scheme_str() != Some("http") {
@@ -77,7 +80,7 @@ impl ThroughProxy {
     }
 }
 
-/// `Basic` authentication, as HTTP clients send it to proxies (RFC 7617).
+/// The header for `Basic` authentication (RFC 7617).
 fn authorization(login: &str) -> Zeroizing<String> {
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let decoded = |text| Zeroizing::new(percent_decode_str(text).decode_utf8_lossy().into_owned());

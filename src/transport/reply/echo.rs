@@ -1,17 +1,17 @@
-//! Whether a text repeats a part of a secret, in whatever form: in another case, with other characters in between, escaped,
-//! cut off, or in base64.
+//! Detects whether a text repeats a part of a secret. The part may be in another case, interleaved with punctuation, escaped,
+//! truncated, or encoded in base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
-/// So many letters and digits in a row that are those of the secret are no accident.
+/// A match of this many consecutive letters and digits is not a coincidence.
 const WINDOW: usize = 12;
-/// A shorter one cannot be told from words.
+/// A shorter part cannot be distinguished from ordinary words.
 const SHORTEST: usize = 8;
 
 pub(super) fn is_in(said: &str, secret: &str) -> bool {
-    // The parts of a JWT may come alone.
+    // A server may repeat only one part of a JWT.
     let parts = secret.split('.').filter(|part| part.len() >= SHORTEST);
     if parts.clone().any(|part| said.contains(part)) {
         return true;
@@ -24,7 +24,8 @@ pub(super) fn is_in(said: &str, secret: &str) -> bool {
     if plain.len() < SHORTEST {
         return false;
     }
-    // Base64 has three alignments. The first characters of a shifted one also depend on what is before.
+    // The encoded secret depends on its offset in the text, modulo three bytes. With an offset of one or two, the first characters
+    // also encode the text before the secret, so they are skipped.
     let shifted = ["", "\0", "\0\0"].map(|before| {
         let shifted = Zeroizing::new(format!("{before}{secret}"));
         let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(shifted.as_bytes()));
@@ -41,26 +42,26 @@ fn repeats(said: &str, secret: &str) -> bool {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         said.get(start..start.saturating_add(window)).unwrap_or_default()
     };
-    // The offsets of all windows, sorted by their text, so that each part of the secret is a binary search: both texts may have
-    // 64 KiB. Offsets take a tenth of the memory of a set of slices.
+    // Both texts may have 64 KiB, so the windows are sorted once and each part of the secret is found by binary search. The list
+    // has offsets instead of slices, because a set of slices would need ten times the memory.
     let mut offsets: Vec<u32> = (0_u32..).zip(said.windows(window)).map(|(offset, _)| offset).collect();
     offsets.sort_unstable_by_key(|&offset| at(offset));
     secret.as_bytes().windows(window).any(|part| {
-        // The same letter repeated twelve times identifies nothing.
+        // Twelve repetitions of one letter may be a coincidence.
         part.first().is_some_and(|first| part.iter().any(|byte| byte != first))
             && offsets.binary_search_by_key(&part, |&offset| at(offset)).is_ok()
     })
 }
 
-/// The letters and digits, in lower case.
+/// Only the letters and digits of `text`, in lower case.
 fn letters(text: &str) -> Zeroizing<String> {
     let mut letters = Zeroizing::new(String::with_capacity(text.len()));
     letters.extend(text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()));
     letters
 }
 
-/// Without the names and numbers of HTML's references and the digits of percent encoding, whose characters stand between
-/// those of the text.
+/// Replaces numeric HTML character references and percent encoding with the characters that they represent. Named references are
+/// removed.
 fn unescaped(text: &str) -> Zeroizing<String> {
     let mut result = Zeroizing::new(String::with_capacity(text.len()));
     let mut rest = text;
@@ -85,7 +86,7 @@ fn unescaped(text: &str) -> Zeroizing<String> {
     result
 }
 
-/// The character of a numeric reference. Named ones are for punctuation.
+/// The character of a numeric reference. `None` for a named one, because those represent punctuation, which is ignored.
 fn character(name: &str) -> Option<char> {
     let number = name.strip_prefix('#')?;
     let code = match number.strip_prefix(['x', 'X']) {
@@ -102,7 +103,7 @@ mod tests {
     const SECRET: &str = "opaque+Token/with<some>&marks-0123456789";
 
     #[test]
-    fn echo_is_seen_in_every_form() {
+    fn echo_is_detected_in_every_form() {
         let html = SECRET.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         let numeric: String = SECRET.chars().map(|c| format!("&#x{:x};", u32::from(c))).collect();
         let percent: String = SECRET.bytes().map(|b| format!("%{b:02X}")).collect();
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn echo_is_not_seen_in_other_text() {
+    fn echo_is_not_detected_in_other_text() {
         for said in ["", "the token is expired", "&", "%", "&;", "%zz", "&#x110000;", "100 % of marks & more; some"] {
             assert!(!is_in(said, SECRET), "{said}");
         }
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn echo_of_a_short_secret_is_seen_whole_or_with_one_character_less() {
+    fn echo_of_a_short_secret_may_lack_one_character() {
         for said in ["hunter2hunter2 is wrong", "hunter2hunter is wrong", "HUNTER2HUNTER2"] {
             assert!(is_in(said, "hunter2hunter2"), "{said}");
         }

@@ -1,7 +1,7 @@
-//! The XML of STS's answers.
+//! The XML documents of STS.
 //!
-//! The answers are small and of a fixed form, so they are read into a flat list of the elements that hold text. A
-//! deserializer that derives its code from types would take longer to compile than the rest of this source.
+//! The documents are small, so they are parsed into a flat list of the elements that contain text. A derived deserializer would
+//! take longer to compile than the rest of `source::web_identity`.
 
 use std::borrow::Cow;
 
@@ -12,26 +12,26 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::problem::table::is_code;
 
-/// Deeper than any answer of STS, which has four levels.
+/// The maximum depth of nested elements. The documents of STS have four levels.
 const MAX_DEPTH: usize = 16;
 
-/// An XML document: the elements that hold text and no elements, by the names from the root's children on.
+/// An XML document, as a list of its elements that contain only text.
 pub(crate) struct Document<'a> {
     pub(crate) root: String,
-    /// `AssumeRoleWithWebIdentityResult/Credentials/Expiration`, and its text. Text without references is borrowed: no
-    /// copy of a key is made.
+    /// Path and text of each element. The path begins below the root:
+    /// `AssumeRoleWithWebIdentityResult/Credentials/Expiration`. Text without references is borrowed, so keys are not copied.
     elements: Vec<(String, Cow<'a, str>)>,
 }
 
 impl<'a> Document<'a> {
     /// `None` if `text` is not well-formed XML.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        // The reader takes a byte order mark off without counting it.
+        // The reader would skip a byte order mark without counting it in its positions.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader = Reader::from_str(text);
         let mut open: Vec<String> = Vec::new();
         let mut document: Option<Self> = None;
-        // Where the innermost open element's text begins, if it has had no elements so far.
+        // Start of the innermost open element's text. `None` once the element contains another one.
         let mut text_from = None;
         loop {
             let before = position(&reader)?;
@@ -42,7 +42,7 @@ impl<'a> Document<'a> {
                     let name = tag.local_name().as_ref().to_owned();
                     match &document {
                         None => document = Some(Self { root: name.clone(), elements: Vec::new() }),
-                        // A second root.
+                        // A second root element.
                         Some(_) if !inside => return None,
                         Some(_) if open.len() >= MAX_DEPTH => return None,
                         Some(_) => {}
@@ -59,11 +59,11 @@ impl<'a> Document<'a> {
                     }
                 }
                 Event::Text(_) | Event::GeneralRef(_) | Event::CData(_) if inside => {}
-                // White space between the root and the declaration or the end.
+                // Whitespace before or after the root element.
                 Event::Text(text) if text.trim().is_empty() => {}
                 Event::Empty(_) if inside => text_from = None,
                 Event::Decl(_) | Event::PI(_) | Event::Comment(_) if !inside => {}
-                // Inside an element: its text can no longer be taken as it stands.
+                // The element contains more than text, so its text is not used.
                 Event::PI(_) | Event::Comment(_) if inside => text_from = None,
                 Event::Eof if !inside => return document,
                 _ => return None,
@@ -81,7 +81,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Text with references is a copy, and may quote the token.
+/// Text with references was copied, and may contain the token.
 impl Drop for Document<'_> {
     fn drop(&mut self) {
         for (_, text) in &mut self.elements {
@@ -92,7 +92,8 @@ impl Drop for Document<'_> {
     }
 }
 
-/// The text of an element: one CDATA section, or text with references. Both together are in no answer of STS.
+/// The text of an element: either one CDATA section or text with references. A mixture of both is refused, because STS never
+/// sends it.
 fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
     match raw.strip_prefix("<![CDATA[").and_then(|rest| rest.strip_suffix("]]>")) {
         Some(text) if !text.contains("]]>") => Some(Cow::Borrowed(text)),
@@ -105,18 +106,18 @@ fn position(reader: &Reader<&[u8]>) -> Option<usize> {
     usize::try_from(reader.buffer_position()).ok()
 }
 
-/// What STS refuses a request with, whatever the action.
+/// The error document of STS, which is the same for every action.
 pub(crate) struct Refusal {
     pub(crate) code: String,
-    /// May quote the token.
+    /// May contain the token.
     pub(crate) message: Zeroizing<String>,
 }
 
 impl Refusal {
-    /// `None`: the answer is not a refusal in the form of STS.
+    /// `None` if the body is not an error document of STS.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         let document = Document::parse(std::str::from_utf8(body).ok()?)?;
-        // Ceph RGW and others leave the outer element out.
+        // Ceph RGW and others omit the outer element. See "2.5 Other implementations of STS" in `docs::protocols`.
         let path = match document.root.as_str() {
             "ErrorResponse" => "Error/",
             "Error" => "",

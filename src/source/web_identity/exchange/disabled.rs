@@ -1,4 +1,4 @@
-//! In place of the exchange in a build without the feature `irsa`, in which IRSA is never detected.
+//! Replaces `exchange.rs` in builds without the feature `irsa`. Detection never chooses IRSA in these builds.
 
 use std::time::Duration;
 
