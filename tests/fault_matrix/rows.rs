@@ -456,7 +456,7 @@ fn answers_of_the_agent() -> Vec<Row> {
             200,
             0,
             "[00000000-0000-4000-8000-0000000000ff]".into(),
-            passes(InvalidResponse, "not its JSON", NOT_THE_AGENT),
+            passes(InvalidResponse, "not the expected JSON", NOT_THE_AGENT),
         ),
         (429, 0, "Too Many Requests\n".into(), passes(Throttled, "Too Many Requests", FEWER)),
         // Other servers, which say something similar.
@@ -623,7 +623,7 @@ fn http(source: SourceKind) -> Vec<Row> {
         row(
             "a Content-Length of ten bytes too few",
             lengths(&format!("content-length: {}", length - 10)),
-            passes(InvalidResponse, "something that is not its", other),
+            passes(InvalidResponse, "a body that is not the expected", other),
         ),
         row("a Content-Length that is no number", lengths("content-length: many"), not_http()),
         row(
@@ -688,10 +688,10 @@ fn other_servers(source: SourceKind) -> Vec<Row> {
             [Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())],
             passes(InvalidResponse, "answered 204", other),
         ),
-        html(200, passes(InvalidResponse, "not its", other)),
+        html(200, passes(InvalidResponse, "not the expected", other)),
         Row::new(source, "400 that quotes the token", [Echo(400)], passes(InvalidResponse, "400 with text", other)),
         Row::new(source, "500 that quotes the token", [Echo(500)], passes(Unavailable, "500 with text", other)),
-        Row::new(source, "200 that quotes the token", [Echo(200)], passes(InvalidResponse, "not its", other)),
+        Row::new(source, "200 that quotes the token", [Echo(200)], passes(InvalidResponse, "not the expected", other)),
         Row::new(
             source,
             "200 and bytes that are no text",
