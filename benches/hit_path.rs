@@ -1,5 +1,5 @@
-//! The time of a call that returns current credentials, compared with the floor: 1, 2, 8 and 64 tasks on a runtime with two
-//! threads. `benches/README.md` explains how to read the output.
+//! The time of a call that returns current credentials, compared with the floor: 1, 2, 8 and 64 tasks on a runtime with
+//! two threads. `benches/README.md` explains how to read the output.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
 #[path = "support/warm.rs"]
@@ -92,7 +92,7 @@ fn cached(bencher: Bencher<'_, '_>, tasks: usize) {
 fn identity_cache(bencher: Bencher<'_, '_>, tasks: usize) {
     calls(bencher, tasks, async |warm, times| {
         for _ in 0..times {
-            drop(black_box(warm.identities.ask().await));
+            drop(black_box(warm.identities.resolve().await));
         }
     });
 }

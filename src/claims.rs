@@ -1,4 +1,4 @@
-//! What a service account token says of itself. Nothing here verifies it.
+//! The claims of a service account token. This module does not verify the token.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -7,15 +7,15 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 
-/// How much of a claim is shown: a token file may hold anything.
+/// The longest text of a claim that is shown. A token file can contain anything.
 pub(crate) const MAX_SHOWN: usize = 300;
 
-/// The claims that explain a denial.
+/// The claims that can explain a denial.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     pub(crate) iss: Option<String>,
     pub(crate) sub: Option<String>,
-    /// The audiences. A list that fills the whole file is cut.
+    /// The audiences. A very long list is cut.
     pub(crate) aud: Vec<String>,
     pub(crate) exp: Option<u64>,
     pub(crate) iat: Option<u64>,
@@ -25,7 +25,7 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// `None` if `json` is not a token's payload: not an object, or a claim has a type that it cannot have.
+    /// Returns `None` if `json` is not the payload of a token: it is not an object, or a claim has the wrong type.
     pub(crate) fn parse(json: &[u8]) -> Option<Self> {
         let claims: Map<String, Value> = serde_json::from_slice(json).ok()?;
         Some(Self {
@@ -40,7 +40,7 @@ impl Claims {
     }
 }
 
-/// `Some(None)` if it is absent, `None` if it is something else.
+/// Returns `Some(None)` if the claim is absent, and `None` if it is not a string.
 fn text(claims: &Map<String, Value>, name: &str) -> Option<Option<String>> {
     match claims.get(name) {
         None | Some(Value::Null) => Some(None),
@@ -48,7 +48,7 @@ fn text(claims: &Map<String, Value>, name: &str) -> Option<Option<String>> {
     }
 }
 
-/// As [`text`].
+/// Returns `Some(None)` if the claim is absent, and `None` if it is not a number of seconds.
 fn seconds(claims: &Map<String, Value>, name: &str) -> Option<Option<u64>> {
     match claims.get(name) {
         None | Some(Value::Null) => Some(None),
@@ -56,7 +56,7 @@ fn seconds(claims: &Map<String, Value>, name: &str) -> Option<Option<u64>> {
     }
 }
 
-/// Kubernetes writes a list. The JWT standard (RFC 7519, section 4.1.3) also allows a single string.
+/// Kubernetes writes a list of audiences. RFC 7519, section 4.1.3, also allows a single string.
 fn audiences(claims: &Map<String, Value>) -> Option<Vec<String>> {
     match claims.get("aud") {
         None => Some(Vec::new()),
@@ -84,7 +84,7 @@ fn pod(claims: &Map<String, Value>) -> Option<String> {
     Some(format!("{namespace}-{pod}"))
 }
 
-/// `iss=… sub=… aud=… exp=…`, to compare with a trust policy.
+/// Formats the claims as `iss=… sub=… aud=… exp=…`, for comparing them with a trust policy.
 impl fmt::Display for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = |claim: &str| claim.chars().take(MAX_SHOWN).collect::<String>();

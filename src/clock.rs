@@ -1,4 +1,4 @@
-//! The wall clock: reading it, calculating with it, and writing its times as text.
+//! The wall clock: reading it, arithmetic with its times, and their text formats.
 
 mod arithmetic;
 pub(crate) mod skew;
@@ -11,19 +11,20 @@ use aws_smithy_types::date_time::Format;
 
 pub(crate) use self::arithmetic::{after, before, since};
 
-/// `2026-11-24T04:59:36Z`; a time that RFC 3339 cannot write is shown as seconds since 1970.
+/// Formats a time as `2026-11-24T04:59:36Z`. A time that RFC 3339 cannot represent is shown as seconds since 1970.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let time = DateTime::from(time);
     DateTime::from_secs(time.secs()).fmt(Format::DateTime).unwrap_or_else(|_| format!("{}s", time.secs()))
 }
 
-/// The system's clock: a provider's, unless it was given a time source, and that of the stand-ins of `testing`.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the system's clock itself")]
+/// Reads the clock of the system. Providers without a time source use it, and the stand-ins of `testing`.
+#[allow(clippy::disallowed_methods, reason = "the only place that reads the clock of the system")]
 pub(crate) fn system_now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Any RFC 3339 date and time, with fractional seconds or not, at any offset; also `+0000`, which some servers write.
+/// Parses an RFC 3339 date and time with any offset, with or without fractional seconds. Also accepts an offset without
+/// a colon, such as `+0000`, which some servers send.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let with_colon = match text.len().checked_sub(5).and_then(|at| text.split_at_checked(at)) {
@@ -36,12 +37,12 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text, Format::DateTimeWithOffset).ok()?).ok()
 }
 
-/// The `Date` header: `Tue, 24 Nov 2026 04:59:36 GMT`.
+/// Parses the value of a `Date` header, such as `Tue, 24 Nov 2026 04:59:36 GMT`.
 pub(crate) fn parse_http_date(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text.trim(), Format::HttpDate).ok()?).ok()
 }
 
-/// The same for the stand-ins to write.
+/// Formats the value of a `Date` header, for the stand-ins of `testing`.
 pub(crate) fn http_date(time: SystemTime) -> String {
     DateTime::from_secs(DateTime::from(time).secs()).fmt(Format::HttpDate).unwrap_or_default()
 }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_legal_form_of_the_same_second() {
+    fn parse_rfc3339_accepts_every_valid_form() {
         let expected = UNIX_EPOCH + Duration::from_secs(1_795_496_376);
         for text in [
             "2026-11-24T04:59:36Z",
@@ -78,7 +79,7 @@ mod tests {
 
     #[cfg(all(feature = "diagnose", feature = "testing"))]
     #[test]
-    fn the_date_of_an_answer() {
+    fn http_date_round_trips() {
         let expected = UNIX_EPOCH + Duration::from_secs(1_795_496_376);
         assert_eq!(http_date(expected), "Tue, 24 Nov 2026 04:59:36 GMT");
         assert_eq!(parse_http_date("Tue, 24 Nov 2026 04:59:36 GMT"), Some(expected));
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_none() {
+    fn parse_rfc3339_rejects_invalid_times() {
         for text in
             ["", "never", "2026-11-24", "2026-13-24T04:59:36Z", "1795496376", "+0000", "é+000", "2026-11-24T04:59:36"]
         {

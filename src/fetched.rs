@@ -1,4 +1,4 @@
-//! What a credential source returns to the refresh task.
+//! The result that a credential source returns to the refresh task.
 
 use std::time::SystemTime;
 
@@ -7,15 +7,15 @@ use aws_credential_types::Credentials;
 use crate::clock::skew::{ServerTime, Skew};
 use crate::source_kind::SourceKind;
 
-/// What a successful attempt brought.
+/// The result of a successful attempt.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) credentials: Credentials,
-    /// Which source it came from, in the end.
+    /// The source that returned the credentials, which is the fallback if the preferred source was denied.
     pub(crate) source: SourceKind,
-    /// What the answer says about time, if it can be trusted.
+    /// The times in the response, if they can be trusted.
     pub(crate) server_time: Option<ServerTime>,
-    /// Whether this source may hand out credentials after their expiry that AWS still honours.
+    /// Whether this source may return expired credentials that AWS still accepts.
     pub(crate) is_statically_stable: bool,
 }
 
@@ -24,8 +24,8 @@ impl Fetched {
         Self { credentials, source, server_time: None, is_statically_stable: false }
     }
 
-    /// With the expiry as a time of this machine's clock, which may differ from the server's. The difference, if the server's
-    /// times are consistent; otherwise they are dropped.
+    /// Converts the expiry to the local clock, which may differ from the clock of the server. Also returns the
+    /// difference, if the times of the server are consistent. Otherwise these times are dropped.
     pub(crate) fn on_clock(mut self, now: SystemTime) -> (Self, Option<Skew>) {
         let expiry = self.credentials.expiry();
         let skew = self.server_time.zip(expiry).and_then(|(server, expiry)| Skew::of(server, expiry, now));

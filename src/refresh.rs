@@ -1,16 +1,16 @@
-//! Keeping credentials fresh. Nothing here depends on an AWS protocol.
+//! Fetching, caching and refreshing credentials. This module does not depend on any AWS protocol.
 //!
 //! | file | duty |
 //! |---|---|
-//! | `state.rs`, `validity.rs`, `retry.rs`, `schedule.rs` | when to fetch and what to answer: pure functions of state, time and a random number |
-//! | `cache.rs` | what callers read, without a lock |
+//! | `state.rs`, `validity.rs`, `retry.rs`, `schedule.rs` | when to fetch, and what a caller gets: pure functions of the state, the time and a random number |
+//! | `cache.rs` | the cache, which callers read without a lock |
 //! | `shared.rs` | the state that callers and the refresh task share |
-//! | `driver.rs`, `attempt.rs`, `report.rs`, `metrics.rs` | the refresh task: its loop, one attempt, and what is logged and counted |
-//! | `supervision.rs`, `own_runtime.rs`, `task.rs` | starting and replacing the refresh task, on a thread of its own |
-//! | `callers.rs` | how callers are answered and wait |
-//! | `refusals.rs`, `renewal.rs` | what follows when a service refuses credentials |
-//! | `status.rs` | what users see of all this |
-//! | `sync.rs` | std, tokio and arc-swap, or a model checker's models of them |
+//! | `driver.rs`, `attempt.rs`, `report.rs`, `metrics.rs` | the refresh task: its loop, a single attempt, its log events and its metrics |
+//! | `supervision.rs`, `own_runtime.rs`, `task.rs` | starting and replacing the refresh task, and the thread on which it runs |
+//! | `callers.rs` | how callers get credentials and wait for them |
+//! | `refusals.rs`, `renewal.rs` | what happens after a service has refused credentials |
+//! | `status.rs` | the status that users see |
+//! | `sync.rs` | primitives of std, tokio and arc-swap, or the models that replace them in a model checker |
 
 mod attempt;
 pub(crate) mod cache;
@@ -47,15 +47,15 @@ use crate::source_kind::SourceKind;
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Where the refresh task gets credentials from.
+/// A credential source, as the refresh task uses it.
 pub(crate) trait Fetch: fmt::Debug + Send + Sync {
-    /// The source that is called first.
+    /// The preferred source, which is called first.
     fn kind(&self) -> SourceKind;
 
-    /// The longest that one [`fetch`](Fetch::fetch) should be given.
+    /// The time limit for one [`fetch`](Fetch::fetch).
     fn attempt_timeout(&self) -> Duration;
 
-    /// One attempt, which ends within `limit`.
+    /// Makes one attempt, which ends within `limit`.
     fn fetch(&self, limit: Duration) -> BoxFuture<'_, Result<Fetched, Error>>;
 }
 

@@ -1,5 +1,5 @@
-//! What a provider holds in memory at rest, and that nothing grows while it refreshes. Alone in its binary, because every
-//! allocation of the process is counted.
+//! The memory of an idle provider, which does not grow with its refreshes. This test needs its own process, because all
+//! allocations of the process are counted.
 #![cfg(feature = "pod-identity")]
 #![allow(
     clippy::unwrap_used,
@@ -26,11 +26,12 @@ static HEAP: dhat::Alloc = dhat::Alloc;
 
 const REFRESHES: u64 = 10_000;
 const PROVIDERS: usize = 100;
-/// What a provider may hold, most of it in the runtime of its own. Measured: see `benches/README.md`.
-const AT_REST: usize = 36 * 1024;
+/// The limit for an idle provider. Most of the memory belongs to its runtime. For the measurements, see
+/// `benches/README.md`.
+const IDLE: usize = 36 * 1024;
 
-/// Bytes that are allocated now.
-fn held() -> usize {
+/// The number of allocated bytes.
+fn allocated() -> usize {
     dhat::HeapStats::get().curr_bytes
 }
 
@@ -44,19 +45,20 @@ impl TimeSource for Wall {
     }
 }
 
-/// Lets time pass while `asked` waits: too slowly to run into a time limit, but even a pause of nothing takes a tick.
-async fn moved_on_by<T>(asked: impl Future<Output = T>) -> T {
-    let mut asked = pin!(asked);
+/// Waits for `call`, and lets a little time pass. No time limit is reached, but timers of zero length need a tick to
+/// fire.
+async fn wait_with_ticks<T>(call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
     loop {
         tokio::select! {
             biased;
-            answer = &mut asked => return answer,
-            () = a_tick_later() => {}
+            result = &mut call => return result,
+            () = tick() => {}
         }
     }
 }
 
-async fn a_tick_later() {
+async fn tick() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
@@ -64,11 +66,11 @@ async fn a_tick_later() {
 }
 
 #[test]
-fn a_provider_holds_little_and_grows_by_nothing_over_ten_thousand_refreshes() {
+fn provider_memory_is_small_and_does_not_grow_with_refreshes() {
     let _profiler = dhat::Profiler::builder().testing().build();
-    // The pod on threads of its own; and its answer is the same again and again, so that its ledger does not grow.
-    let elsewhere = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let pod = elsewhere.block_on(LocalPod::start()).unwrap();
+    // The pod runs on its own threads. Its responses are fixed, so that its ledger does not grow.
+    let pod_runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let pod = pod_runtime.block_on(LocalPod::start()).unwrap();
     let answer = |key: &str| {
         Answer::http_as(
             200,
@@ -83,7 +85,7 @@ fn a_provider_holds_little_and_grows_by_nothing_over_ten_thousand_refreshes() {
     let builder = || EksCredentialsProvider::builder().env(pod.pod_identity_env()).time_source(wall.clone());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        // Paused, but moved on by nothing but the test: as long as a blocking task runs tokio leaves the time alone.
+        // Time is paused, and only the test advances it: tokio does not advance it while a blocking task runs.
         tokio::time::pause();
         let (release, held_back) = std::sync::mpsc::channel::<()>();
         let holds_time = tokio::task::spawn_blocking(move || held_back.recv());
@@ -93,35 +95,35 @@ fn a_provider_holds_little_and_grows_by_nothing_over_ten_thousand_refreshes() {
         let mut after_a_tenth = 0;
         for n in 1..=REFRESHES {
             let credentials = refreshed.credentials().await.unwrap();
-            // No two fetches are closer than a second.
+            // Two attempts are at least a second apart.
             tokio::time::advance(Duration::from_secs(1)).await;
-            // Other ones each time: the same again would be no refresh.
+            // Each refresh gets other credentials, because the same ones after a refusal would not count as a refresh.
             pod.agent().always(answer(if n % 2 == 0 { "ASIALOCAL" } else { "ASIAOTHER" }));
             refreshed.invalidate(&credentials);
-            moved_on_by(refreshed.credentials()).await.unwrap();
+            wait_with_ticks(refreshed.credentials()).await.unwrap();
             if n == REFRESHES / 10 {
-                after_a_tenth = held();
+                after_a_tenth = allocated();
             }
         }
         assert_eq!(refreshed.status().refreshes, 1 + REFRESHES);
-        let grown = held().saturating_sub(after_a_tenth);
-        println!("{grown} bytes more after {REFRESHES} refreshes than after a tenth of them");
-        assert!(grown < 4096, "grew by {grown} bytes");
+        let grown = allocated().saturating_sub(after_a_tenth);
+        println!("{grown} bytes more after {REFRESHES} refreshes than after the first tenth of them");
+        assert!(grown < 4096, "memory grew by {grown} bytes");
 
         drop(refreshed);
-        let before = held();
-        let mut resting = Vec::with_capacity(PROVIDERS);
+        let before = allocated();
+        let mut idle = Vec::with_capacity(PROVIDERS);
         for _ in 0..PROVIDERS {
-            resting.push(builder().build().unwrap());
-            resting.last().unwrap().warm_up().await.unwrap();
+            idle.push(builder().build().unwrap());
+            idle.last().unwrap().warm_up().await.unwrap();
         }
-        // The agent closes idle connections too, after half a minute: that is how a provider rests.
+        // The agent closes idle connections after half a minute. An idle provider has no connection.
         tokio::time::resume();
         pod.agent().stop().await;
-        let each = support::settled(held).await.saturating_sub(before) / PROVIDERS;
-        println!("{each} bytes are held by a provider at rest");
-        assert!(each < AT_REST, "{each} bytes each");
-        drop((resting, release));
+        let each = support::settled(allocated).await.saturating_sub(before) / PROVIDERS;
+        println!("an idle provider uses {each} bytes");
+        assert!(each < IDLE, "{each} bytes each");
+        drop((idle, release));
         holds_time.await.unwrap().unwrap_err();
     });
 }

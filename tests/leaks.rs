@@ -1,4 +1,5 @@
-//! What providers leave behind in the process: nothing. Alone in its binary, because it counts what all threads have.
+//! Providers that are dropped leave nothing in the process. This test needs its own process, because it counts the
+//! resources of all threads.
 #![cfg(all(target_os = "linux", feature = "irsa", feature = "pod-identity"))]
 #![allow(
     clippy::unwrap_used,
@@ -31,7 +32,8 @@ fn resident_kib() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Until the tasks and sockets of what was dropped are gone: aborting is asynchronous, but prompt.
+/// Waits until the tasks and sockets of the dropped providers are gone. Aborting a task is asynchronous, but takes
+/// little time.
 async fn settled(what: impl Fn() -> (usize, usize), expected: (usize, usize)) {
     let settle = async {
         while what() != expected {
@@ -39,21 +41,21 @@ async fn settled(what: impl Fn() -> (usize, usize), expected: (usize, usize)) {
         }
     };
     let settled = timeout(Duration::from_secs(10), settle).await;
-    assert!(settled.is_ok(), "(tasks, descriptors) are {:?}, not {expected:?} as before", what());
+    assert!(settled.is_ok(), "(tasks, descriptors) are {:?}, expected {expected:?}", what());
 }
 
-/// Every provider is built and dropped; one in twenty has fetched, one in twenty is dropped in the middle of its fetch.
-/// The pod has a runtime of its own, so that the tasks counted are the providers'.
+/// Of twenty providers that are built and dropped, one has fetched credentials and one is dropped during its fetch. The
+/// pod has its own runtime, so only the tasks of the providers are counted.
 #[test]
-fn ten_thousand_providers_leave_no_task_no_descriptor_and_no_memory() {
-    let elsewhere = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let pod = elsewhere.block_on(LocalPod::start()).unwrap();
+fn dropped_providers_leave_no_task_descriptor_or_memory() {
+    let pod_runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let pod = pod_runtime.block_on(LocalPod::start()).unwrap();
     let sources = [(pod.sts(), pod.irsa_env()), (pod.agent(), pod.pod_identity_env())];
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let tasks = || Handle::current().metrics().num_alive_tasks();
         let count = || (tasks(), descriptors());
-        // What the first fetch of a process sets up once.
+        // The first fetch of each source initializes things that remain for the life of the process.
         for (_, env) in &sources {
             provider(env.clone()).warm_up().await.unwrap();
         }
@@ -61,16 +63,16 @@ fn ten_thousand_providers_leave_no_task_no_descriptor_and_no_memory() {
         let before = support::settled(count).await;
         let mut resident = Vec::new();
         for n in 0..PROVIDERS {
-            let (upstream, env) = &sources[n / 20 % 2];
+            let (stand_in, env) = &sources[n / 20 % 2];
             let provider = provider(env.clone());
             match n % 20 {
                 0 => provider.warm_up().await.unwrap(),
                 10 => {
-                    upstream.then(Answer::hang());
-                    let arrived = upstream.requests() + 1;
-                    let mut ask = tokio_test::task::spawn(provider.credentials());
-                    while upstream.requests() < arrived {
-                        tokio_test::assert_pending!(ask.poll());
+                    stand_in.then(Answer::hang());
+                    let arrived = stand_in.requests() + 1;
+                    let mut call = tokio_test::task::spawn(provider.credentials());
+                    while stand_in.requests() < arrived {
+                        tokio_test::assert_pending!(call.poll());
                         tokio::task::yield_now().await;
                     }
                 }
@@ -82,8 +84,8 @@ fn ten_thousand_providers_leave_no_task_no_descriptor_and_no_memory() {
                 resident.push(resident_kib());
             }
         }
-        println!("(tasks, descriptors) {before:?}; resident after each half: {resident:?} KiB");
+        println!("(tasks, descriptors) {before:?}; resident memory after each half: {resident:?} KiB");
         let growth = resident[1].saturating_sub(resident[0]);
-        assert!(growth < 2048, "the second half took {growth} KiB");
+        assert!(growth < 2048, "memory grew by {growth} KiB in the second half");
     });
 }

@@ -1,4 +1,5 @@
-//! How providers, callers and runtimes come and go, over real sockets: whoever ends, nobody else notices.
+//! Providers, callers and runtimes that start and end at different times, over real sockets. The end of one does not
+//! affect the others.
 #![cfg(all(feature = "irsa", feature = "pod-identity"))]
 #![allow(
     clippy::unwrap_used,
@@ -39,13 +40,13 @@ fn multi_thread() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A pod that outlives the runtimes of the test.
-struct Elsewhere {
+/// A pod with its own runtime, which runs longer than the runtimes of the test.
+struct PodRuntime {
     pod: LocalPod,
     _runtime: Runtime,
 }
 
-impl Elsewhere {
+impl PodRuntime {
     fn start() -> Self {
         support::trace();
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -53,75 +54,76 @@ impl Elsewhere {
     }
 }
 
-async fn until_asked(upstream: &StandIn, times: u64) {
-    let asked = async {
-        while upstream.requests() < times {
+/// Waits until the source has got this number of requests.
+async fn until_requested(stand_in: &StandIn, times: u64) {
+    let requested = async {
+        while stand_in.requests() < times {
             yield_now().await;
         }
     };
-    timeout(10 * SECOND, asked).await.unwrap();
+    timeout(10 * SECOND, requested).await.unwrap();
 }
 
-/// A thousand callers, each of whom gives up ten times before the upstream answers.
-async fn storm(upstream: &StandIn, provider: EksCredentialsProvider) {
-    upstream.set_latency(millis(500));
+/// Each of a thousand callers times out about ten times before the source responds.
+async fn call_with_short_timeouts(stand_in: &StandIn, provider: EksCredentialsProvider) {
+    stand_in.set_latency(millis(500));
     let mut changes = provider.subscribe();
     let mut callers = JoinSet::new();
     for _ in 0..1000 {
         let provider = provider.clone();
         callers.spawn(async move {
-            let mut given_up = 0;
+            let mut timeouts = 0;
             loop {
                 match timeout(millis(50), provider.credentials()).await {
-                    Ok(served) => break (served.unwrap(), given_up, Instant::now()),
-                    Err(_) => given_up += 1,
+                    Ok(served) => break (served.unwrap(), timeouts, Instant::now()),
+                    Err(_) => timeouts += 1,
                 }
             }
         });
     }
-    let landed = async {
+    let refreshed = async {
         changes.wait_for(|status| status.refreshes == 1).await.unwrap();
         Instant::now()
     };
-    let landed = timeout(10 * SECOND, landed).await.unwrap();
+    let refreshed = timeout(10 * SECOND, refreshed).await.unwrap();
     let all = timeout(10 * SECOND, callers.join_all()).await.unwrap();
-    let last = all.iter().map(|(_, _, served)| served.saturating_duration_since(landed)).max().unwrap();
-    println!("the last of 1,000 was served {last:?} after the answer");
-    assert!(all.iter().all(|(served, given_up, _)| *served == all[0].0 && *given_up > 0));
-    assert!(last < SECOND, "{last:?} after the answer");
-    assert_eq!((upstream.requests(), upstream.most_at_once()), (1, 1));
+    let last = all.iter().map(|(_, _, served)| served.saturating_duration_since(refreshed)).max().unwrap();
+    println!("the last of 1,000 callers was served {last:?} after the refresh");
+    assert!(all.iter().all(|(served, timeouts, _)| *served == all[0].0 && *timeouts > 0));
+    assert!(last < SECOND, "{last:?} after the refresh");
+    assert_eq!((stand_in.requests(), stand_in.most_at_once()), (1, 1));
 }
 
 #[test]
-fn a_thousand_callers_that_give_up_every_50_ms_are_served_by_one_call() {
+fn callers_that_time_out_every_50_ms_share_one_request() {
     for runtime in [current_thread(), multi_thread()] {
-        let Elsewhere { pod, _runtime } = Elsewhere::start();
-        runtime.block_on(storm(pod.sts(), provider(pod.irsa_env())));
-        runtime.block_on(storm(pod.agent(), provider(pod.pod_identity_env())));
+        let PodRuntime { pod, _runtime } = PodRuntime::start();
+        runtime.block_on(call_with_short_timeouts(pod.sts(), provider(pod.irsa_env())));
+        runtime.block_on(call_with_short_timeouts(pod.agent(), provider(pod.pod_identity_env())));
     }
 }
 
-/// The caller that began the flight is polled n times and dropped, for n from 1 until it is served: before the driver
-/// ran at all, while it reads the token, connects, sends, waits, and publishes.
-async fn drop_at_every_poll(upstream: &StandIn, env: Vec<(String, String)>) {
-    upstream.set_latency(millis(5));
+/// The caller that starts the refresh is polled n times and then dropped, for growing n until it is served. It is thus
+/// dropped before the refresh task has run, and while the task reads the token, connects, sends, waits and publishes.
+async fn drop_at_every_poll(stand_in: &StandIn, env: Vec<(String, String)>) {
+    stand_in.set_latency(millis(5));
     let mut moments = 0;
     for n in successors(Some(1_u64), |n| Some(n + n / 8 + 1)) {
-        let before = upstream.requests();
+        let before = stand_in.requests();
         let provider = provider(env.clone());
-        let mut leader = tokio_test::task::spawn(provider.credentials());
+        let mut first = tokio_test::task::spawn(provider.credentials());
         let mut served = false;
         for _ in 0..n {
-            served = leader.poll().is_ready();
+            served = first.poll().is_ready();
             if served {
                 break;
             }
             yield_now().await;
         }
-        drop(leader);
-        let follower = timeout(10 * SECOND, provider.credentials()).await;
-        follower.expect("the follower hangs").unwrap_or_else(|e| panic!("{n} polls: {}", whole(&e)));
-        assert_eq!(upstream.requests() - before, 1, "after {n} polls");
+        drop(first);
+        let second = timeout(10 * SECOND, provider.credentials()).await;
+        second.expect("the second caller hangs").unwrap_or_else(|e| panic!("{n} polls: {}", whole(&e)));
+        assert_eq!(stand_in.requests() - before, 1, "after {n} polls");
         moments += 1;
         if served {
             break;
@@ -132,16 +134,16 @@ async fn drop_at_every_poll(upstream: &StandIn, env: Vec<(String, String)>) {
 }
 
 #[test]
-fn a_caller_dropped_after_any_number_of_polls_leaves_the_flight_to_the_next() {
+fn caller_dropped_at_any_poll_does_not_cancel_the_refresh() {
     for runtime in [current_thread(), multi_thread()] {
-        let Elsewhere { pod, _runtime } = Elsewhere::start();
+        let PodRuntime { pod, _runtime } = PodRuntime::start();
         runtime.block_on(drop_at_every_poll(pod.sts(), pod.irsa_env()));
         runtime.block_on(drop_at_every_poll(pod.agent(), pod.pod_identity_env()));
     }
 }
 
 #[tokio::test]
-async fn select_and_abort_cancel_nothing() {
+async fn select_and_abort_do_not_cancel_the_refresh() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     pod.sts().set_latency(millis(200));
@@ -151,37 +153,37 @@ async fn select_and_abort_cancel_nothing() {
         let provider = provider.clone();
         aborted.spawn(async move { provider.credentials().await });
     }
-    until_asked(pod.sts(), 1).await;
+    until_requested(pod.sts(), 1).await;
     aborted.abort_all();
     while let Some(ended) = aborted.join_next().await {
         assert!(ended.unwrap_err().is_cancelled());
     }
-    let mut beat = tokio::time::interval(millis(5));
+    let mut ticks = tokio::time::interval(millis(5));
     let mut cancelled = 0;
     let select = async {
         loop {
             tokio::select! {
                 served = provider.credentials() => break served.unwrap(),
-                _ = beat.tick() => cancelled += 1,
+                _ = ticks.tick() => cancelled += 1,
             }
         }
     };
     timeout(10 * SECOND, select).await.unwrap();
-    assert!(cancelled > 1, "{cancelled} asks were cancelled");
+    assert!(cancelled > 1, "{cancelled} calls were cancelled");
     assert_eq!(pod.sts().requests(), 1);
 }
 
 #[test]
-fn a_fetch_survives_the_runtime_of_the_caller_that_began_it() {
-    let Elsewhere { pod, _runtime } = Elsewhere::start();
+fn fetch_survives_the_runtime_of_its_first_caller() {
+    let PodRuntime { pod, _runtime } = PodRuntime::start();
     for first in [current_thread(), multi_thread()] {
         let before = pod.sts().requests();
         pod.sts().set_latency(millis(500));
         let provider = provider(pod.irsa_env());
         first.block_on(async {
-            let mut ask = tokio_test::task::spawn(provider.credentials());
-            tokio_test::assert_pending!(ask.poll());
-            until_asked(pod.sts(), before + 1).await;
+            let mut call = tokio_test::task::spawn(provider.credentials());
+            tokio_test::assert_pending!(call.poll());
+            until_requested(pod.sts(), before + 1).await;
         });
         drop(first);
         current_thread().block_on(provider.credentials()).unwrap();
@@ -189,7 +191,7 @@ fn a_fetch_survives_the_runtime_of_the_caller_that_began_it() {
     }
 }
 
-/// An executor that is not tokio's: it polls on this thread, and has neither time nor I/O.
+/// A minimal executor that polls on the current thread. It is not a tokio runtime, and has no timers and no I/O.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
@@ -209,15 +211,15 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn any_executor_can_wait_for_credentials() {
-    let Elsewhere { pod, _runtime } = Elsewhere::start();
+fn credentials_can_be_awaited_on_any_executor() {
+    let PodRuntime { pod, _runtime } = PodRuntime::start();
     for env in [pod.irsa_env(), pod.pod_identity_env()] {
         let provider = provider(env);
         let fetched = block_on(provider.credentials()).unwrap();
         assert_eq!(block_on(provider.credentials()).unwrap(), fetched);
         assert_eq!(provider.cached(), Some(fetched.clone()));
         let Poll::Ready(provided) = tokio_test::task::spawn(provider.provide_credentials()).poll() else {
-            panic!("a wait for what is at hand");
+            panic!("the call waits although the credentials are current");
         };
         assert_eq!(provided.unwrap(), fetched);
         block_on(provider.warm_up()).unwrap();
@@ -226,12 +228,12 @@ fn any_executor_can_wait_for_credentials() {
     assert_eq!((pod.sts().requests(), pod.agent().requests()), (1, 1));
 }
 
-/// Built by hand, with `enable_all()` forgotten. tokio panics in whoever needs what is missing, and a panic message would
-/// be on stderr even if the panic were caught: this thread notices every panic of the process.
+/// A program can build a runtime without `enable_all()`. tokio then panics in code that uses a timer or I/O. The panic
+/// hook counts such panics in the whole process, also those that are caught.
 #[test]
-fn a_runtime_without_time_or_io_gets_credentials_and_nothing_panics() {
+fn runtime_without_time_or_io_gets_credentials() {
     static PANICS: AtomicUsize = AtomicUsize::new(0);
-    let Elsewhere { pod, _runtime } = Elsewhere::start();
+    let PodRuntime { pod, _runtime } = PodRuntime::start();
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if info.to_string().contains("Tokio 1.x context") {
@@ -250,17 +252,17 @@ fn a_runtime_without_time_or_io_gets_credentials_and_nothing_panics() {
     assert_eq!(PANICS.load(Ordering::Relaxed), 0);
 }
 
-/// The first caller's runtime is alive, but nobody polls it any more while the agent is asked.
+/// The runtime of the first caller still exists, but it is not polled while the request is in progress.
 #[test]
-fn a_runtime_that_is_not_polled_delays_nobody_else() {
-    let Elsewhere { pod, _runtime } = Elsewhere::start();
+fn unpolled_runtime_does_not_delay_other_callers() {
+    let PodRuntime { pod, _runtime } = PodRuntime::start();
     pod.agent().set_latency(millis(200));
     let provider = provider(pod.pod_identity_env());
     let idle = current_thread();
     idle.block_on(async {
         let mut first = tokio_test::task::spawn(provider.credentials());
         assert!(first.poll().is_pending());
-        until_asked(pod.agent(), 1).await;
+        until_requested(pod.agent(), 1).await;
     });
     let began = Instant::now();
     current_thread().block_on(provider.credentials()).unwrap();
@@ -269,25 +271,25 @@ fn a_runtime_that_is_not_polled_delays_nobody_else() {
     drop(idle);
 }
 
-/// A synchronous program: it drives its runtime only while it waits for something.
+/// A synchronous program polls its runtime only while it waits for a result.
 #[test]
-fn credentials_are_refreshed_while_the_runtime_of_the_program_rests() {
-    let Elsewhere { pod, _runtime } = Elsewhere::start();
+fn refresh_does_not_need_the_program_to_poll_its_runtime() {
+    let PodRuntime { pod, _runtime } = PodRuntime::start();
     pod.agent().set_lifetime(4 * SECOND);
     let provider = provider(pod.pod_identity_env());
     let mut changes = provider.subscribe();
-    let resting = current_thread();
-    let first = resting.block_on(provider.credentials()).unwrap();
-    // Another executor waits for the news. The program's runtime is not polled.
+    let idle = current_thread();
+    let first = idle.block_on(provider.credentials()).unwrap();
+    // Another executor waits for the refresh. The runtime of the program is not polled.
     block_on(changes.wait_for(|status| status.refreshes == 2)).unwrap();
-    let second = resting.block_on(provider.credentials()).unwrap();
+    let second = idle.block_on(provider.credentials()).unwrap();
     assert_ne!(first.expiry(), second.expiry());
-    assert!(first.expiry().unwrap() > SystemTime::now(), "renewed only after expiry");
+    assert!(first.expiry().unwrap() > SystemTime::now(), "refreshed only after the expiry");
 }
 
 #[test]
-fn busy_blocking_threads_of_the_program_delay_no_fetch() {
-    let Elsewhere { pod, _runtime } = Elsewhere::start();
+fn busy_blocking_threads_do_not_delay_a_fetch() {
+    let PodRuntime { pod, _runtime } = PodRuntime::start();
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     let (busy, (free, blocked)) = (Arc::new(Barrier::new(2)), std::sync::mpsc::channel::<()>());
     runtime.spawn_blocking({
@@ -307,26 +309,26 @@ fn busy_blocking_threads_of_the_program_delay_no_fetch() {
 }
 
 #[test]
-fn runtimes_side_by_side_share_a_static_provider_and_its_one_flight() {
-    static ELSEWHERE: LazyLock<Elsewhere> = LazyLock::new(Elsewhere::start);
-    static PROVIDER: LazyLock<EksCredentialsProvider> = LazyLock::new(|| provider(ELSEWHERE.pod.irsa_env()));
+fn static_provider_shares_one_request_between_runtimes() {
+    static POD: LazyLock<PodRuntime> = LazyLock::new(PodRuntime::start);
+    static PROVIDER: LazyLock<EksCredentialsProvider> = LazyLock::new(|| provider(POD.pod.irsa_env()));
     const RUNTIMES: usize = 4;
     LazyLock::force(&PROVIDER);
-    ELSEWHERE.pod.sts().set_latency(millis(300));
-    let together = Arc::new(Barrier::new(RUNTIMES));
+    POD.pod.sts().set_latency(millis(300));
+    let barrier = Arc::new(Barrier::new(RUNTIMES));
     let threads: Vec<_> = (0..RUNTIMES)
         .map(|n| {
-            let together = Arc::clone(&together);
+            let barrier = Arc::clone(&barrier);
             std::thread::spawn(move || {
                 let runtime = if n % 2 == 0 { current_thread() } else { multi_thread() };
-                together.wait();
+                barrier.wait();
                 let first = runtime.block_on(PROVIDER.credentials()).unwrap();
-                // Once all have them, all say at once that a service has refused them.
-                together.wait();
+                // When all have the credentials, all report at the same time that a service has refused them.
+                barrier.wait();
                 PROVIDER.invalidate(&first);
                 let second = runtime.block_on(async { timeout(10 * SECOND, PROVIDER.credentials()).await.unwrap() });
-                // Each keeps its runtime, and perhaps the driver, until all are served.
-                together.wait();
+                // No runtime ends before all callers are served.
+                barrier.wait();
                 (first, second.unwrap())
             })
         })
@@ -334,12 +336,12 @@ fn runtimes_side_by_side_share_a_static_provider_and_its_one_flight() {
     let served: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     assert!(served.iter().all(|pair| *pair == served[0]));
     assert_ne!(served[0].0, served[0].1);
-    assert_eq!((ELSEWHERE.pod.sts().requests(), ELSEWHERE.pod.sts().most_at_once()), (2, 1));
+    assert_eq!((POD.pod.sts().requests(), POD.pod.sts().most_at_once()), (2, 1));
 }
 
-/// The server sees the end of the connection, wherever the last provider is dropped.
+/// The connection is closed when the last provider is dropped, also outside a runtime.
 #[tokio::test]
-async fn the_last_provider_closes_the_connection_of_the_fetch_under_way() {
+async fn last_provider_closes_the_connection_of_its_fetch() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -356,13 +358,13 @@ async fn the_last_provider_closes_the_connection_of_the_fetch_under_way() {
         while !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
             assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
         }
-        // One caller less is no reason to hang up.
+        // The cancelled caller does not close the connection.
         caller.abort();
         assert!(caller.await.unwrap_err().is_cancelled());
         let mut changes = provider.subscribe();
         std::thread::spawn(move || drop(provider)).join().unwrap();
         timeout(10 * SECOND, stream.read_to_end(&mut request)).await.expect("the connection stays open").unwrap();
         let ended = async { while changes.changed().await.is_ok() {} };
-        timeout(10 * SECOND, ended).await.expect("the driver lives on");
+        timeout(10 * SECOND, ended).await.expect("the refresh task is still running");
     }
 }

@@ -1,5 +1,5 @@
-//! What an operator reads in the log, and how often. This needs a process of its own: a subscriber that is set for one thread
-//! may lose events while other threads have none.
+//! The log events that an operator needs, and that each of them appears once. The test sets a global subscriber, so it
+//! needs its own process: a subscriber for one thread can lose events while other threads have none.
 #![cfg(all(feature = "irsa", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -29,55 +29,55 @@ impl Write for Log {
 }
 
 /// The events since the last call.
-fn said() -> Vec<String> {
+fn logged() -> Vec<String> {
     let text = String::from_utf8(std::mem::take(&mut *LOG.lock().unwrap())).unwrap();
     text.lines().map(str::to_owned).collect()
 }
 
 #[track_caller]
-fn assert_said_once(said: &[String], event: &str) -> usize {
-    let at: Vec<_> = (0..said.len()).filter(|&n| said[n].starts_with(event)).collect();
-    assert_eq!(at.len(), 1, "{event}: {said:#?}");
+fn assert_logged_once(log: &[String], event: &str) -> usize {
+    let at: Vec<_> = (0..log.len()).filter(|&n| log[n].starts_with(event)).collect();
+    assert_eq!(at.len(), 1, "{event}: {log:#?}");
     at[0]
 }
 
 #[tokio::test]
-async fn what_an_operator_must_know_is_logged_at_once_and_once() {
+async fn log_contains_each_important_event_once() {
     let subscriber = tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false);
     subscriber.with_writer(|| Log).init();
     let pod = LocalPod::start().await.unwrap();
 
-    // A cold start that fails: there is a warning before its time limit is reached.
+    // A cold start that fails. There is a warning before its time limit is reached.
     pod.sts().always(Answer::http(503, "down"));
     let cold = builder(pod.irsa_env()).startup_timeout(millis(500)).build().unwrap();
     cold.credentials().await.unwrap_err();
-    let log = said();
-    let first = assert_said_once(&log, " WARN the first attempt to fetch credentials failed: it is repeated ");
-    let last = assert_said_once(&log, "ERROR fetching credentials failed ");
+    let log = logged();
+    let first = assert_logged_once(&log, " WARN the first attempt to fetch credentials failed, retrying ");
+    let last = assert_logged_once(&log, "ERROR fetching credentials failed ");
     assert!(first < last && log[first].contains("503"), "{log:#?}");
     assert!(pod.sts().requests() > 1);
     drop(cold);
 
-    // A clock that is wrong and is not corrected.
+    // A local clock that is wrong and stays wrong.
     pod.sts().always(Answer::proper()).set_clock_offset(300);
     let ca = Ca::new();
     let (sts, bundle) = (ca.in_front_of(pod.sts().address(), named("localhost")).await, ca.bundle());
     let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("https://localhost:{}", sts.port()));
     let skewed = builder(with(env, "AWS_CA_BUNDLE", bundle.path().to_str().unwrap())).build().unwrap();
-    said();
+    logged();
     let credentials = skewed.credentials().await.unwrap();
-    let log = said();
-    let clock = assert_said_once(&log, " WARN this machine's clock differs from that of STS: ");
+    let log = logged();
+    let clock = assert_logged_once(&log, " WARN the local clock differs from the clock of STS: ");
     assert!(log[clock].contains(" s behind"), "{log:#?}");
-    assert_said_once(&log, " INFO first credentials ");
+    assert_logged_once(&log, " INFO fetched the first credentials ");
     // Credentials that a service refuses several times.
     skewed.invalidate(&credentials);
     skewed.invalidate(&credentials);
     assert_ne!(skewed.credentials().await.unwrap(), credentials);
     skewed.invalidate(&credentials);
-    let log = said();
+    let log = logged();
     assert!(!log.iter().any(|line| line.contains("clock")), "{log:#?}");
-    assert_said_once(&log, " WARN a service has refused the credentials: they count as expired ");
+    assert_logged_once(&log, " WARN a service has refused the credentials: they are treated as expired ");
     drop(skewed);
 
     // Credentials that expire in an outage, and the end of the outage.
@@ -89,8 +89,8 @@ async fn what_an_operator_must_know_is_logged_at_once_and_once() {
     status.wait_for(|status| status.health == Health::Expired).await.unwrap();
     pod.sts().always(Answer::proper()).set_lifetime(Duration::from_secs(3600));
     status.wait_for(|status| status.health == Health::Ready).await.unwrap();
-    let log = said();
-    let expired = assert_said_once(&log, "ERROR credentials have expired and are not renewed yet ");
-    let renewed = assert_said_once(&log, " INFO credentials are refreshed again ");
-    assert!(expired < renewed, "{log:#?}");
+    let log = logged();
+    let expired = assert_logged_once(&log, "ERROR credentials have expired and have not been refreshed yet ");
+    let refreshed = assert_logged_once(&log, " INFO credentials refreshed after failures ");
+    assert!(expired < refreshed, "{log:#?}");
 }

@@ -1,8 +1,8 @@
-//! What a provider leaves of its secrets in the memory of its process: of what this crate holds nothing, of what its
-//! dependencies do no more than is written down here.
+//! The secrets that remain in the memory of a process after its provider was dropped. This crate leaves no copy. The
+//! copies that its dependencies leave are limited to the numbers in this file.
 //!
-//! Each case is a child, this same program, that uses a provider and drops it when it is told to. Its parent knows the
-//! secrets and searches its memory for them; the child itself learns them from its sources alone.
+//! Each test starts this program again as a child process, which uses a provider and drops it. The parent process knows
+//! the secrets and searches the memory of the child for them. The child gets the secrets only from its sources.
 #![cfg(all(target_os = "linux", feature = "irsa", feature = "pod-identity", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -30,17 +30,17 @@ const FETCHES: u64 = 3;
 
 type Env = Vec<(String, String)>;
 
-/// Without a log: what formats it would overwrite what is to be found.
+/// Runs without a subscriber, because formatting log events could overwrite copies of secrets.
 #[tokio::test]
-#[ignore = "run by the others here, as a process of its own, whose memory they search"]
+#[ignore = "the other tests run it as a child process"]
 async fn child() {
     let provider = EksCredentialsProvider::builder().runtime(Handle::current()).build().unwrap();
     while next_line() == "fetch" {
-        if let Some(held) = provider.cached() {
-            provider.invalidate(&held);
+        if let Some(cached) = provider.cached() {
+            provider.invalidate(&cached);
         }
         let credentials = provider.credentials().await.unwrap();
-        // The driver's task: connections are tasks too, and end a moment after their answer.
+        // One task is the refresh task. A connection is also a task, and ends a moment after its response.
         settled(1).await;
         println!("\nhas {}", credentials.access_key_id());
     }
@@ -78,21 +78,21 @@ impl Child {
         Self { process, stdin, stdout }
     }
 
-    async fn tell(&mut self, line: &str) {
+    async fn send(&mut self, line: &str) {
         self.stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    /// What follows `beginning` in its next such line.
-    async fn hear(&mut self, beginning: &str) -> String {
+    /// Waits for a line that begins with `prefix`, and returns the rest of it.
+    async fn receive(&mut self, prefix: &str) -> String {
         loop {
-            let line = self.stdout.next_line().await.unwrap().expect("the child lives");
-            if let Some(rest) = line.strip_prefix(beginning) {
+            let line = self.stdout.next_line().await.unwrap().expect("the child has ended");
+            if let Some(rest) = line.strip_prefix(prefix) {
                 return rest.to_owned();
             }
         }
     }
 
-    /// All that it could have written to: heaps, stacks, statics.
+    /// All writable memory: heaps, stacks and statics.
     fn memory(&self) -> Vec<Vec<u8>> {
         let process = format!("/proc/{}", self.process.id().unwrap());
         let maps = fs::read_to_string(format!("{process}/maps")).unwrap();
@@ -102,26 +102,26 @@ impl Child {
             let (begin, end) = range.split_once('-').unwrap();
             let [begin, end] = [begin, end].map(|address| u64::from_str_radix(address, 16).unwrap());
             let mut bytes = vec![0; usize::try_from(end - begin).unwrap()];
-            // A part may be gone since.
+            // A part may have been unmapped since.
             memory.read_exact_at(&mut bytes, begin).ok().map(|()| bytes)
         };
         writable.filter_map(read).collect()
     }
 }
 
-/// How often a secret is in memory.
+/// How often a secret was found in memory.
 #[derive(Debug, Default)]
 struct Found {
-    /// As part of a message as it was on the wire: in the buffers of those who write and read it.
+    /// As part of an HTTP message, in the buffer of a dependency.
     on_the_wire: usize,
-    /// Any other.
+    /// Outside an HTTP message.
     alone: usize,
 }
 
-/// A secret, and what stands before and after it in the messages of both protocols.
+/// A secret, and the texts before and after it in the messages of both protocols.
 struct Secret {
     text: String,
-    /// Tokens have all but their signature in common.
+    /// The length of the part that all tokens have in common, which is everything except the signature.
     common: usize,
     before: &'static [&'static str],
     after: &'static [&'static str],
@@ -151,14 +151,14 @@ impl Secret {
         ]
     }
 
-    /// By either half: memory that was freed is overwritten bit by bit.
+    /// Searches for each half of the secret, because freed memory can be partly overwritten.
     fn search(&self, memory: &[Vec<u8>]) -> Found {
         let own = &self.text[self.common..];
         let (front, back) = own.split_at(own.len() / 2);
         let halves = [(front, self.common), (back, self.common + front.len())];
         let mut found = Found::default();
         for part in memory {
-            // Where it begins, or would begin if it were whole.
+            // Where the whole secret begins, or would begin.
             let begins = halves.map(|(half, offset)| positions(part, half).map(move |at| at.saturating_sub(offset)));
             for begin in begins.into_iter().flatten().collect::<BTreeSet<_>>() {
                 let (before, after) = (&part[..begin], part.get(begin + self.text.len()..).unwrap_or_default());
@@ -180,16 +180,16 @@ fn positions(memory: &[u8], wanted: &str) -> impl Iterator<Item = usize> {
     memory.windows(wanted.len()).enumerate().filter(|(_, window)| *window == wanted.as_bytes()).map(|(at, _)| at)
 }
 
-/// What may be found of each secret, at most. What is on the wire was left by dependencies, and stays until the memory is
-/// used again; the docs say whose it is.
+/// The largest number of copies of each secret. Copies in HTTP messages were left by dependencies, and remain until the
+/// memory is used again. The comments on the tests name these dependencies.
 struct Allowed {
-    /// Of the token while its request waits for an answer.
+    /// Copies of the token while its request waits for a response.
     waiting: usize,
-    /// Of the token in requests that are over; there are two with the first one.
+    /// Copies of the token in requests that have ended. The first token was sent in two requests.
     sent: usize,
-    /// Of the key and of the session token in an answer.
+    /// Copies of the secret key, and of the session token, in a response.
     answered: usize,
-    /// Of the token while the provider lives, and after it.
+    /// Other copies of the token, before and after the provider is dropped.
     kept: [usize; 2],
 }
 
@@ -197,67 +197,72 @@ struct Case {
     pod: LocalPod,
     env: Env,
     allowed: Allowed,
-    upstream: fn(&LocalPod) -> &StandIn,
+    stand_in: fn(&LocalPod) -> &StandIn,
     token: fn(&LocalPod) -> &ProjectedToken,
 }
 
 impl Case {
-    /// A request that fails, one that waits until it has been seen, some more, and the end.
+    /// Runs a request that fails, a request that waits until the memory was searched, more requests, and the drop of
+    /// the provider.
     async fn run(&self) {
         let Self { pod, env, allowed, .. } = self;
-        let (upstream, token) = ((self.upstream)(pod), (self.token)(pod));
+        let (stand_in, token) = ((self.stand_in)(pod), (self.token)(pod));
         let mut child = Child::start(env);
         let mut tokens = vec![Secret::token(token)];
         let gate = Arc::new(Semaphore::new(0));
         let closed = Arc::clone(&gate);
-        upstream.then(Answer::http(503, "busy")).issue_with(move || {
+        stand_in.then(Answer::http(503, "busy")).issue_with(move || {
             let gate = Arc::clone(&closed);
             async move {
                 let _ = gate.acquire().await;
                 Ok(Issued::random(Duration::from_secs(3600)))
             }
         });
-        child.tell("fetch").await;
-        self.see_a_request_wait(&child, &tokens[0]).await;
+        child.send("fetch").await;
+        self.check_waiting_request(&child, &tokens[0]).await;
         gate.close();
         let mut issued = Vec::new();
         for fetch in 0..FETCHES {
             if fetch > 0 {
                 token.rotate().unwrap();
                 tokens.push(Secret::token(token));
-                // An agent would hand the same ones out.
-                upstream.set_lifetime(Duration::from_secs(3600 + fetch));
-                child.tell("fetch").await;
+                // With the same lifetime the stand-in of the agent would return the same credentials.
+                stand_in.set_lifetime(Duration::from_secs(3600 + fetch));
+                child.send("fetch").await;
             }
-            let access_key_id = child.hear("has ").await;
+            let access_key_id = child.receive("has ").await;
             let memory = child.memory();
             tokens[0].assert("a token", &memory, allowed.sent, allowed.kept[0]);
             tokens[tokens.len() - 1].assert("a token", &memory, allowed.sent, allowed.kept[0]);
             let secrets = Secret::of(pod.ledger().get(&access_key_id).unwrap());
             for secret in &secrets {
-                assert_eq!(secret.search(&memory).alone, 1, "what the provider serves is in memory once: {fetch}");
+                assert_eq!(
+                    secret.search(&memory).alone,
+                    1,
+                    "the current credentials are in memory once, after fetch {fetch}"
+                );
             }
             issued.extend(secrets);
         }
-        child.tell("drop").await;
-        child.hear("dropped").await;
+        child.send("drop").await;
+        child.receive("dropped").await;
         let memory = child.memory();
         for token in &tokens {
-            token.assert("a token after the drop", &memory, allowed.sent, allowed.kept[1]);
+            token.assert("a token after the provider was dropped", &memory, allowed.sent, allowed.kept[1]);
         }
         for secret in &issued {
-            secret.assert("a secret after the drop", &memory, allowed.answered, 0);
+            secret.assert("a secret after the provider was dropped", &memory, allowed.answered, 0);
         }
     }
 
-    /// Also the proof that a token that is there is found.
-    async fn see_a_request_wait(&self, child: &Child, token: &Secret) {
-        while (self.upstream)(&self.pod).requests() < 2 {
+    /// Searches the memory while a request waits. This also shows that the search finds a token that is in memory.
+    async fn check_waiting_request(&self, child: &Child, token: &Secret) {
+        while (self.stand_in)(&self.pod).requests() < 2 {
             tokio::task::yield_now().await;
         }
         let waits = async {
             loop {
-                // It may have arrived before the client has let go of it.
+                // The server can have the request before the client has released its buffer.
                 let found = token.search(&child.memory());
                 if found.alone > 0 && found.on_the_wire <= self.allowed.waiting {
                     return;
@@ -272,23 +277,24 @@ impl Case {
 
 async fn irsa(allowed: Allowed) -> Case {
     let pod = LocalPod::start().await.unwrap();
-    Case { env: pod.irsa_env(), pod, allowed, upstream: LocalPod::sts, token: LocalPod::irsa_token }
+    Case { env: pod.irsa_env(), pod, allowed, stand_in: LocalPod::sts, token: LocalPod::irsa_token }
 }
 
 async fn pod_identity(allowed: Allowed) -> Case {
     let pod = LocalPod::start().await.unwrap();
-    Case { env: pod.pod_identity_env(), pod, allowed, upstream: LocalPod::agent, token: LocalPod::agent_token }
+    Case { env: pod.pod_identity_env(), pod, allowed, stand_in: LocalPod::agent, token: LocalPod::agent_token }
 }
 
-/// The answers: hyper's read buffer.
+/// The copy of each response is in the read buffer of hyper.
 #[tokio::test(flavor = "multi_thread")]
-async fn irsa_over_plain_http_leaves_each_answer_once() {
+async fn memory_keeps_one_copy_of_each_irsa_response_over_http() {
     irsa(Allowed { waiting: 0, sent: 0, answered: 1, kept: [0, 0] }).await.run().await;
 }
 
-/// The answers: rustls's buffers, of what it has decrypted and of what it hands on, and hyper's.
+/// The copies of each response are in two buffers of rustls, for decrypted data and for its output, and in one of
+/// hyper.
 #[tokio::test(flavor = "multi_thread")]
-async fn irsa_over_https_leaves_each_answer_three_times() {
+async fn memory_keeps_three_copies_of_each_irsa_response_over_https() {
     let case = irsa(Allowed { waiting: 1, sent: 0, answered: 3, kept: [0, 0] }).await;
     let ca = Ca::new();
     let (sts, bundle) = (ca.in_front_of(case.pod.sts().address(), named("localhost")).await, ca.bundle());
@@ -297,15 +303,15 @@ async fn irsa_over_https_leaves_each_answer_three_times() {
     Case { env, ..case }.run().await;
 }
 
-/// The tokens: the head of each request, in hyper's write buffer.
+/// The copies of the tokens are in the heads of the requests, in the write buffer of hyper.
 #[tokio::test(flavor = "multi_thread")]
-async fn pod_identity_leaves_the_head_of_each_request_and_each_answer_once() {
+async fn memory_keeps_each_pod_identity_head_and_response_once() {
     pod_identity(Allowed { waiting: 2, sent: 2, answered: 1, kept: [0, 0] }).await.run().await;
 }
 
-/// The provider has the token in its snapshot of the environment and ready to be sent.
+/// The provider has the token in its snapshot of the environment and in the value of the header that it sends.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_in_the_environment_stays_there_and_nowhere_else() {
+async fn memory_keeps_an_environment_token_only_where_documented() {
     let case = pod_identity(Allowed { waiting: 2, sent: 4, answered: 1, kept: [3, 1] }).await;
     let token = fs::read_to_string(case.pod.agent_token().path()).unwrap();
     let env = without(case.env.clone(), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");

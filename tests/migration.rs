@@ -1,5 +1,5 @@
-//! A whole migration from IRSA to EKS Pod Identity in one run: each step a rolling deployment, a real S3 client in every
-//! pod that lists buckets twenty times a second, and no call that fails. `--nocapture` shows the timeline.
+//! Runs a whole migration from IRSA to EKS Pod Identity. Each step is a rolling deployment. In every pod, a real S3
+//! client lists buckets twenty times a second, and no call may fail. `--nocapture` shows the timeline.
 #![cfg(all(feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -25,15 +25,14 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing_subscriber::prelude::*;
 
-/// Short, so that there are refreshes in every step.
+/// A short lifetime, so that credentials are refreshed in each step.
 const LIFETIME: Duration = Duration::from_secs(4);
-/// Twenty a second.
+/// Twenty calls a second.
 const BETWEEN_CALLS: Duration = Duration::from_millis(50);
-/// What each step waits for takes some seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit for each wait. Most waits take a few seconds.
+const LIMIT: Duration = Duration::from_secs(30);
 
-/// One pod of a deployment: a process of its own, as far as a thread with a runtime of its own can be one. Its events are
-/// told apart by the thread's name.
+/// One pod of a deployment, simulated by a thread with its own runtime. The name of the thread identifies its events.
 struct Pod {
     name: &'static str,
     status: watch::Receiver<Status>,
@@ -41,7 +40,7 @@ struct Pod {
     thread: JoinHandle<()>,
 }
 
-/// What all pods have called.
+/// The calls of all pods.
 #[derive(Default)]
 struct Calls {
     succeeded: AtomicU64,
@@ -73,7 +72,7 @@ impl Cluster {
             runtime.block_on(list_until(&stopped, builder, ready, &calls, &timeline));
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(serve).unwrap();
-        let status = timeout(PATIENCE, is_ready).await.unwrap().unwrap();
+        let status = timeout(LIMIT, is_ready).await.unwrap().unwrap();
         Pod { name, status, stop, thread }
     }
 
@@ -86,23 +85,24 @@ impl Cluster {
 
 impl Pod {
     async fn until(&mut self, wanted: impl FnMut(&Status) -> bool) -> Status {
-        let status = timeout(PATIENCE, self.status.wait_for(wanted)).await;
-        status.unwrap_or_else(|_| panic!("{} waits for ever", self.name)).unwrap().clone()
+        let status = timeout(LIMIT, self.status.wait_for(wanted)).await;
+        status.unwrap_or_else(|_| panic!("{} hangs", self.name)).unwrap().clone()
     }
 
-    /// Two refreshes by `source`, no less.
-    async fn lives_by(&mut self, source: SourceKind) {
+    /// Waits for two more refreshes, and checks that they used `source`.
+    async fn refreshes_from(&mut self, source: SourceKind) {
         let before = self.status.borrow().refreshes;
         let after = self.until(|status| status.refreshes >= before + 2).await;
         assert_eq!(after.source, Some(source), "{}", self.name);
     }
 
-    async fn comes_to(&mut self, source: SourceKind) -> Status {
+    /// Waits until the current credentials come from `source`.
+    async fn switches_to(&mut self, source: SourceKind) -> Status {
         self.until(|status| status.source == Some(source)).await
     }
 }
 
-/// The pod's service: says that it is ready when the first call has succeeded.
+/// The service in a pod. It sends `ready` after the first call.
 async fn list_until(
     stop: &AtomicBool,
     builder: Builder,
@@ -110,7 +110,7 @@ async fn list_until(
     calls: &Calls,
     timeline: &Timeline,
 ) {
-    // On the thread of this pod, by whose name the timeline tells the pods apart.
+    // The refresh task runs on the thread of this pod, because the timeline identifies pods by the thread.
     let provider = builder.runtime(tokio::runtime::Handle::current()).build().unwrap();
     timeline.say(&provider.detection().unwrap().to_string());
     let s3 = Client::new(&provider.sdk_config(BehaviorVersion::latest()).build());
@@ -136,10 +136,10 @@ async fn list_until(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_fails_on_the_road_from_irsa_to_pod_identity() {
+async fn migration_from_irsa_to_pod_identity_fails_no_call() {
     use SourceKind::{PodIdentity, WebIdentity};
     let timeline = Timeline::begin("operator");
-    // Not under the sieve: the S3 stand-in logs whole requests.
+    // `support::trace` is not used here, because the S3 stand-in logs whole requests.
     tracing_subscriber::registry().with(timeline.layer()).init();
     let aws = LocalPod::start().await.unwrap();
     aws.sts().set_lifetime(LIFETIME);
@@ -149,58 +149,59 @@ async fn no_call_fails_on_the_road_from_irsa_to_pod_identity() {
     let cluster = Cluster { timeline: timeline.clone(), calls: Arc::default() };
 
     let mut pod = cluster.roll_out("irsa-alone", service(aws.irsa_env()), None).await;
-    pod.lives_by(WebIdentity).await;
+    pod.refreshes_from(WebIdentity).await;
     assert_eq!(aws.agent().requests(), 0);
 
-    timeline.say("create the association: pods that start from now on have both");
+    timeline.say("create the association: pods that start from now on are configured for both");
     let both = || service(aws.both_env()).fallback(true);
     pod = cluster.roll_out("both-irsa-first", both(), Some(pod)).await;
-    assert!(both().build().unwrap().compare().await.unwrap().is_ready());
-    timeline.say("compare() with the new configuration: ready to cut over");
-    pod.lives_by(WebIdentity).await;
+    let comparison = both().build().unwrap().compare().await.unwrap();
+    timeline.say(&format!("compare both sources: ready to cut over: {}", comparison.is_ready()));
+    assert!(comparison.is_ready());
+    pod.refreshes_from(WebIdentity).await;
     assert_eq!(aws.agent().requests(), 1);
 
-    // A pod that is late for the cut-over, or that nobody has thought of.
-    let mut straggler = pod;
+    // This pod is not part of the cut-over.
+    let mut late_pod = pod;
     timeline.say("cut over: EKS_CREDENTIALS_SOURCE=pod-identity");
     let cut_over = service(with(aws.both_env(), "EKS_CREDENTIALS_SOURCE", "pod-identity")).fallback(true);
     pod = cluster.roll_out("both-pod-identity-first", cut_over, None).await;
-    pod.lives_by(PodIdentity).await;
+    pod.refreshes_from(PodIdentity).await;
 
-    timeline.say("remove the trust of IRSA from the role, while a pod still lives by it");
+    timeline.say("remove the trust of IRSA from the role while a pod still uses it");
     aws.sts().always(Answer::refuse_with("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
-    let handed_over = straggler.comes_to(PodIdentity).await;
-    assert!(handed_over.is_ready() && handed_over.last_error.is_none());
-    timeline.say("restore the trust: the next refresh goes back to IRSA");
+    let fallback = late_pod.switches_to(PodIdentity).await;
+    assert!(fallback.is_ready() && fallback.last_error.is_none());
+    timeline.say("restore the trust: the next refresh uses IRSA again");
     aws.sts().always(Answer::proper());
-    straggler.comes_to(WebIdentity).await;
-    timeline.say("remove the trust for good");
+    late_pod.switches_to(WebIdentity).await;
+    timeline.say("remove the trust permanently");
     aws.sts().always(Answer::refuse_with("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
-    straggler.comes_to(PodIdentity).await;
-    cluster.stop(straggler).await;
-    pod.lives_by(PodIdentity).await;
+    late_pod.switches_to(PodIdentity).await;
+    cluster.stop(late_pod).await;
+    pod.refreshes_from(PodIdentity).await;
 
-    let asked = aws.sts().requests();
-    timeline.say("remove the annotation: pods that start from now on have Pod Identity alone");
+    let requests = aws.sts().requests();
+    timeline.say("remove the annotation: pods that start from now on have only Pod Identity");
     pod = cluster.roll_out("pod-identity-alone", service(aws.pod_identity_env()), Some(pod)).await;
-    pod.lives_by(PodIdentity).await;
+    pod.refreshes_from(PodIdentity).await;
     cluster.stop(pod).await;
-    assert_eq!(aws.sts().requests(), asked, "nobody asks STS any more");
+    assert_eq!(aws.sts().requests(), requests, "there are no more requests to STS");
 
     let (succeeded, failed) = (cluster.calls.succeeded.load(Relaxed), cluster.calls.failed.load(Relaxed));
     timeline.say(&format!("{succeeded} calls succeeded, {failed} failed"));
     println!("{timeline}");
     assert_eq!(support::leaked(&timeline.to_string()), None);
     timeline.assert_tells(&[
-        ("irsa-alone", "INFO first credentials source=irsa"),
-        ("both-irsa-first", "INFO first credentials source=irsa"),
-        ("operator", "compare() with the new configuration: ready to cut over"),
-        ("both-pod-identity-first", "INFO first credentials source=pod-identity"),
-        ("both-irsa-first", "WARN the preferred source was denied, falling back to the other one denied=irsa"),
-        ("both-irsa-first", "INFO credentials come from another source now source=pod-identity previous=irsa"),
-        ("both-irsa-first", "INFO credentials come from another source now source=irsa previous=pod-identity"),
-        ("both-irsa-first", "INFO credentials come from another source now source=pod-identity previous=irsa"),
-        ("pod-identity-alone", "INFO first credentials source=pod-identity"),
+        ("irsa-alone", "INFO fetched the first credentials source=irsa"),
+        ("both-irsa-first", "INFO fetched the first credentials source=irsa"),
+        ("operator", "compare both sources: ready to cut over: true"),
+        ("both-pod-identity-first", "INFO fetched the first credentials source=pod-identity"),
+        ("both-irsa-first", "WARN the preferred source was denied, falling back to the other source denied=irsa"),
+        ("both-irsa-first", "INFO switched to another credential source source=pod-identity previous=irsa"),
+        ("both-irsa-first", "INFO switched to another credential source source=irsa previous=pod-identity"),
+        ("both-irsa-first", "INFO switched to another credential source source=pod-identity previous=irsa"),
+        ("pod-identity-alone", "INFO fetched the first credentials source=pod-identity"),
     ]);
     assert!(failed == 0 && succeeded > 200, "{succeeded} calls succeeded, {failed} failed");
 }

@@ -1,5 +1,5 @@
-//! The metrics as a real Prometheus exporter shows them over http, against the table in the documentation; and that the
-//! dashboard and the alert rules name no other.
+//! Compares the metrics of a real Prometheus exporter with the table in the documentation. Checks that the dashboard
+//! and the alert rules use only documented metrics.
 #![cfg(all(feature = "irsa", feature = "pod-identity"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -18,7 +18,7 @@ use eks_credentials::{EksCredentialsProvider, ErrorKind};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use support::{builder, provider};
 
-/// By name: the type and the labels.
+/// The type and the labels of each metric, by name.
 type Table = BTreeMap<String, (String, BTreeSet<String>)>;
 
 fn read(path: &str) -> String {
@@ -36,7 +36,7 @@ fn documented() -> Table {
     table.collect()
 }
 
-/// The exporter on a free port.
+/// Starts the exporter on a free port.
 fn export() -> SocketAddr {
     loop {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -44,7 +44,7 @@ fn export() -> SocketAddr {
         let builder = PrometheusBuilder::new().with_http_listener(free).set_buckets_for_metric(duration, &[0.1, 1.0]);
         match builder.unwrap().install() {
             Ok(()) => return free,
-            // Somebody else took it meanwhile.
+            // Another process has taken the port since.
             Err(BuildError::FailedToCreateHTTPListener(_)) => {}
             Err(error) => panic!("{error}"),
         }
@@ -57,7 +57,7 @@ async fn scrape(exporter: SocketAddr) -> String {
     text
 }
 
-/// The value of one series, as it is written.
+/// The value of one series, as text.
 fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
 }
@@ -69,7 +69,7 @@ fn assert_values(text: &str, expected: &[(&str, &str)]) {
     }
 }
 
-/// Types as declared, labels as seen.
+/// The declared types, and the labels of all series.
 fn scraped(text: &str) -> Table {
     let declared = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let mut table: Table = declared.map(|(name, kind)| (name.to_owned(), (kind.to_owned(), BTreeSet::new()))).collect();
@@ -84,7 +84,7 @@ fn scraped(text: &str) -> Table {
     table
 }
 
-/// A histogram is scraped as three series.
+/// The name of the metric of a series. A histogram has three series.
 fn base(name: &str) -> &str {
     let histogram = |end| name.strip_suffix(end).filter(|base| base.ends_with("_duration_seconds"));
     ["_bucket", "_sum", "_count"].into_iter().find_map(histogram).unwrap_or(name)
@@ -100,9 +100,9 @@ async fn denied(pod: &LocalPod, provider: &EksCredentialsProvider) {
     assert_eq!(provider.credentials().await.unwrap_err().kind(), ErrorKind::Denied);
 }
 
-/// In one test, because a process has one recorder.
+/// This is a single test, because a process has one recorder.
 #[tokio::test]
-async fn a_scrape_shows_what_the_table_says_and_what_happened() {
+async fn metrics_match_the_documentation_and_the_events() {
     support::trace();
     let exporter = export();
     let pod = LocalPod::start().await.unwrap();
@@ -133,7 +133,7 @@ async fn a_scrape_shows_what_the_table_says_and_what_happened() {
         assert!((shown - unix(time.unwrap())).abs() < 0.001, "{name}: {shown}");
     }
 
-    // Who is served at once is not measured.
+    // Calls that are served without waiting record no metrics.
     for _ in 0..1000 {
         provider.credentials().await.unwrap();
     }
@@ -145,29 +145,29 @@ async fn a_scrape_shows_what_the_table_says_and_what_happened() {
     let failures = ("refresh_failures_total{source=\"irsa\",kind=\"denied\"}", "1");
     assert_values(&text, &[failures, ("consecutive_failures", "1")]);
     let expiry: f64 = value(&text, "eks_credentials_expiry_timestamp_seconds").unwrap().parse().unwrap();
-    assert!(expiry < unix(status.expiry.unwrap()) - 3000.0, "a service has refused them: they have expired");
+    assert!(expiry < unix(status.expiry.unwrap()) - 3000.0, "refused credentials count as expired");
 
-    // Everything that can be scraped has been by now.
+    // At this point every metric has been recorded.
     assert_eq!(scraped(&text), documented());
-    waiting_callers(exporter).await;
+    check_waiting_callers(exporter).await;
 }
 
-/// Those who wait are counted, and those who give up no longer.
-async fn waiting_callers(exporter: SocketAddr) {
+/// Waiting callers are counted until they are served or cancelled.
+async fn check_waiting_callers(exporter: SocketAddr) {
     let pod = LocalPod::start().await.unwrap();
     pod.sts().always(Answer::hang());
     let provider = builder(pod.irsa_env()).build().unwrap();
-    let mut asks: Vec<_> = (0..3).map(|_| tokio_test::task::spawn(provider.credentials())).collect();
-    for ask in &mut asks {
-        tokio_test::assert_pending!(ask.poll());
+    let mut calls: Vec<_> = (0..3).map(|_| tokio_test::task::spawn(provider.credentials())).collect();
+    for call in &mut calls {
+        tokio_test::assert_pending!(call.poll());
     }
     assert_values(&scrape(exporter).await, &[("waiting_callers", "3")]);
-    drop(asks);
+    drop(calls);
     assert_values(&scrape(exporter).await, &[("waiting_callers", "0")]);
 }
 
 #[test]
-fn the_dashboard_and_the_rules_name_only_metrics_and_labels_that_there_are() {
+fn dashboard_and_rules_use_only_documented_metrics() {
     let documented = documented();
     for path in ["grafana-dashboard.json", "prometheus-rules.yaml", "prometheus-rules.test.yaml"] {
         let text = read(&format!("examples/deploy/{path}"));
@@ -178,7 +178,7 @@ fn the_dashboard_and_the_rules_name_only_metrics_and_labels_that_there_are() {
         let names: BTreeSet<&str> = names.collect();
         assert!(names.len() > 2, "{path}: {names:?}");
         for name in names {
-            assert!(documented.contains_key(base(name)), "{path} names {name}, which docs::observability does not");
+            assert!(documented.contains_key(base(name)), "{path} uses {name}, which docs::observability does not list");
         }
     }
     let dashboard: serde_json::Value = serde_json::from_str(&read("examples/deploy/grafana-dashboard.json")).unwrap();

@@ -1,4 +1,4 @@
-//! A service that refuses the credentials before they expire: they are renewed, and the request is repeated.
+//! A service refuses the credentials before they expire. They are refreshed, and the request is repeated.
 #![cfg(all(feature = "irsa", feature = "sdk-config"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -19,12 +19,12 @@ use support::provider;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-/// What the service says to whom.
+/// How the service responds to each access key.
 #[derive(Debug, Default)]
 struct Service {
-    /// Keys that it does not accept any more.
+    /// The keys that it does not accept any more.
     revoked: BTreeSet<String>,
-    /// Its answer to all others, if it is not a success.
+    /// The status and body of its response to all other keys. `None` is a success.
     refusal: Option<(u16, &'static str)>,
     requests: u64,
 }
@@ -36,7 +36,7 @@ struct S3 {
 }
 
 impl S3 {
-    /// `together`: how many requests with revoked keys come before the first of them is answered.
+    /// Requests with revoked keys are answered when there are `together` of them.
     async fn start(together: usize) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -101,7 +101,7 @@ async fn failed(client: &Client, calls: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn a_role_that_is_recreated_under_a_running_client_costs_no_failed_call_and_one_refresh() {
+async fn recovery_from_a_recreated_role_fails_no_call() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(pod.irsa_env());
@@ -111,14 +111,14 @@ async fn a_role_that_is_recreated_under_a_running_client_costs_no_failed_call_an
     s3.revoke(&provider);
     assert_eq!(failed(&client, 200).await, 0);
     assert_eq!((pod.sts().requests(), s3.service.lock().unwrap().requests), (2, 221));
-    // Once more, later: a success in between makes it another refusal.
+    // A later refusal, after a success, causes another refresh.
     s3.revoke(&provider);
     assert_eq!(failed(&client, 20).await, 0);
     assert_eq!(pod.sts().requests(), 3);
 }
 
 #[tokio::test]
-async fn a_hundred_refusals_at_the_same_time_cause_one_refresh() {
+async fn recovery_refreshes_once_for_100_simultaneous_refusals() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(pod.irsa_env());
@@ -132,7 +132,7 @@ async fn a_hundred_refusals_at_the_same_time_cause_one_refresh() {
         calls.spawn(async move { client.list_buckets().send().await.map(drop) });
     }
     let repeated = calls.join_all().await.iter().filter(|outcome| outcome.is_ok()).count();
-    // The client's retry quota, which all share, is 500 and a retry costs 14 at most.
+    // All calls share the retry quota of the client, which is 500. A retry costs at most 14.
     assert!(repeated >= 500 / 14, "{repeated}");
     assert_eq!(pod.sts().requests(), 2);
     assert_eq!(failed(&client, 10).await, 0);
@@ -140,7 +140,7 @@ async fn a_hundred_refusals_at_the_same_time_cause_one_refresh() {
 }
 
 #[tokio::test]
-async fn without_retries_one_call_fails_and_the_next_has_new_credentials() {
+async fn recovery_without_retries_fails_one_call() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(pod.irsa_env());
@@ -152,9 +152,9 @@ async fn without_retries_one_call_fails_and_the_next_has_new_credentials() {
     assert_eq!(pod.sts().requests(), 2);
 }
 
-/// A wrong endpoint, or a region that is disabled.
+/// A wrong endpoint refuses every key, and so does a Region that is disabled.
 #[tokio::test]
-async fn a_service_that_refuses_every_key_causes_one_refresh_and_no_more() {
+async fn recovery_refreshes_once_for_a_service_that_refuses_all() {
     support::trace();
     for (code, refreshes) in [("ExpiredToken", 1), ("InvalidClientTokenId", 0)] {
         let pod = LocalPod::start().await.unwrap();
@@ -168,7 +168,7 @@ async fn a_service_that_refuses_every_key_causes_one_refresh_and_no_more() {
 }
 
 #[tokio::test]
-async fn other_refusals_and_requests_of_others_change_nothing() {
+async fn recovery_ignores_other_errors_and_other_credentials() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let (ours, theirs) = (provider(pod.irsa_env()), provider(pod.irsa_env()));
@@ -186,7 +186,7 @@ async fn other_refusals_and_requests_of_others_change_nothing() {
         assert_eq!(failed(&client, 1).await, 1);
     }
     assert_eq!(pod.sts().requests(), 1);
-    // Another provider's credentials on a client with this one's recovery.
+    // The credentials of another provider in a client with the recovery of this one.
     s3.refuse_all(403, "<Error><Code>ExpiredToken</Code></Error>");
     let config = ours.sdk_config(BehaviorVersion::latest()).build();
     let config = aws_sdk_s3::config::Builder::from(&config)

@@ -1,4 +1,4 @@
-//! Refreshing over real sockets and in real time.
+//! Refreshes over real sockets and in real time.
 #![cfg(all(feature = "irsa", feature = "pod-identity"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -17,73 +17,74 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What an observer sees, until `wanted`; in bounded time.
+/// Waits until a subscriber sees the `wanted` status, for a limited time.
 async fn until(changes: &mut tokio::sync::watch::Receiver<Status>, wanted: impl FnMut(&Status) -> bool) -> Status {
     timeout(60 * SECOND, changes.wait_for(wanted)).await.unwrap().unwrap().clone()
 }
 
-/// How long each ask took, and how many were not answered at their first poll.
-struct Asks {
-    took: Vec<Duration>,
+/// The durations of calls, and how many of them were not ready at their first poll.
+struct Calls {
+    durations: Vec<Duration>,
     waited: usize,
 }
 
-/// Asks every millisecond for `span`.
-async fn ask_every_millisecond(provider: &EksCredentialsProvider, span: Duration) -> Asks {
+/// Makes a call every millisecond for `span`.
+async fn call_every_millisecond(provider: &EksCredentialsProvider, span: Duration) -> Calls {
     let mut ticks = interval(millis(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = Instant::now() + span;
-    let mut asks = Asks { took: Vec::new(), waited: 0 };
+    let mut calls = Calls { durations: Vec::new(), waited: 0 };
     while Instant::now() < end {
         ticks.tick().await;
-        let asked = Instant::now();
-        let mut ask = pin!(provider.credentials());
-        match poll_fn(|cx| Poll::Ready(ask.as_mut().poll(cx))).await {
+        let began = Instant::now();
+        let mut call = pin!(provider.credentials());
+        match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
             Poll::Ready(credentials) => drop(credentials.unwrap()),
             Poll::Pending => {
-                asks.waited += 1;
-                ask.await.unwrap();
+                calls.waited += 1;
+                call.await.unwrap();
             }
         }
-        asks.took.push(asked.elapsed());
+        calls.durations.push(began.elapsed());
     }
-    asks.took.sort();
-    asks
+    calls.durations.sort();
+    calls
 }
 
-impl Asks {
+impl Calls {
     fn quantile(&self, per_mille: usize) -> Duration {
-        self.took[(self.took.len() - 1) * per_mille / 1000]
+        self.durations[(self.durations.len() - 1) * per_mille / 1000]
     }
 }
 
-impl std::fmt::Display for Asks {
+impl std::fmt::Display for Calls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [p50, p99, p999, max] = [500, 990, 999, 1000].map(|per_mille| self.quantile(per_mille));
-        let Self { took, waited } = self;
-        write!(f, "{} asks, {waited} waited: p50 {p50:?}, p99 {p99:?}, p99.9 {p999:?}, max {max:?}", took.len())
+        let Self { durations, waited } = self;
+        write!(f, "{} calls, {waited} waited: p50 {p50:?}, p99 {p99:?}, p99.9 {p999:?}, max {max:?}", durations.len())
     }
 }
 
-/// An ask that is answered at its first poll runs straight through: if it takes long, the machine took the processor
-/// away. So the bound is on those that waited (there must be none), and on what is not the machine's doing.
+/// A call that is ready at its first poll does not wait for anything. If it takes long, the operating system has
+/// suspended the thread. The test therefore limits the number of calls that waited, which must be 0, and the 99.9th
+/// percentile.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute"]
-async fn ten_second_credentials_asked_for_every_millisecond_for_a_minute() {
+async fn refresh_of_ten_second_credentials_delays_no_call() {
     let pod = LocalPod::start().await.unwrap();
     pod.sts().set_lifetime(10 * SECOND).set_latency(millis(200));
     let provider = provider(pod.irsa_env());
     provider.warm_up().await.unwrap();
-    let asks = ask_every_millisecond(&provider, 60 * SECOND).await;
+    let calls = call_every_millisecond(&provider, 60 * SECOND).await;
     let requests = pod.sts().requests();
-    println!("{asks}; {requests} requests to STS, {} at once at most", pod.sts().most_at_once());
+    println!("{calls}; {requests} requests to STS, at most {} at the same time", pod.sts().most_at_once());
     assert!((6..=14).contains(&requests), "{requests} requests");
-    assert_eq!(asks.waited, 0);
-    assert!(asks.quantile(999) < millis(5), "{asks}");
+    assert_eq!(calls.waited, 0);
+    assert!(calls.quantile(999) < millis(5), "{calls}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_that_dies_before_the_refresh_and_returns_after_expiry() {
+async fn outage_past_expiry_is_survived_and_its_end_noticed() {
     support::trace();
     for answer in [Answer::http(503, "down"), Answer::hang()] {
         let pod = LocalPod::start().await.unwrap();
@@ -93,27 +94,27 @@ async fn an_upstream_that_dies_before_the_refresh_and_returns_after_expiry() {
         pod.agent().always(answer);
         let mut changes = provider.subscribe();
         let expiry = first.expiry().unwrap();
-        // Until expiry every ask is served, from the same credentials.
-        let mut asks = interval(millis(10));
+        // Until the expiry, every call gets the same credentials.
+        let mut ticks = interval(millis(10));
         while changes.borrow_and_update().health != Health::Expired {
-            asks.tick().await;
+            ticks.tick().await;
             assert_eq!(provider.credentials().await.unwrap(), first);
         }
         let status = until(&mut changes, |status| status.health == Health::Expired).await;
         assert_eq!(status.expiry, Some(expiry));
         assert!(pod.agent().requests() > 1);
-        // Back again: found within the backoff, without being asked.
+        // The end of the outage is noticed within the backoff, without a call.
         pod.agent().always(Answer::proper()).set_lifetime(3600 * SECOND);
-        let back = Instant::now();
+        let ended = Instant::now();
         until(&mut changes, Status::is_ready).await;
-        assert!(back.elapsed() < 31 * SECOND, "{:?}", back.elapsed());
+        assert!(ended.elapsed() < 31 * SECOND, "{:?}", ended.elapsed());
         assert_ne!(provider.credentials().await.unwrap(), first);
     }
 }
 
-/// The pattern of a service: one provider in a static, used by tests that each have a runtime of their own.
+/// A service can have one provider in a static, and tests that each use their own runtime.
 #[test]
-fn a_provider_in_a_static_is_used_from_two_runtimes_one_after_the_other() {
+fn static_provider_serves_two_runtimes_in_turn() {
     support::trace();
     static KEEP: LazyLock<(tokio::runtime::Runtime, LocalPod)> = LazyLock::new(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -122,36 +123,36 @@ fn a_provider_in_a_static_is_used_from_two_runtimes_one_after_the_other() {
         (runtime, pod)
     });
     static PROVIDER: LazyLock<EksCredentialsProvider> = LazyLock::new(|| provider(KEEP.1.irsa_env()));
-    let in_a_runtime_of_its_own = || {
+    let use_on_new_runtime = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let first = PROVIDER.credentials().await.unwrap();
-            // The driver lives on this runtime and refreshes.
+            // The credentials are refreshed while this runtime is in use.
             let mut changes = PROVIDER.subscribe();
             let refreshes = changes.borrow_and_update().refreshes;
             until(&mut changes, |status| status.refreshes > refreshes).await;
             assert_ne!(PROVIDER.credentials().await.unwrap(), first);
         });
     };
-    // The pod's own runtime cannot be started inside another one.
+    // The runtime of the pod cannot be started inside another runtime, so it is started here.
     LazyLock::force(&PROVIDER);
-    in_a_runtime_of_its_own();
-    in_a_runtime_of_its_own();
+    use_on_new_runtime();
+    use_on_new_runtime();
 }
 
 #[tokio::test]
-async fn dropping_the_provider_ends_the_stream_and_the_request_under_way() {
+async fn drop_of_the_provider_ends_the_stream_and_the_request() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     pod.sts().always(Answer::hang());
     let provider = provider(pod.irsa_env());
     let mut changes = provider.subscribe();
-    let mut ask = tokio_test::task::spawn(provider.credentials());
+    let mut call = tokio_test::task::spawn(provider.credentials());
     while pod.sts().requests() == 0 {
-        tokio_test::assert_pending!(ask.poll());
+        tokio_test::assert_pending!(call.poll());
         tokio::task::yield_now().await;
     }
-    drop(ask);
+    drop(call);
     drop(provider);
     let ended = async { while changes.changed().await.is_ok() {} };
     timeout(10 * SECOND, ended).await.unwrap();

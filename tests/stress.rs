@@ -1,11 +1,12 @@
-//! Everything at once on the real thing, for valgrind's memcheck, which sees what is read uninitialised or after it was
-//! freed, and what is lost. `EKS_CREDENTIALS_STRESS_SECONDS=n` says for how long. Pod Identity alone: plain http, so that
-//! no time goes into TLS.
+//! A stress test of real providers with many threads and runtimes, for memcheck of valgrind. Memcheck finds reads of
+//! uninitialized and of freed memory, and leaks. `EKS_CREDENTIALS_STRESS_SECONDS=n` sets the duration. The test uses
+//! only Pod Identity, which needs no TLS.
 //!
-//! The detectors of races are of no use on a stable toolchain, tried on this test. drd and helgrind know neither atomics
-//! nor std's mutexes, which are futexes: each stops at a thousand "races", in tokio, hyper and std as much as here.
-//! ThreadSanitizer knows atomics, but only in code that it has compiled, and std's own is not: where a mutex is contended
-//! it is locked inside std, unseen, so that eight threads that count under one mutex are a "race" already.
+//! Race detectors were tried on this test, and are not usable with a stable toolchain. drd and helgrind know neither
+//! atomics nor the mutexes of std, which are futexes. Each of them stops after a thousand false reports in tokio,
+//! hyper, std and this crate. ThreadSanitizer knows atomics, but only in code that it has instrumented, which std is
+//! not. A contended mutex is locked inside std, so even eight threads that increment a counter under one mutex are
+//! reported as a race.
 #![cfg(feature = "pod-identity")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
@@ -21,7 +22,7 @@ use eks_credentials::{EksCredentialsProvider, ErrorKind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep, timeout};
 
-/// So short that each provider refreshes several times in its life, and some credentials run out.
+/// With this lifetime, credentials are refreshed during the test, and some expire.
 const LIFETIME: Duration = Duration::from_secs(4);
 const RUNTIMES: usize = 3;
 const READERS: usize = 3;
@@ -38,24 +39,24 @@ fn multi_thread() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// What all threads share: a provider that is replaced again and again, and what was counted.
-struct Stage {
+/// What all threads share: a provider that is replaced repeatedly, and counters.
+struct Shared {
     pod: LocalPod,
     provider: RwLock<EksCredentialsProvider>,
-    over: AtomicBool,
+    ended: AtomicBool,
     hits: AtomicU64,
     waits: AtomicU64,
     cancelled: AtomicU64,
     refused: AtomicU64,
 }
 
-impl Stage {
+impl Shared {
     fn provider(&self) -> EksCredentialsProvider {
         self.provider.read().unwrap().clone()
     }
 
-    fn goes_on(&self) -> bool {
-        !self.over.load(Relaxed)
+    fn is_running(&self) -> bool {
+        !self.ended.load(Relaxed)
     }
 
     fn count(&self, what: &AtomicU64) {
@@ -63,21 +64,21 @@ impl Stage {
     }
 }
 
-/// As the agent issued them: no half of others.
+/// Checks that the agent has issued these credentials, and that they are not a mixture of different ones.
 fn check(pod: &LocalPod, credentials: &Credentials) {
-    let issued = pod.ledger().get(credentials.access_key_id()).expect("nobody issued these");
-    assert!(issued.secret_access_key == credentials.secret_access_key(), "the secret of others");
-    assert!(Some(&*issued.session_token) == credentials.session_token(), "the token of others");
+    let issued = pod.ledger().get(credentials.access_key_id()).expect("the agent has not issued these");
+    assert!(issued.secret_access_key == credentials.secret_access_key(), "the secret of other credentials");
+    assert!(Some(&*issued.session_token) == credentials.session_token(), "the token of other credentials");
 }
 
-/// A thread outside any runtime: what is at hand, and what can be said without waiting.
-fn read(stage: &Stage) {
-    while stage.goes_on() {
-        let provider = stage.provider();
+/// Reads the cached credentials and the status on a thread outside any runtime.
+fn read(shared: &Shared) {
+    while shared.is_running() {
+        let provider = shared.provider();
         for _ in 0..50 {
             if let Some(credentials) = provider.cached() {
                 assert!(credentials.secret_access_key().starts_with("local-secret-"));
-                stage.count(&stage.hits);
+                shared.count(&shared.hits);
             }
             let status = provider.status();
             assert!(status.refreshes == 0 || status.expiry.is_some(), "{status:?}");
@@ -86,24 +87,24 @@ fn read(stage: &Stage) {
     }
 }
 
-/// A thread with a runtime of its own, which ends again and again, also in the middle of fetches.
-fn ask(stage: &Arc<Stage>, n: usize) {
-    while stage.goes_on() {
+/// Makes calls on runtimes that end repeatedly, also during fetches.
+fn run_callers(shared: &Arc<Shared>, n: usize) {
+    while shared.is_running() {
         let runtime = if n.is_multiple_of(2) { current_thread() } else { multi_thread() };
         runtime.block_on(async {
             let until = Instant::now() + Duration::from_millis(700);
             let mut callers = tokio::task::JoinSet::new();
             for patience in [1, 20, 2000, 20_000] {
-                let stage = Arc::clone(stage);
+                let shared = Arc::clone(shared);
                 callers.spawn(async move {
-                    while stage.goes_on() && Instant::now() < until {
-                        call(&stage, Duration::from_millis(patience)).await;
+                    while shared.is_running() && Instant::now() < until {
+                        call(&shared, Duration::from_millis(patience)).await;
                     }
                 });
             }
             while timeout(Duration::from_secs(60), callers.join_next()).await.expect("a caller hangs").is_some() {}
-            // A flight for the end of the runtime to meet.
-            let provider = stage.provider();
+            // Starts a refresh that is in progress when the runtime ends.
+            let provider = shared.provider();
             if let Some(credentials) = provider.cached() {
                 provider.invalidate(&credentials);
             }
@@ -112,45 +113,46 @@ fn ask(stage: &Arc<Stage>, n: usize) {
     }
 }
 
-async fn call(stage: &Stage, patience: Duration) {
-    let provider = stage.provider();
+async fn call(shared: &Shared, patience: Duration) {
+    let provider = shared.provider();
     let typed = fastrand::bool();
-    let asked =
+    let call =
         async { if typed { provider.credentials().await.map_err(|e| e.kind()) } else { provided(&provider).await } };
-    match timeout(patience, asked).await {
-        Err(_) => stage.count(&stage.cancelled),
+    match timeout(patience, call).await {
+        Err(_) => shared.count(&shared.cancelled),
         Ok(Ok(credentials)) => {
-            check(&stage.pod, &credentials);
-            stage.count(&stage.waits);
+            check(&shared.pod, &credentials);
+            shared.count(&shared.waits);
             if fastrand::u8(..) == 0 {
                 provider.invalidate(&credentials);
-                stage.count(&stage.refused);
+                shared.count(&shared.refused);
             }
         }
-        // Threads are starved under these tools: an attempt may not come to its end in time.
+        // Threads run slowly under valgrind, so an attempt can exceed its time limit.
         Ok(Err(kind)) => assert!(matches!(kind, ErrorKind::Timeout), "{kind:?}"),
     }
     sleep(Duration::from_millis(fastrand::u64(..5))).await;
 }
 
 async fn provided(provider: &EksCredentialsProvider) -> Result<Credentials, ErrorKind> {
-    let answer = provider.provide_credentials().await;
-    answer.map_err(|e| std::error::Error::source(&e).unwrap().downcast_ref::<eks_credentials::Error>().unwrap().kind())
+    let provided = provider.provide_credentials().await;
+    provided
+        .map_err(|e| std::error::Error::source(&e).unwrap().downcast_ref::<eks_credentials::Error>().unwrap().kind())
 }
 
 #[test]
-#[ignore = "long, and meant for valgrind: .ci/run runs it there"]
-fn readers_callers_runtimes_and_providers_come_and_go_all_at_once() {
-    let elsewhere = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let pod = elsewhere.block_on(LocalPod::start()).unwrap();
+#[ignore = "takes long: .ci/run runs it under valgrind"]
+fn stress_with_concurrent_runtimes_callers_and_providers() {
+    let pod_runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let pod = pod_runtime.block_on(LocalPod::start()).unwrap();
     pod.agent().set_lifetime(LIFETIME);
     pod.agent().set_latency(Duration::from_millis(3));
     let env = pod.pod_identity_env();
-    let fresh = || EksCredentialsProvider::builder().env(env.clone()).build().unwrap();
-    let stage = Arc::new(Stage {
+    let new_provider = || EksCredentialsProvider::builder().env(env.clone()).build().unwrap();
+    let shared = Arc::new(Shared {
         pod,
-        provider: RwLock::new(fresh()),
-        over: AtomicBool::new(false),
+        provider: RwLock::new(new_provider()),
+        ended: AtomicBool::new(false),
         hits: AtomicU64::new(0),
         waits: AtomicU64::new(0),
         cancelled: AtomicU64::new(0),
@@ -158,38 +160,41 @@ fn readers_callers_runtimes_and_providers_come_and_go_all_at_once() {
     });
     let began = Instant::now();
     let mut providers = 1;
-    let mut last = stage.provider().subscribe();
+    let mut last = shared.provider().subscribe();
     thread::scope(|scope| {
         for n in 0..RUNTIMES {
-            let stage = &stage;
-            scope.spawn(move || ask(stage, n));
+            let shared = &shared;
+            scope.spawn(move || run_callers(shared, n));
         }
         for _ in 0..READERS {
-            scope.spawn(|| read(&stage));
+            scope.spawn(|| read(&shared));
         }
         while began.elapsed().as_secs() < seconds() {
             thread::sleep(Duration::from_millis(1300));
-            let next = fresh();
+            let next = new_provider();
             last = next.subscribe();
-            *stage.provider.write().unwrap() = next;
+            *shared.provider.write().unwrap() = next;
             providers += 1;
         }
-        stage.over.store(true, Relaxed);
+        shared.ended.store(true, Relaxed);
     });
     let count = |what: &AtomicU64| what.load(Relaxed);
-    let (hits, waits, cancelled) = (count(&stage.hits), count(&stage.waits), count(&stage.cancelled));
+    let (hits, waits, cancelled) = (count(&shared.hits), count(&shared.waits), count(&shared.cancelled));
     println!(
-        "{providers} providers, {hits} hits, {waits} answers, {cancelled} cancelled, {} refused, {} requests in {:?}",
-        count(&stage.refused),
-        stage.pod.agent().requests(),
+        "{providers} providers, {hits} hits, {waits} successful calls, {cancelled} cancelled, {} refused, {} requests in {:?}",
+        count(&shared.refused),
+        shared.pod.agent().requests(),
         began.elapsed()
     );
-    assert!(hits > 0 && waits > 0 && cancelled > 0, "somebody did nothing");
-    assert!(stage.pod.agent().requests() >= providers, "not every provider fetched");
-    // The last provider takes its driver along, wherever that runs.
-    let Stage { pod: _pod, provider, .. } = Arc::into_inner(stage).expect("all threads have ended");
+    assert!(
+        hits > 0 && waits > 0 && cancelled > 0,
+        "one of these never happened: {hits} hits, {waits} calls, {cancelled} cancelled"
+    );
+    assert!(shared.pod.agent().requests() >= providers, "not every provider fetched");
+    // The refresh task ends when the last provider is dropped.
+    let Shared { pod: _pod, provider, .. } = Arc::into_inner(shared).expect("all threads have ended");
     drop(provider);
     let ended = async { while last.changed().await.is_ok() {} };
     let ended = async { timeout(Duration::from_secs(60), ended).await };
-    current_thread().block_on(ended).expect("the driver lives on");
+    current_thread().block_on(ended).expect("the refresh task is still running");
 }

@@ -1,13 +1,13 @@
-//! The number of instructions of a call that returns current credentials. It does not depend on the load of the machine,
-//! only on the compiler. The benchmark fails if a count exceeds the one in this file by more than 5 %.
+//! The number of instructions of a call that returns current credentials. It does not depend on the load of the
+//! machine, only on the compiler. The benchmark fails if a count exceeds the one in this file by more than 5 %.
 //!
 //! ```sh
 //! cargo bench --manifest-path benches/instructions/Cargo.toml
 //! ```
 //!
-//! It needs valgrind and `gungraun-runner`; `.ci/run` installs both. It is a separate package, because the benchmarks of the
-//! main package are built with all dependencies of its tests. The counts are those of rustc 1.95 on x86-64. If another
-//! compiler needs other counts, change them in a separate commit.
+//! It needs valgrind and `gungraun-runner`; `.ci/run` installs both. It is a separate package, because the benchmarks
+//! of the main package are built with all dependencies of its tests. The counts are those of rustc 1.95 on x86-64. If
+//! another compiler needs other counts, change them in a separate commit.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -37,7 +37,7 @@ fn started() -> &'static Warm {
     let runtime = Box::leak(Box::new(tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one")));
     let warm = Box::leak(Box::new(runtime.block_on(Warm::start())));
     // The first load in a thread registers the thread with arc-swap.
-    black_box(ready(warm.identities.ask()).expect("an identity"));
+    black_box(ready(warm.identities.resolve()).expect("an identity"));
     warm
 }
 
@@ -81,7 +81,7 @@ fn cached(warm: &'static Warm) -> impl Sized {
 #[library_benchmark(config = limit(502))]
 #[bench::warm(started())]
 fn identity_cache(warm: &'static Warm) -> impl Sized {
-    ready(warm.identities.ask())
+    ready(warm.identities.resolve())
 }
 
 library_benchmark_group!(

@@ -1,5 +1,5 @@
-//! A provider whose credentials are valid for hours, and the *floor*: the minimum for any provider that returns credentials
-//! which another task replaces. It loads an `ArcSwap`, reads the clock and clones the credentials.
+//! A provider whose credentials are valid for hours, and the *floor*: the minimum for any provider that returns
+//! credentials which another task replaces. It loads an `ArcSwap`, reads the clock and clones the credentials.
 
 #![allow(unreachable_pub, clippy::expect_used, reason = "shared by a test, a benchmark and a package of its own")]
 
@@ -70,7 +70,7 @@ impl Identities {
         }
     }
 
-    pub fn ask(&self) -> IdentityFuture<'_> {
+    pub fn resolve(&self) -> IdentityFuture<'_> {
         self.cache.resolve_cached_identity(self.resolver.clone(), &self.components, &self.config)
     }
 }

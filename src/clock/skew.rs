@@ -1,28 +1,29 @@
-//! How far this machine's clock is from that of STS, and what follows for the expiry of credentials.
+//! The difference between the local clock and the clock of STS, and its effect on the expiry of credentials.
 //!
-//! An expiry is a moment on the server's clock. A machine whose clock is an hour ahead takes fresh credentials for expired
-//! ones, and one whose clock is behind refreshes them too late. The `Date` of the answer shows the difference.
+//! An expiry is a time on the clock of the server. If the local clock is an hour ahead, new credentials seem to have
+//! expired. If it is behind, they are refreshed too late. The `Date` header of the response shows the difference.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::after;
 
-/// `Date` has whole seconds and answers take a moment. Clocks that are synchronised differ by less than this.
+/// Smaller differences are ignored. `Date` has a resolution of one second and a response has latency, and synchronized
+/// clocks differ by less than this.
 const IGNORED: Duration = Duration::from_secs(30);
-/// Between the moments at which a server computes the expiry and writes `Date`.
+/// The longest time between the moments at which a server computes the expiry and writes `Date`.
 const TOLERANCE: Duration = Duration::from_secs(60);
 
-/// What a trusted server's answer says about time.
+/// The times in the response of a trusted server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerTime {
-    /// Its `Date`.
+    /// The `Date` header.
     pub(crate) date: SystemTime,
     /// The session length that was requested.
     pub(crate) requested: Duration,
 }
 
-/// This machine's clock minus the server's.
+/// The local clock minus the clock of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Skew {
     ahead: bool,
@@ -30,19 +31,20 @@ pub(crate) struct Skew {
 }
 
 impl Skew {
-    /// `None` if the server's times contradict each other: credentials that end before they were issued, or that last longer
-    /// than was asked for. Then one of them is wrong, and nothing follows.
+    /// Computes the difference at `now`. Returns `None` if the times of the server contradict each other: the
+    /// credentials expire before they were issued, or are valid for longer than requested. In this case
+    /// one of the times is wrong, and they are not used.
     pub(crate) fn of(server: ServerTime, expiry: SystemTime, now: SystemTime) -> Option<Self> {
         let ServerTime { date, requested } = server;
-        let life = expiry.duration_since(date).ok().filter(|life| !life.is_zero())?;
-        if life > requested.saturating_add(TOLERANCE) {
+        let lifetime = expiry.duration_since(date).ok().filter(|lifetime| !lifetime.is_zero())?;
+        if lifetime > requested.saturating_add(TOLERANCE) {
             return None;
         }
         Some(Self::between(date, now))
     }
 
-    fn between(right: SystemTime, now: SystemTime) -> Self {
-        match now.duration_since(right) {
+    fn between(correct: SystemTime, now: SystemTime) -> Self {
+        match now.duration_since(correct) {
             Ok(by) => Self { ahead: true, by },
             Err(behind) => Self { ahead: false, by: behind.duration() },
         }
@@ -52,12 +54,12 @@ impl Skew {
         self.ahead
     }
 
-    /// Whether it is more than latency and rounding.
+    /// Whether the difference is too large to be caused by latency and rounding.
     pub(crate) fn matters(self) -> bool {
         self.by > IGNORED
     }
 
-    /// The moment on this machine's clock that is `expiry` on the server's.
+    /// Converts `expiry` from the clock of the server to the local clock.
     pub(crate) fn on_this_clock(self, expiry: SystemTime) -> SystemTime {
         match self.ahead {
             true => after(expiry, self.by),
@@ -65,7 +67,7 @@ impl Skew {
         }
     }
 
-    /// Positive if this machine's clock is ahead.
+    /// The difference in seconds. Positive if the local clock is ahead.
     pub(crate) fn seconds(self) -> i64 {
         let seconds = i64::try_from(self.by.as_secs()).unwrap_or(i64::MAX);
         if self.ahead { seconds } else { seconds.saturating_neg() }
@@ -78,8 +80,9 @@ impl fmt::Display for Skew {
     }
 }
 
-/// How far the wall clock has gone ahead of the timers, or behind, since `then`: it has been set, or the machine was suspended,
-/// which the timers do not count.
+/// How far the wall clock has moved ahead of the monotonic clock, or behind it, since `then`. `None` if the difference
+/// is small. Otherwise the wall clock was set, or the machine was suspended: the monotonic clock does not advance
+/// during a suspension.
 pub(crate) fn jump(then: SystemTime, now: SystemTime, elapsed: Duration) -> Option<Skew> {
     Some(Skew::between(after(then, elapsed), now)).filter(|jump| jump.matters())
 }
@@ -97,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn the_expiry_is_moved_onto_this_clock_whatever_the_clock_is() {
+    fn skew_moves_the_expiry_to_the_local_clock() {
         for now in [0, 1, 29, 300, 3900, 86_400, 1_000_000] {
-            for (date, life) in [(40_000, 1), (40_000, 900), (40_000, 3600), (40_000, 3660)] {
+            for (date, lifetime) in [(40_000, 1), (40_000, 900), (40_000, 3600), (40_000, 3660)] {
                 let server = ServerTime { date: at(date), requested: HOUR };
-                let skew = Skew::of(server, at(date + life), at(now)).unwrap();
-                assert_eq!(skew.on_this_clock(at(date + life)), at(now + life));
+                let skew = Skew::of(server, at(date + lifetime), at(now)).unwrap();
+                assert_eq!(skew.on_this_clock(at(date + lifetime)), at(now + lifetime));
                 assert_eq!(skew.seconds(), i64::try_from(now).unwrap() - i64::try_from(date).unwrap());
                 assert_eq!(skew.matters(), now.abs_diff(date) > 30);
             }
@@ -110,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_follows_from_times_that_contradict_each_other() {
+    fn skew_ignores_contradictory_server_times() {
         let server = ServerTime { date: at(40_000), requested: HOUR };
         for expiry in [0, 39_999, 40_000, 40_000 + 3661, 80_000] {
             assert_eq!(Skew::of(server, at(expiry), at(40_000)), None, "{expiry}");
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_is_what_the_timers_do_not_know_of() {
+    fn jump_is_a_difference_from_the_monotonic_clock() {
         for (now, elapsed, jumped) in
             [(1000, 1000, false), (1030, 1000, false), (1031, 1000, true), (969, 1000, true), (970, 1000, false)]
         {
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_shown_with_its_direction() {
+    fn skew_displays_its_direction() {
         assert_eq!(Skew::between(at(0), at(65)).to_string(), "65 s ahead");
         assert_eq!(Skew::between(at(65), at(0)).to_string(), "65 s behind");
     }

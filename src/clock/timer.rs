@@ -1,13 +1,13 @@
-//! tokio's timer, in the form in which the SDK's clients take it.
+//! A timer of tokio in the form that the HTTP clients of the SDK require.
 
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
 
-/// Sleeps on tokio's timer.
+/// Sleeps with a timer of tokio.
 ///
-/// The SDK's own type for this comes with a Cargo feature (`rt-tokio`) that gives a timer to every SDK client of the
-/// program. This one changes nothing outside this crate.
+/// The SDK has a type for this, but it requires the Cargo feature `rt-tokio`, which sets a default timer for every SDK
+/// client of the program. This type has no effect outside this crate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokioSleep;
 

@@ -1,4 +1,4 @@
-//! Fetching from the source: one attempt, or the series of attempts at a cold start.
+//! Fetching from the source: a single attempt, or the attempts of a cold start.
 
 use std::time::Duration;
 
@@ -16,12 +16,14 @@ use crate::refresh::retry;
 use crate::refresh::state::{Refusal, Validity};
 use crate::refresh::sync::{Instant, sleep};
 
-/// How long after their expiry credentials of the EKS agent are worth trying: the length of a session of EKS Auth.
+/// Credentials from the EKS agent are used for up to this time after their expiry. It is the session length of EKS
+/// Auth.
 const PAST_EXPIRY_MAX: Duration = Duration::from_hours(6);
 
 impl Driver {
-    /// A cold start: the agent may start after the pod, and STS may throttle a whole deployment. Transient failures are retried
-    /// within the startup timeout, so that a caller gets credentials a little later instead of an error.
+    /// Fetches at a cold start. Retries transient failures until the startup timeout, because the agent can start after
+    /// the pod, and STS can throttle a whole deployment. The first callers then wait a little longer instead of getting
+    /// an error.
     pub(super) async fn fetch_with_retries(&self) -> Result<Fetched, Error> {
         let (started, budget) = (Instant::now(), self.shared.policy.startup_timeout);
         let mut last_error: Option<Error> = None;
@@ -29,15 +31,16 @@ impl Driver {
         loop {
             let limit = budget.saturating_sub(started.elapsed()).min(self.source.attempt_timeout());
             let error = match self.attempt(retry.saturating_add(1), limit).await {
-                // Credentials that have just expired may have come with the error. Serving them is better than waiting.
+                // The attempt may have stored credentials that have just expired. Callers get those without more
+                // waiting.
                 Err(error) if error.verdict().retries_cold_start && self.shared.cache.load().current.is_none() => error,
                 outcome => return outcome,
             };
             if retry == 0 {
                 let source = self.source.kind().as_str();
-                tracing::warn!(source, %error, "the first attempt to fetch credentials failed: it is repeated");
+                tracing::warn!(source, %error, "the first attempt to fetch credentials failed, retrying");
             }
-            // The error of an earlier attempt explains more than that the budget ended the last one.
+            // If the startup timeout cut this attempt short, the error of an earlier attempt explains more.
             let cut_short = error.kind() == ErrorKind::Timeout && limit < self.source.attempt_timeout();
             let error = last_error.filter(|_| cut_short).unwrap_or(error);
             let pause = retry::cold_retry(retry, fastrand::f64());
@@ -50,7 +53,7 @@ impl Driver {
         }
     }
 
-    /// One attempt, in its span.
+    /// Makes one attempt, in its own span.
     pub(super) async fn attempt(&self, attempt: u32, limit: Duration) -> Result<Fetched, Error> {
         let started = Instant::now();
         self.shared.task().last_start = Some(started);
@@ -72,7 +75,7 @@ impl Driver {
         outcome
     }
 
-    /// Corrects the expiry for the difference between the clocks, and reports a difference that is new.
+    /// Corrects the expiry by the difference between the clocks. Logs the difference when it first exceeds the limit.
     fn correct_expiry(&self, fetched: Fetched) -> Fetched {
         let before = self.shared.cache.load_full();
         let (fetched, skew) = fetched.on_clock(self.shared.now());
@@ -80,15 +83,16 @@ impl Driver {
         if skew.matters() && !before.skew.is_some_and(Skew::matters) {
             tracing::warn!(
                 clock = %skew,
-                "this machine's clock differs from that of STS: the expiry of credentials is corrected; synchronise the clock"
+                "the local clock differs from the clock of STS: the expiry of the credentials was corrected; synchronize the local clock"
             );
         }
         self.publish(|entry| entry.skew = Some(skew));
         fetched
     }
 
-    /// The agent may return expired credentials in an outage of EKS Auth: a failed refresh, not a success. AWS may still accept
-    /// them, so they are kept if there is nothing better, and served as other expired credentials are in an outage.
+    /// Turns expired credentials into an error. The agent can return expired credentials in an outage of EKS Auth, and
+    /// AWS may still accept them. They are therefore stored if there are no better ones, and served like other expired
+    /// credentials in an outage.
     fn not_expired(&self, fetched: Fetched) -> Result<Fetched, Error> {
         let now = self.shared.now();
         let Some(expiry) = fetched.credentials.expiry().filter(|&expiry| expiry <= now) else { return Ok(fetched) };
@@ -97,7 +101,7 @@ impl Driver {
         if fetched.is_statically_stable && self.shared.policy.serve_expired && is_recent {
             self.publish(|entry| {
                 let is_better = entry.current.as_ref().is_none_or(|current| {
-                    let is_later = current.validity.expiry.is_some_and(|held| held < expiry);
+                    let is_later = current.validity.expiry.is_some_and(|at| at < expiry);
                     let is_refused = current.refusal != Refusal::None && current.is_same(&fetched);
                     (is_later || current.refusal == Refusal::Refused) && !is_refused
                 });

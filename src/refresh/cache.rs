@@ -1,5 +1,5 @@
-//! What every caller reads: one immutable [`Entry`] behind an `ArcSwap`. Readers never lock. Writers go through
-//! [`Cache::update`], one at a time.
+//! The cache that every caller reads: one immutable [`Entry`] in an `ArcSwap`. Readers take no lock. Writers replace
+//! the entry with [`Cache::update`], one at a time.
 
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
@@ -18,41 +18,42 @@ use crate::refresh::status::{Health, Status};
 use crate::refresh::sync::{ArcSwap, Instant, Mutex, MutexGuard};
 use crate::source_kind::SourceKind;
 
-/// One consistent view of everything.
+/// A consistent snapshot of the credentials and of the state of the refresh task.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
     pub(crate) current: Option<Current>,
-    /// The last failed refresh, if none has succeeded since.
+    /// The last failed refresh, if no refresh has succeeded since.
     pub(crate) failed: Option<FailedRefresh>,
-    /// The running attempt, or the whole series of attempts at a cold start.
+    /// The refresh in progress: one attempt, or all attempts of a cold start.
     pub(crate) in_progress: Option<InProgress>,
     /// When the last attempt began.
     pub(crate) last_attempt: Option<SystemTime>,
-    /// The refresh task has ended with its runtime: the next caller must start another one.
+    /// The refresh task has ended, for example with its runtime. The next caller must start another one.
     pub(crate) task_ended: bool,
-    /// A caller needs other credentials than the current ones, whatever the times say.
+    /// A refresh is required regardless of the schedule: after a refusal, after a jump of the clock, or for a caller that
+    /// needs a longer validity.
     pub(crate) forced: bool,
-    /// Refreshes that have ended, whatever their outcome. A waiting caller waits until this number grows.
+    /// The number of refreshes that have ended, successful or not. A waiting caller waits until it changes.
     pub(crate) refreshes_ended: u64,
-    /// Successful refreshes.
+    /// The number of successful refreshes.
     pub(crate) refreshes: u64,
-    /// The difference between this machine's clock and the server's, as of the last success that showed it.
+    /// The difference between the local clock and the clock of the server, from the last response that showed it.
     pub(crate) skew: Option<Skew>,
-    /// Derived from the rest by [`schedule::serves_until`].
+    /// Computed from the other fields by [`schedule::serves_until`].
     serves_until: Option<SystemTime>,
 }
 
-/// The current credentials, with what is derived from them once instead of for every request.
+/// The current credentials, with values that are computed once and not for every request.
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) credentials: Credentials,
     pub(crate) source: SourceKind,
     pub(crate) validity: Validity,
-    /// Whether a service has refused them.
+    /// Whether a service has refused these credentials.
     pub(crate) refusal: Refusal,
     pub(crate) checked: ExpiryCheck,
     pub(crate) identity: Identity,
-    /// The number of the successful refresh that returned them, from 1.
+    /// The number of the successful refresh that returned these credentials. The first one is 1.
     pub(crate) generation: u64,
 }
 
@@ -62,13 +63,13 @@ pub(crate) struct FailedRefresh {
     pub(crate) error: Error,
 }
 
-/// When the expiry was last compared with this machine's clock.
+/// The last comparison of the expiry with the local wall clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpiryCheck {
     pub(crate) at: SystemTime,
-    /// The same moment on the timers' clock, which nobody can set.
+    /// The same moment on the monotonic clock, which cannot be set.
     pub(crate) timer: Instant,
-    /// When the credentials expire on the timers' clock. `None`: the server did not say how long they last.
+    /// When the credentials expire, on the monotonic clock. `None` if the server did not send its time.
     pub(crate) ends_by: Option<Instant>,
 }
 
@@ -87,12 +88,12 @@ impl Current {
         Self { identity: credentials.clone().into(), generation, credentials, source, validity, refusal, checked }
     }
 
-    /// Whether these are the credentials that were fetched.
+    /// Whether `fetched` contains these same credentials.
     pub(crate) fn is_same(&self, fetched: &Fetched) -> bool {
         self.credentials.access_key_id() == fetched.credentials.access_key_id()
     }
 
-    /// Compares the expiry with the wall clock again, after a jump of the clock.
+    /// Compares the expiry with the wall clock again after the clock has jumped.
     pub(crate) fn recheck_expiry(&mut self, now: SystemTime) {
         let timer = Instant::now();
         (self.checked.at, self.checked.timer) = (now, timer);
@@ -107,32 +108,34 @@ impl Current {
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     entry: ArcSwap<Entry>,
-    /// Serializes writers. Holds the number of the refresh task that may write.
+    /// Serializes writers. Contains the epoch of the refresh task that may write.
     writer: Mutex<Epoch>,
 }
 
-/// The number of the refresh task that is in charge. A task that was replaced finds a higher number and writes nothing more.
+/// The number of a refresh task. Only the task with the latest number may write: the cache rejects the changes of a
+/// task that was replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Epoch(u64);
 
 impl Cache {
-    /// The hit path: no lock, no allocation.
+    /// The hit path: it takes no lock and allocates no memory.
     pub(crate) fn load(&self) -> Guard<Arc<Entry>> {
         self.entry.load()
     }
 
-    /// For keeping across an `.await`.
+    /// Use this instead of [`load`](Self::load) for an entry that is kept across an `.await`.
     pub(crate) fn load_full(&self) -> Arc<Entry> {
         self.entry.load_full()
     }
 
-    /// Changes the entry on behalf of a caller.
+    /// Changes the entry for a caller.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Entry)) {
         let _writer = self.lock();
         self.publish(change);
     }
 
-    /// Changes the entry on behalf of the refresh task of `epoch`. Returns false if another one is in charge.
+    /// Changes the entry for the refresh task of `epoch`. Returns `false`, and changes nothing, if that task was
+    /// replaced.
     pub(crate) fn update_as(&self, epoch: Epoch, change: impl FnOnce(&mut Entry)) -> bool {
         let writer = self.lock();
         if *writer == epoch {
@@ -141,7 +144,7 @@ impl Cache {
         *writer == epoch
     }
 
-    /// Puts a new refresh task in charge.
+    /// Returns the epoch for a new refresh task. From then on the cache rejects changes by earlier tasks.
     pub(crate) fn next_epoch(&self) -> Epoch {
         let mut writer = self.lock();
         writer.0 = writer.0.wrapping_add(1);
@@ -156,13 +159,13 @@ impl Cache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Epoch> {
-        // A panic cannot break an invariant here: the entry is replaced as a whole.
+        // A poisoned lock is harmless, because the entry is replaced as a whole.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Entry {
-    /// What decisions depend on.
+    /// The state on which [`schedule`] bases its decisions.
     pub(crate) fn state(&self) -> State {
         let current = self.current.as_ref();
         State {
@@ -176,7 +179,7 @@ impl Entry {
         }
     }
 
-    /// Whether a request at `now` is served without any further decision.
+    /// Whether a request at `now` can be served without calling [`schedule::decide`].
     pub(crate) fn serves(&self, now: SystemTime) -> bool {
         self.serves_until.is_some_and(|until| now < until)
     }
@@ -189,8 +192,8 @@ impl Entry {
         self.failed.as_ref().map(|failed| &failed.error)
     }
 
-    /// A new refresh task takes over from one that ended or hung. It makes an attempt whatever the retry delay is, because the
-    /// state of the source may have changed since.
+    /// Prepares the entry for a new refresh task. If the previous task has ended, the new one makes an attempt
+    /// without waiting for the end of the retry delay, because the source may have recovered since.
     pub(crate) fn take_over(&mut self, now: SystemTime) {
         self.in_progress = None;
         if std::mem::take(&mut self.task_ended)
@@ -215,7 +218,7 @@ impl Entry {
             source: current.as_ref().map(|current| current.source).or(configured),
             expiry: self.expiry(),
             fetched_at: current.as_ref().map(|current| current.validity.fetched_at),
-            // Before the first attempt the refresh task waits for a caller.
+            // No fetch is scheduled before the first refresh has ended.
             next_fetch: schedule::next_fetch(&state, now).filter(|_| current.is_some() || failed.is_some()),
             last_error: self.error().cloned(),
             consecutive_failures: state.failure.map_or(0, |failure| failure.consecutive),
@@ -230,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_driver_that_was_replaced_changes_nothing_more() {
+    fn cache_rejects_updates_of_a_replaced_task() {
         let cache = Cache::default();
         let (old, new) = (cache.next_epoch(), cache.next_epoch());
         assert!(!cache.update_as(old, |entry| entry.refreshes = 1));

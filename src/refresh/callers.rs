@@ -1,4 +1,5 @@
-//! How callers are answered: at once if that is possible, otherwise after the refresh in progress or a new one.
+//! How callers get credentials: without waiting if possible, otherwise after the refresh in progress or after a new
+//! one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +16,17 @@ use crate::refresh::shared::Shared;
 use crate::refresh::state::Refusal;
 use crate::refresh::task::within;
 
-/// A refresh task that has not even begun a requested refresh after this time does not run: its runtime is blocked, or nobody
-/// polls it. Then the waiting caller starts another task on its own runtime.
+/// A refresh task that has not started a requested refresh after this time is not running: its runtime is blocked or is
+/// not polled. The waiting caller then starts another task.
 const TASK_GONE: Duration = Duration::from_secs(1);
-/// Added to the longest duration of a refresh, before a task that has begun one is replaced.
+/// Added to the longest duration of a refresh before the task that runs it is replaced.
 const REFRESH_GRACE: Duration = Duration::from_secs(2);
-/// A source that is called twice within a minute returns the same credentials. It has no longer-lived ones.
+/// A source that is called again within this time is expected to return the same credentials, and none that are valid
+/// longer.
 const SAME_AGAIN: Duration = Duration::from_secs(60);
 
 impl Shared {
-    /// The hit path: what may be served without waking or waiting for anything.
+    /// The hit path. Returns the entry if its credentials can be served without waking the task and without waiting.
     pub(crate) fn servable(&self) -> Option<Guard<Arc<Entry>>> {
         let entry = self.cache.load();
         let now = self.now();
@@ -32,7 +34,7 @@ impl Shared {
         serve.then_some(entry)
     }
 
-    /// The credentials that may be served without waiting, including expired ones in an outage.
+    /// The credentials that can be served without waiting. In an outage these can be expired ones.
     pub(crate) fn cached<T>(&self, pick: impl FnOnce(&Current) -> T) -> Option<T> {
         let entry = self.cache.load();
         let now = self.now();
@@ -44,7 +46,7 @@ impl Shared {
         entry.current.as_ref().filter(|_| may_serve).map(pick)
     }
 
-    /// The answer to a caller, after waiting if that is necessary.
+    /// Returns credentials to a caller. Waits for a refresh if necessary.
     pub(crate) async fn get<T>(self: &Arc<Self>, pick: impl Fn(&Current) -> T) -> Result<T, Error> {
         if let Some(current) = self.servable().as_ref().and_then(|entry| entry.current.as_ref()) {
             return Ok(pick(current));
@@ -59,7 +61,7 @@ impl Shared {
                     self.wait_briefly(&entry).await;
                     match self.cached(&pick) {
                         Some(credentials) => return Ok(credentials),
-                        // They have expired meanwhile, or a permanent error forbids to serve them.
+                        // They have expired during the wait, or a permanent error no longer allows serving them.
                         None => continue,
                     }
                 }
@@ -76,8 +78,9 @@ impl Shared {
         }
     }
 
-    /// What a refresh means for the callers that waited for it, even if the time during which its error is kept has passed.
-    /// `None`: it succeeded, but its credentials have expired meanwhile.
+    /// The result of a refresh for the callers that waited for it. This is also correct if a caller is polled so late
+    /// that the retry delay after an error has already ended. `None` if the refresh succeeded but its credentials have
+    /// expired since.
     fn outcome_of<'a>(&self, refreshed: &'a Entry) -> Option<Result<&'a Current, Error>> {
         let (state, current) = (refreshed.state(), refreshed.current.as_ref());
         if let Some(current) = current.filter(|_| state.is_usable(self.now())) {
@@ -90,7 +93,7 @@ impl Shared {
         }
     }
 
-    /// Credentials that are valid for `ttl` from now. Fetches new ones if the current ones are not.
+    /// Returns credentials that are valid for more than `ttl` from now. Fetches new ones if the current ones are not.
     pub(crate) async fn get_valid_for<T>(
         self: &Arc<Self>,
         ttl: Duration,
@@ -99,7 +102,7 @@ impl Shared {
         self.get(|_| ()).await?;
         let entry = self.cache.load_full();
         let now = self.now();
-        if let Some(current) = self.lasting(&entry, ttl) {
+        if let Some(current) = self.outlasting(&entry, ttl) {
             return Ok(pick(current));
         }
         let fetched_at = entry.current.as_ref().map(|current| current.validity.fetched_at);
@@ -107,13 +110,14 @@ impl Shared {
         if just_fetched || !entry.state().may_be_called(now) {
             return Err(self.too_short(&entry, ttl));
         }
-        // If a refresh has ended since, it is the answer, and another one would return the same.
+        // If another refresh has ended since, use its result: one more refresh would return the same credentials.
         self.cache.update(|latest| latest.forced |= latest.refreshes_ended == entry.refreshes_ended);
         let refreshed = self.wait_for_refresh(&entry).await?;
-        self.lasting(&refreshed, ttl).map(pick).ok_or_else(|| self.too_short(&refreshed, ttl))
+        self.outlasting(&refreshed, ttl).map(pick).ok_or_else(|| self.too_short(&refreshed, ttl))
     }
 
-    fn lasting<'a>(&self, entry: &'a Entry, ttl: Duration) -> Option<&'a Current> {
+    /// The current credentials of `entry`, if they are valid for more than `ttl`.
+    fn outlasting<'a>(&self, entry: &'a Entry, ttl: Duration) -> Option<&'a Current> {
         entry.current.as_ref().filter(|_| entry.state().is_usable_for(self.now(), ttl))
     }
 
@@ -126,15 +130,15 @@ impl Shared {
         }
     }
 
-    /// A service has refused the credentials with this access key id: from now on they count as expired. If they had expired
-    /// already and are not served, new ones are being fetched, and further refusals in an outage must not shorten the retry
-    /// delays.
+    /// Marks the credentials with this access key id as refused by a service. They then count as expired. If they have
+    /// already expired and are not served, new ones are being fetched, and further refusals in an outage must not
+    /// shorten the retry delays.
     pub(crate) fn invalidate(&self, access_key_id: &str) {
         let now = self.now();
         self.cache.update(|entry| {
             let is_served = self.policy.serves(&entry.state(), now);
             let Some(current) = &mut entry.current else { return };
-            // After an earlier refusal of the same credentials, other ones have been requested already.
+            // After an earlier refusal of the same credentials, a refresh has already been requested.
             if current.credentials.access_key_id() != access_key_id || current.refusal != Refusal::None {
                 return;
             }
@@ -149,7 +153,7 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    /// Whatever the outcome is, there are credentials to serve.
+    /// The result is ignored, because the caller falls back to the current credentials.
     async fn wait_briefly(self: &Arc<Self>, seen: &Entry) {
         let wait = schedule::brief_wait(&seen.state(), self.now());
         if let Ok(runtime) = self.runtime() {
@@ -157,8 +161,8 @@ impl Shared {
         }
     }
 
-    /// Waits until a refresh has ended that had not ended when `seen` was read, and returns the entry after it. Cancelling this
-    /// cancels nothing: the refresh belongs to the refresh task.
+    /// Waits for the end of the first refresh that ends after `seen` was read. Returns the entry that this refresh
+    /// published, or a later one. Dropping the future does not cancel the refresh, which belongs to the refresh task.
     async fn wait_for_refresh(self: &Arc<Self>, seen: &Entry) -> Result<Arc<Entry>, Error> {
         let runtime = self.runtime()?;
         let _waiting = metrics::Waiting::begin();

@@ -1,7 +1,8 @@
-//! The refresh task: it sleeps until the schedule or a caller wakes it, refreshes, publishes the outcome and sleeps again.
+//! The refresh task. It sleeps until the schedule or a caller wakes it, fetches, publishes the outcome, and sleeps
+//! again.
 //!
-//! Only this task calls the source, so there is never more than one request for credentials at a time. It does not depend on
-//! any caller: a caller that is cancelled cancels nothing.
+//! Only this task calls the source, so there is at most one request for credentials at a time. A refresh does not
+//! belong to a caller, so a cancelled caller does not cancel it.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,21 +24,22 @@ use crate::refresh::state::{Failure, InProgress, Refusal, Validity};
 use crate::refresh::sync::{Instant, sleep, timeout};
 use crate::refresh::{Fetch, metrics};
 
-/// Sleeping is monotonic and expiry is wall time: after a suspension, or when the clock is set, the two disagree. So the wall
-/// clock is read again at least this often. Then the last 30 s before expiry are enough for a refresh even if the clock has
-/// jumped there and there is no caller.
+/// The longest sleep before the wall clock is read again. Timers use the monotonic clock and expiry uses the wall
+/// clock, and the two move apart when the machine is suspended or the clock is set. With this limit, a clock that jumps
+/// to 30 s before the expiry still leaves time for a refresh before the credentials expire, also without any caller.
 const RECHECK: Duration = Duration::from_secs(20);
 
-/// Runs until it is aborted (the last provider was dropped) or replaced, or until its runtime ends. A panic, for example in a
-/// runtime without I/O, becomes an error for the callers that wait. Otherwise they would wait for ever.
+/// Runs the refresh task until it is aborted (when the last provider is dropped), until it is replaced, or until its
+/// runtime ends. A panic, for example in a runtime without I/O, becomes an error for the waiting callers, which would
+/// otherwise wait forever.
 pub(super) async fn drive(shared: Arc<Shared>, epoch: Epoch) {
     let Ok(source) = shared.source.clone() else { return };
     let driver = Driver { shared, epoch, source };
     metrics::describe();
     loop {
-        let mut running = pin!(driver.run());
-        let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context))) {
-            Ok(running) => running.map(|()| false),
+        let mut run = pin!(driver.run());
+        let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
+            Ok(poll) => poll.map(|()| false),
             Err(_) => Poll::Ready(true),
         });
         if !panicked.await {
@@ -87,13 +89,13 @@ impl Driver {
         }
     }
 
-    /// Whether a caller at this moment would need a refresh.
+    /// Whether a caller at `now` would need a refresh.
     fn is_wanted(&self, entry: &Entry, now: SystemTime) -> bool {
         use Decision::{ServeAndWake, Wait, WaitBriefly};
         matches!(schedule::decide(&self.shared.policy, &entry.state(), now), ServeAndWake | WaitBriefly | Wait)
     }
 
-    /// One refresh, from its beginning to the publication of its outcome. Returns false if this task was replaced meanwhile.
+    /// Makes one refresh and publishes its outcome. Returns `false` if this task was replaced in the meantime.
     async fn refresh(&self, before: &Entry) -> bool {
         if !self.begin_refresh(self.shared.now()) {
             return false;
@@ -102,7 +104,8 @@ impl Driver {
         if let Some(last_start) = last_start {
             sleep(MIN_GAP.saturating_sub(last_start.elapsed())).await;
         }
-        // Only the first refresh repeats its attempts: later ones have an error for callers, and a schedule.
+        // Only the first refresh repeats failed attempts by itself. After it, callers get the current credentials or an
+        // error, and the schedule determines the next attempt.
         let started = Instant::now();
         let cold = before.current.is_none() && before.failed.is_none();
         let outcome = loop {
@@ -116,7 +119,8 @@ impl Driver {
             if outcome.is_ok() || !awake.was_interrupted(&self.shared) {
                 break outcome;
             }
-            // The machine was suspended during the attempt, so its failure says nothing about the source.
+            // The machine was suspended during the attempt, so the failure does not mean that the source is
+            // unavailable.
             sleep(MIN_GAP).await;
             if !self.begin_refresh(self.shared.now()) {
                 return false;
@@ -135,9 +139,10 @@ impl Driver {
         self.publish(|entry| entry.in_progress = Some(InProgress { began, deadline }))
     }
 
-    /// The wall clock has jumped since the expiry was compared with it, so the comparison may be wrong, and new credentials are
-    /// fetched. Until they arrive, a clock that was set back does not prolong the life of the current ones, if the server said
-    /// how long they last. A clock that has gone ahead shortens their life, because the machine may have been suspended.
+    /// Handles a jump of the wall clock since the last comparison with the expiry. The comparison may be wrong, so new
+    /// credentials are fetched. Until they arrive, a clock that was set back does not extend the current credentials if
+    /// the server sent its time. A clock that has moved ahead shortens them, because the machine may have been
+    /// suspended.
     fn recheck_expiry(&self, now: SystemTime) {
         self.publish(|entry| {
             (entry.skew, entry.forced) = (None, true);
@@ -166,8 +171,8 @@ impl Driver {
         self.finish(now, outcome, || ())
     }
 
-    /// The source has only the credentials that a service has refused. They are served, because the service may have been
-    /// wrong, and other ones are requested with growing delays.
+    /// Accepts credentials that a service has refused and that the source has returned again. They are served, because
+    /// the source has no others and the service may be wrong. The source is called again with growing delays.
     fn accept_refused_again(&self, fetched: Fetched, validity: Validity) -> bool {
         let (now, random) = (self.shared.now(), fastrand::f64());
         let error = Error::from(Problem::RefusedAgain { source: fetched.source });
@@ -189,7 +194,7 @@ impl Driver {
         self.finish(now, outcome, || self.report_failure(&error))
     }
 
-    /// Ends the refresh for everybody who waits for it, and calls `report` before observers are told.
+    /// Ends the refresh and wakes the waiting callers. Calls `report` before subscribers see the new status.
     fn finish(&self, now: SystemTime, outcome: impl FnOnce(&mut Entry), report: impl FnOnce()) -> bool {
         let published = self.publish(|entry| {
             outcome(entry);
@@ -216,7 +221,7 @@ impl Driver {
     }
 }
 
-/// The task ends, perhaps with its runtime. Callers that wait for it are woken, and start another one.
+/// Runs when the task ends, also when its runtime ends. Wakes the waiting callers, which then start another task.
 impl Drop for Driver {
     fn drop(&mut self) {
         let in_charge = self.publish(|entry| {
@@ -230,7 +235,7 @@ impl Drop for Driver {
     }
 }
 
-/// When an attempt began, on the wall clock and on the timers' clock.
+/// When an attempt began, on the wall clock and on the monotonic clock. Detects a suspension during the attempt.
 struct Awake {
     began: SystemTime,
     started: Instant,
@@ -241,7 +246,7 @@ impl Awake {
         Self { began: shared.now(), started: Instant::now() }
     }
 
-    /// Whether the wall clock has gone far ahead of the timers, which stand still in a suspension.
+    /// Whether the wall clock has moved far ahead of the monotonic clock, which stands still during a suspension.
     fn was_interrupted(&self, shared: &Shared) -> bool {
         let now = shared.now();
         skew::jump(self.began, now, self.started.elapsed()).is_some_and(Skew::is_ahead)

@@ -1,7 +1,8 @@
-//! What is counted and measured, by the `metrics` facade: the table is `src/docs/observability.md`.
+//! Metrics, recorded through the `metrics` facade. They are documented in `src/docs/observability.md`.
 //!
-//! Only the driver records, and callers that wait: one that is served at once does not come by here. Times are recorded as
-//! timestamps, as Prometheus would have it: seconds to expiry would be wrong as soon as they are written.
+//! Only the refresh task and waiting callers record metrics. A call that is served without waiting records nothing.
+//! Times are recorded as timestamps, as Prometheus recommends, because a number of seconds to expiry would be outdated
+//! when it is read.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +24,7 @@ const SERVING: &str = "eks_credentials_serving";
 const CUT_OVER_READY: &str = "eks_credentials_cut_over_ready";
 const WAITING: &str = "eks_credentials_waiting_callers";
 
-/// For the recorder that is installed by now.
+/// Describes the metrics to the recorder that is installed at this time.
 pub(crate) fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!(REFRESHES, "Successful refreshes.");
@@ -38,7 +39,7 @@ pub(crate) fn describe() {
     describe_gauge!(WAITING, "Callers that are waiting for credentials.");
 }
 
-/// One request to the source, or two if it was denied and handed over.
+/// Counts one attempt. If the source falls back to the other one within it, both requests count as one attempt.
 pub(crate) fn attempt(source: SourceKind, outcome: &Result<Fetched, Error>) {
     counter!(ATTEMPTS, "source" => of(source, outcome), "outcome" => name(outcome)).increment(1);
 }
@@ -55,7 +56,7 @@ pub(crate) fn failed(source: SourceKind, kind: ErrorKind) {
     counter!(FAILURES, "source" => source.as_str(), "kind" => kind.as_str()).increment(1);
 }
 
-/// Whenever observers hear of a new one.
+/// Sets the gauges, whenever a new status is published.
 pub(crate) fn status(status: &Status) {
     gauge!(CONSECUTIVE).set(status.consecutive_failures);
     if let Some(fetched_at) = status.fetched_at {
@@ -67,12 +68,12 @@ pub(crate) fn status(status: &Status) {
     }
 }
 
-/// The result of the last comparison of both sources.
+/// Records the result of the last comparison of both sources.
 pub(crate) fn cut_over_ready(ready: bool) {
     gauge!(CUT_OVER_READY).set(u8::from(ready));
 }
 
-/// A caller that waits, until it is dropped: cancelled callers are.
+/// Counts a caller as waiting until this value is dropped, which also happens when the caller is cancelled.
 pub(crate) struct Waiting;
 
 impl Waiting {

@@ -1,8 +1,8 @@
-//! A small tokio runtime on a thread of its own, where the refresh task runs.
+//! A small tokio runtime on its own thread, where the refresh task runs.
 //!
-//! On the caller's runtime the task would depend on what the program does with it: it would stop when nobody polls that
-//! runtime, when a long computation blocks it, when it was built without time or I/O, and when it ends. Token files and
-//! host names would wait for a free thread of the program's blocking pool. None of this may delay a refresh.
+//! On the runtime of a caller, a refresh would stop when that runtime is not polled, is blocked by a long computation,
+//! was built without time or I/O, or ends. Reading the token file and resolving host names would wait for a free thread
+//! of the program's blocking pool.
 
 use std::io;
 use std::process;
@@ -12,28 +12,28 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// One reads the token, one resolves a name, one sets TLS up, and one is left if a volume hangs.
+/// One thread to read the token, one to resolve a name, one to set up TLS, and one more in case a volume hangs.
 const BLOCKING_THREADS: usize = 4;
 
-/// Starts at the first use, and ends with this value.
+/// Starts the thread at the first use. The thread ends when this value is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct OwnRuntime(Mutex<Option<Started>>);
 
 #[derive(Debug)]
 struct Started {
     handle: Handle,
-    /// A child process that was forked has a copy of this value, but not the thread.
+    /// The process that started the thread. A forked child has a copy of this value, but not the thread.
     process: u32,
-    /// To drop it ends the thread.
+    /// Dropping this sender ends the thread.
     _end: oneshot::Sender<()>,
 }
 
 impl OwnRuntime {
-    /// The runtime, started if it does not run in this process.
+    /// Returns the runtime. Starts it if it is not running in this process.
     ///
     /// # Errors
     ///
-    /// If the operating system gives no more threads or file descriptors.
+    /// Returns an error if the operating system refuses to create a thread or a file descriptor.
     pub(crate) fn handle(&self) -> io::Result<Handle> {
         let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Started { handle, process, .. }) = started.as_ref()
@@ -62,9 +62,9 @@ fn start() -> io::Result<Started> {
     let handle = runtime.handle().clone();
     let (end, ended) = oneshot::channel::<()>();
     thread::Builder::new().name("eks-credentials".to_owned()).spawn(move || {
-        // Nothing is ever sent: the end of the sender is the sign.
+        // Nothing is sent on this channel. The wait ends when the sender is dropped.
         let _ = runtime.block_on(ended);
-        // A read from a volume that hangs may never end. It must not keep this thread.
+        // Does not wait for blocking threads, because a read from a volume that hangs may never end.
         runtime.shutdown_background();
     })?;
     Ok(Started { handle, process: process::id(), _end: end })
@@ -75,21 +75,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_runs_tasks_until_it_ends_and_starts_again() {
+    fn own_runtime_runs_until_ended_and_starts_again() {
         let own = OwnRuntime::default();
         for _ in 0..2 {
-            let (reached, end) = (oneshot::channel::<()>(), oneshot::channel::<()>());
-            let (send_end, mut received_end) = (end.0, end.1);
+            let (started, is_started) = oneshot::channel::<()>();
+            let (alive, mut dropped) = oneshot::channel::<()>();
             own.handle().unwrap().spawn(async move {
-                let _held_until_the_end = send_end;
-                let _ = reached.0.send(());
+                let _dropped_with_the_task = alive;
+                let _ = started.send(());
                 std::future::pending::<()>().await;
             });
-            reached.1.blocking_recv().unwrap();
-            assert!(received_end.try_recv().is_err());
+            is_started.blocking_recv().unwrap();
+            assert_eq!(dropped.try_recv(), Err(oneshot::error::TryRecvError::Empty));
             own.end();
             // The task is dropped with the runtime.
-            received_end.blocking_recv().unwrap_err();
+            dropped.blocking_recv().unwrap_err();
         }
     }
 }

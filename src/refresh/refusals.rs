@@ -1,5 +1,5 @@
-//! What follows when a service refuses the credentials, for each host. A wrong endpoint refuses every key: it must not cause a request for new
-//! credentials at each of its answers.
+//! Refusals of credentials by services, counted for each host. A wrong endpoint refuses every key, and must not cause a
+//! refresh with each of its responses.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,38 +8,39 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock;
 
-/// After the second refusal in a row nothing is renewed for so long, and twice as long after each further one.
+/// After two refusals in a row by the same host, its refusals cause no refresh for this time. The time doubles with each
+/// further refresh whose credentials the host refuses too.
 const PAUSE: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
-/// A program talks to a handful of hosts, but S3 has one for each bucket.
+/// Most programs use a few hosts, but S3 has one host for each bucket.
 const MAX_HOSTS: usize = 64;
-/// Requests that were signed with these may still be under way.
+/// Requests that were signed with these keys may still be in progress.
 const MAX_KEYS: usize = 8;
 
-/// The refusals since the last success, by host.
+/// The hosts that have refused credentials and have not accepted a request since.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     known: Mutex<Known>,
-    /// Whether there are any, so that a successful request takes no lock.
+    /// Whether `known` contains a host. If it does not, a successful request takes no lock.
     any: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Known {
     hosts: HashMap<String, Host>,
-    /// The last keys that were given up.
+    /// The access key ids that were invalidated last.
     pub(super) keys: Vec<String>,
 }
 
 #[derive(Debug, Default)]
 struct Host {
     renewals: u32,
-    /// Until then nothing is renewed. `None`: the next refusal decides.
+    /// Until then, refusals cause no refresh. `None` if no pause has started since the last refresh.
     paused_until: Option<SystemTime>,
 }
 
 impl Refusals {
-    /// The host has accepted a request.
+    /// Records that the host has accepted a request.
     pub(crate) fn succeeded(&self, host: &str) {
         if self.any.load(Ordering::Relaxed) {
             let mut known = self.lock();
@@ -48,7 +49,7 @@ impl Refusals {
         }
     }
 
-    /// There has been a refusal.
+    /// Records that a host has refused a request.
     pub(super) fn note(&self) {
         self.any.store(true, Ordering::Relaxed);
     }
@@ -69,7 +70,7 @@ impl Known {
         match host.paused_until {
             Some(until) if now < until => return false,
             None if host.renewals > 0 => {
-                // What was fetched because of the last refusal is refused as well.
+                // The credentials that were fetched because of the last refusal are refused as well.
                 let doubled = 2_u32.saturating_pow(host.renewals.saturating_sub(1));
                 let pause = PAUSE.saturating_mul(doubled).min(PAUSE_MAX).mul_f64(1.0 + 0.25 * fastrand::f64());
                 host.paused_until = Some(clock::after(now, pause));
@@ -94,9 +95,9 @@ mod tests {
 
     use super::*;
 
-    /// A host that refuses everything, once a second for a day.
+    /// One refused request a second for a day.
     #[test]
-    fn a_host_that_refuses_every_key_causes_ever_fewer_renewals() {
+    fn refusals_renew_less_often_for_a_host_that_refuses_all() {
         let mut known = Known::default();
         let renewed: Vec<u64> =
             (0..86_400).filter(|second| known.may_renew("host", UNIX_EPOCH + Duration::from_secs(*second))).collect();
@@ -104,17 +105,17 @@ mod tests {
         assert_eq!(renewed[0], 0);
         assert!((60..=77).contains(&renewed[1]), "{renewed:?}");
         assert!(renewed.windows(2).all(|pair| pair[1] - pair[0] <= 4502), "{renewed:?}");
-        // The end of the pause is not part of it.
+        // The pause does not include its last moment.
         let until = UNIX_EPOCH + Duration::from_secs(100_000);
         known.hosts.get_mut("host").unwrap().paused_until = Some(until);
         assert!(!known.may_renew("host", until - Duration::from_nanos(1)));
         assert!(known.may_renew("host", until));
-        // Another host is another matter.
+        // Another host is not affected.
         assert!(known.may_renew("other", UNIX_EPOCH));
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn refusals_remember_a_limited_number_of_hosts_and_keys() {
         let mut known = Known::default();
         for n in 0..1000 {
             assert!(known.may_renew(&format!("bucket-{n}"), UNIX_EPOCH));
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_forgets_the_host_and_no_other() {
+    fn refusals_forget_only_the_host_that_succeeded() {
         let refusals = Refusals::default();
         for host in ["a", "b"] {
             assert!(refusals.lock().may_renew(host, UNIX_EPOCH));

@@ -1,4 +1,4 @@
-//! What follows when a service refuses a request that was signed with the provider's credentials.
+//! What happens after a service has refused a request that was signed with the provider's credentials.
 
 use std::time::Duration;
 
@@ -7,37 +7,40 @@ use crate::refresh::refusals::Refusals;
 use crate::refresh::shared::Shared;
 use crate::refresh::state::Refusal;
 
-/// Credentials that are younger are not those of a role that was deleted meanwhile.
+/// If a service does not know a key that is younger than this, the cause is not a role that was deleted since the
+/// fetch.
 const MIN_AGE: Duration = Duration::from_secs(60);
 
 /// Why a service refused credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// These credentials have ended.
+    /// The service says that these credentials are no longer valid.
     Ended,
-    /// The service does not know them. It may be the wrong service.
+    /// The service does not know the key. It may be the wrong service.
     Unknown,
 }
 
 impl Refusals {
-    /// `host` has refused a request that was signed with `key`. Returns whether another attempt would have other credentials.
+    /// Handles a refusal by `host` of a request that was signed with `key`. Returns whether another attempt of the
+    /// request would be signed with other credentials.
     ///
-    /// The lock is held until the credentials are invalidated, so that of several refusals at the same moment one renews.
+    /// The lock is held until the credentials are invalidated, so several refusals at the same time cause only one
+    /// refresh.
     pub(crate) fn renew(&self, shared: &Shared, host: &str, key: &str, reason: Reason) -> bool {
         let mut known = self.lock();
         let now = shared.now();
         let entry = shared.cache.load_full();
         let current = entry.current.as_ref().filter(|current| current.credentials.access_key_id() == key);
         let Some(current) = current else {
-            // Renewed meanwhile; or the key is not one of this provider.
+            // The credentials were refreshed since, or the key does not belong to this provider.
             return known.keys.iter().any(|given_up| given_up == key);
         };
         match current.refusal {
-            // Other credentials are being fetched.
+            // New credentials are being fetched.
             Refusal::Refused => return true,
-            // The source has no other credentials.
+            // The source has no other credentials to offer.
             Refusal::ReturnedAgain => return false,
-            // They have expired: other credentials are being fetched, and this request was signed before.
+            // They have expired since the request was signed, and new credentials are being fetched.
             Refusal::None if !shared.policy.serves(&entry.state(), now) => return false,
             Refusal::None => {}
         }
@@ -63,7 +66,7 @@ mod tests {
     use super::*;
     use crate::{EksCredentialsProvider, testing::LocalPod};
 
-    /// A clock that stands still until it is set.
+    /// A clock that does not advance by itself.
     #[derive(Clone, Debug)]
     struct Clock(Arc<Mutex<SystemTime>>);
 
@@ -88,13 +91,13 @@ mod tests {
         *clock.0.lock().unwrap() = began + MIN_AGE - Duration::from_nanos(1);
         assert!(!renew("host", key, Unknown), "too young");
         *clock.0.lock().unwrap() = first.expiry().unwrap();
-        assert!(!renew("host", key, Ended), "it is renewed anyway");
+        assert!(!renew("host", key, Ended), "a refresh is due anyway");
         assert!(!renew("host", "of-another-provider", Ended));
 
         *clock.0.lock().unwrap() = began + MIN_AGE;
         let refusals = Refusals::default();
         assert!(refusals.renew(shared, "host", key, Unknown));
-        // Requests with the same key that are refused later, before and after the refresh.
+        // Later refusals of the same key, before and after the refresh.
         assert!(refusals.renew(shared, "host", key, Unknown));
         let second = provider.credentials().await.unwrap();
         assert_ne!(second.access_key_id(), key);
@@ -103,9 +106,9 @@ mod tests {
         assert_eq!(pod.sts().requests(), 2);
     }
 
-    /// The service does not accept them any more, so callers get the error of the source, which explains the outage.
+    /// Once the service has refused them, callers get the error of the source, which explains the outage.
     #[tokio::test]
-    async fn expired_credentials_of_an_outage_are_given_up_when_they_are_refused() {
+    async fn renew_gives_up_expired_credentials_served_in_an_outage() {
         let clock = Clock(Arc::new(Mutex::new(clock::system_now())));
         let pod = LocalPod::start().await.unwrap();
         let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).time_source(clock.clone());

@@ -1,4 +1,4 @@
-//! What the refresh task logs.
+//! The log events of the refresh task.
 
 use std::time::SystemTime;
 
@@ -13,21 +13,23 @@ use crate::refresh::metrics;
 use crate::refresh::state::{Policy, Refusal};
 
 impl Driver {
-    /// INFO for what an operator wants to see once: the first credentials, another source, the end of an outage.
+    /// Logs at INFO what an operator needs to see: the first credentials, another source, and the end of an outage.
     pub(super) fn report_success(&self, before: &Entry, fetched: &Fetched) {
         let source = fetched.source.as_str();
         let expiry = expiry_text(&fetched.credentials);
         match &before.current {
-            None => tracing::info!(source, expiry, "first credentials"),
+            None => tracing::info!(source, expiry, "fetched the first credentials"),
             Some(current) if current.source != fetched.source => {
                 tracing::info!(
                     source,
                     previous = current.source.as_str(),
                     expiry,
-                    "credentials come from another source now"
+                    "switched to another credential source"
                 );
             }
-            Some(_) if before.failed.is_some() => tracing::info!(source, expiry, "credentials are refreshed again"),
+            Some(_) if before.failed.is_some() => {
+                tracing::info!(source, expiry, "credentials refreshed after failures")
+            }
             Some(_) => tracing::debug!(source, expiry, "credentials refreshed"),
         }
     }
@@ -40,12 +42,13 @@ impl Driver {
         if let (Some(serving), true) = (&serving, error.is_transient()) {
             tracing::warn!(source, %error, serving, "refreshing credentials failed");
         } else {
-            let serving = serving.as_deref().unwrap_or("there are no credentials to serve");
+            let serving = serving.as_deref().unwrap_or("no credentials");
             tracing::error!(source, %error, serving, "fetching credentials failed");
         }
     }
 
-    /// ERROR (WARN if a service has refused them) and a new `Status`, once for each set of credentials that expires.
+    /// Reports expired credentials with a log event and a new `Status`, once for each set of credentials. The level is
+    /// ERROR, or WARN if a service has refused the credentials.
     pub(super) fn report_expiry(&self, entry: &Entry, now: SystemTime, reported: &mut Option<SystemTime>) {
         let Some((current, expiry)) = entry.current.as_ref().zip(entry.expiry()) else { return };
         if now < expiry || *reported == Some(expiry) {
@@ -54,26 +57,26 @@ impl Driver {
         *reported = Some(expiry);
         let source = current.source.as_str();
         if current.refusal == Refusal::Refused {
-            tracing::warn!(source, "a service has refused the credentials: they count as expired");
+            tracing::warn!(source, "a service has refused the credentials: they are treated as expired");
         } else {
             tracing::error!(
                 source,
                 expiry = clock::rfc3339(expiry),
-                "credentials have expired and are not renewed yet"
+                "credentials have expired and have not been refreshed yet"
             );
         }
         self.publish_status(now);
     }
 }
 
-/// Which credentials callers get although the refresh failed, as text for operators. `None`: they get an error.
+/// Describes the credentials that callers get after a failed refresh. `None` if callers get an error.
 pub(super) fn serving(policy: &Policy, entry: &Entry, now: SystemTime) -> Option<String> {
     let state = entry.state();
     let expiry = entry.current.as_ref().map(|current| expiry_text(&current.credentials))?;
     if state.is_usable(now) {
-        Some(format!("the current credentials are valid until {expiry}"))
+        Some(format!("credentials valid until {expiry}"))
     } else {
-        policy.may_serve_expired(&state).then(|| format!("serving credentials that expired at {expiry}"))
+        policy.may_serve_expired(&state).then(|| format!("credentials that expired at {expiry}"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! When a failed attempt is repeated.
+//! Delays between a failed attempt and the next one.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,23 +8,24 @@ use crate::refresh::state::{Failure, State, Validity};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// No two attempts start closer together, whatever clocks and callers do; only a cold start may.
+/// The shortest time between the starts of two attempts, regardless of clocks and callers. Retries of a cold start are
+/// exempt.
 pub(crate) const MIN_GAP: Duration = SECOND;
-/// While credentials last, a failed refresh is retried after at least a second (not to storm) and at most ten minutes
-/// (so that an hour-long window sees some ten attempts).
+/// The longest retry delay while the credentials are valid. With it, an outage of an hour sees about ten attempts.
 pub(super) const RETRY_MAX: Duration = Duration::from_mins(10);
-/// Backoff ceiling after expiry: what an operator who has just repaired something will wait for.
+/// The longest backoff without valid credentials. An operator waits this long at most after a repair.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// Cold start: the agent may be seconds behind the pod on a new node, so the first retries are quick.
+/// The first retry delay of a cold start. It is short, because on a new node the agent can start seconds after the pod.
 pub(super) const COLD_RETRY_FIRST: Duration = Duration::from_millis(100);
 pub(super) const COLD_RETRY_MAX: Duration = Duration::from_secs(2);
-/// After a refusal, with nothing usable left, the first retry comes after 1 to 5 s: a trust policy or an association takes
-/// seconds to become effective. The pause doubles up to 12 to 60 s, which is how long a correction may take to be noticed.
+/// The longest first retry delay after a permanent error without valid credentials. The delay is 1 to 5 s, because a
+/// trust policy or an association takes seconds to become effective. It doubles up to 12 to 60 s, so that a correction
+/// is noticed within a minute.
 pub(super) const HOLD_FIRST: Duration = Duration::from_secs(5);
 pub(super) const HOLD_MAX: Duration = Duration::from_mins(1);
 
 impl Failure {
-    /// The failure of an attempt that ended now, and for how long the source is left alone after it.
+    /// The failure of an attempt that ended at `now`, with the time of the next attempt.
     pub(crate) fn new(state: &State, now: SystemTime, verdict: Verdict, random: f64) -> Self {
         let (consecutive, without_credentials) =
             state.failure.map_or((0, 0), |f| (f.consecutive, f.without_credentials));
@@ -39,7 +40,8 @@ impl Failure {
         Self { at: now, retry_at, verdict, consecutive, without_credentials }
     }
 
-    /// The source has handed out the credentials again, valid as in `validity`, that a service has refused.
+    /// The failure of an attempt that returned the credentials again that a service has refused. `validity` is their
+    /// validity.
     pub(crate) fn returned_again(
         state: &State,
         validity: &Validity,
@@ -54,8 +56,9 @@ impl Failure {
     }
 }
 
-/// A random share, ¼ ± ⅛, of the validity that is left: a handful of attempts in a short window, some ten in an hour,
-/// and one always lands before expiry. The beginning of the mandatory window is never slept through.
+/// The time of the next attempt while the credentials are valid: after a random share, ⅛ to ⅜, of the validity that is
+/// left, but between 1 s and 10 min. This gives a few attempts in a short window and about ten in an hour, and always
+/// one before the expiry. A delay that would extend into the mandatory window ends at its beginning.
 pub(super) fn retry_while_usable(validity: &Validity, now: SystemTime, random: f64) -> SystemTime {
     let Some(expiry) = validity.expiry else { return clock::after(now, RETRY_MAX) };
     let wait = clock::since(expiry, now).mul_f64(0.125 + 0.25 * random).clamp(SECOND, RETRY_MAX);
@@ -67,19 +70,20 @@ pub(super) fn retry_while_usable(validity: &Validity, now: SystemTime, random: f
     }
 }
 
-/// Full jitter between the smallest gap and a ceiling that doubles from 1 s to 30 s.
+/// A random delay between [`MIN_GAP`] and a ceiling. The ceiling doubles from 1 s to 30 s.
 pub(super) fn backoff(failures: u32, random: f64) -> Duration {
     let ceiling = SECOND.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_MAX);
     MIN_GAP.saturating_add(ceiling.saturating_sub(MIN_GAP).mul_f64(random))
 }
 
-/// A random time between a fifth of a ceiling and the whole of it. The ceiling doubles with every failure.
+/// A random delay between a fifth of a ceiling and the whole ceiling. The ceiling doubles with each failure.
 pub(super) fn doubling(first: Duration, longest: Duration, failures: u32, random: f64) -> Duration {
     let ceiling = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(longest);
     ceiling.mul_f64(0.2 + 0.8 * random)
 }
 
-/// The pause before retry number `retry` (from 0) of a cold start: full jitter, 100 ms doubling to 2 s.
+/// The delay before retry number `retry` (from 0) of a cold start. It is random, up to a ceiling that doubles from 100 ms
+/// to 2 s.
 pub(crate) fn cold_retry(retry: u32, random: f64) -> Duration {
     COLD_RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retry)).min(COLD_RETRY_MAX).mul_f64(random)
 }

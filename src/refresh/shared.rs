@@ -17,17 +17,17 @@ use crate::refresh::sync::{AbortHandle, Handle, Instant, Mutex, MutexGuard, Noti
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// The error is that nothing is configured: every call returns it.
+    /// The source, or the error that every call returns because no source is configured.
     pub(crate) source: Result<Arc<dyn Fetch>, Error>,
     pub(crate) policy: Policy,
     pub(crate) cache: Cache,
     /// Wakes the refresh task.
     pub(crate) wake: Notify,
     pub(crate) changes: watch::Sender<Status>,
-    /// Which services have refused credentials.
+    /// The hosts that have refused credentials.
     pub(crate) refusals: Refusals,
     pub(super) place: Place,
-    /// `None`: the system's clock, which is read directly.
+    /// `None` if the clock of the system is read directly.
     time: Option<SharedTimeSource>,
     task: Mutex<Task>,
 }
@@ -35,11 +35,11 @@ pub(crate) struct Shared {
 /// Where the refresh task runs.
 #[derive(Debug)]
 pub(crate) enum Place {
-    /// On a thread of its own.
+    /// On its own thread.
     Own(OwnRuntime),
-    /// On a runtime that the program has chosen.
+    /// On a runtime that the program chose.
     Given(Handle),
-    /// On the runtime of the caller that starts it.
+    /// On the runtime of the caller that starts the task.
     #[cfg(test)]
     Callers,
 }
@@ -47,25 +47,25 @@ pub(crate) enum Place {
 /// The refresh task, as callers see it.
 #[derive(Debug, Default)]
 pub(crate) struct Task {
-    /// The task that is in charge, with its number.
+    /// The current task, with its epoch.
     pub(super) running: Option<(Epoch, AbortHandle)>,
-    /// Kept when a task is replaced, so that the next one keeps the gap to the last attempt.
+    /// When the last attempt began. Kept when a task is replaced, so that the next task also waits for [`MIN_GAP`].
     pub(crate) last_start: Option<Instant>,
-    /// When the refresh in progress began, on the clock of the timers, which suspensions and settings of the wall clock do not
-    /// move.
+    /// When the refresh in progress began. This is monotonic time, which does not change when the wall clock is set or
+    /// the machine is suspended.
     pub(super) refresh_began: Option<Instant>,
 }
 
 impl Task {
-    /// The task of `epoch` has begun or ended a refresh.
+    /// Records that the task of `epoch` has started (`Some`) or ended (`None`) a refresh.
     pub(crate) fn set_refresh(&mut self, epoch: Epoch, began: Option<Instant>) {
         if self.is_run_by(epoch) {
             self.refresh_began = began;
         }
     }
 
-    /// The task of `epoch` ends. The runtime may need a moment more to finish it, and a caller that is woken meanwhile must not
-    /// take it for a task that works.
+    /// Records that the task of `epoch` ends. The runtime may report a moment later that it is finished, and a caller
+    /// that is woken before that must not wait for this task.
     pub(crate) fn dismiss(&mut self, epoch: Epoch) {
         if self.is_run_by(epoch) {
             self.refresh_began = None;
@@ -73,7 +73,7 @@ impl Task {
         }
     }
 
-    /// A task that was replaced must not change anything about the next one.
+    /// Whether `epoch` is the current task. A task that was replaced must not change the state of the next one.
     fn is_run_by(&self, epoch: Epoch) -> bool {
         self.running.as_ref().is_some_and(|(running, _)| *running == epoch)
     }
@@ -96,7 +96,7 @@ impl Shared {
         now(self.time.as_ref())
     }
 
-    /// The longest that one refresh takes: the series of attempts at a cold start, or one attempt.
+    /// The longest duration of one refresh, which is a single attempt or all attempts of a cold start.
     pub(crate) fn refresh_budget(&self) -> Duration {
         let attempt = self.source.as_ref().map_or(Duration::ZERO, |source| source.attempt_timeout());
         MIN_GAP.saturating_add(attempt.max(self.policy.startup_timeout))

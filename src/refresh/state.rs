@@ -1,32 +1,34 @@
-//! What decisions depend on: the times of the current credentials, the last failure and the refresh in progress.
+//! The state on which all decisions are based: the validity of the current credentials, the last failure, and the
+//! refresh in progress.
 
 use std::time::{Duration, SystemTime};
 
 use crate::clock;
 use crate::error::verdict::Verdict;
 
-/// How late the driver may be in the mandatory window before a caller waits for it. A driver that runs is milliseconds
-/// late; one that is later was suspended or lost its runtime.
+/// How late the refresh task can be in the mandatory window before a caller waits for it. A task that runs is late by
+/// milliseconds. A task that is later than this was suspended or lost its runtime.
 pub(super) const TASK_LATE: Duration = Duration::from_secs(1);
 
-/// The parts of the behaviour that a builder can set.
+/// The settings of a builder that affect the schedule.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    /// Overrides the table of advisory windows.
+    /// Replaces the table of advisory windows.
     pub(crate) advisory_window: Option<Duration>,
-    /// The budget of a cold start.
+    /// The time limit for all attempts of a cold start.
     pub(crate) startup_timeout: Duration,
     /// Whether expired credentials are served after recoverable failures.
     pub(crate) serve_expired: bool,
 }
 
 impl Policy {
-    /// Whether callers get the current credentials, expired or not.
+    /// Whether callers get the current credentials, valid or expired.
     pub(crate) fn serves(&self, state: &State, now: SystemTime) -> bool {
         state.is_usable(now) || self.may_serve_expired(state)
     }
 
-    /// Whether the last failure lets expired credentials be served. Those that a service has refused are not served again.
+    /// Whether expired credentials can be served after the last failure. Credentials that a service has refused are not
+    /// served again.
     pub(crate) fn may_serve_expired(&self, state: &State) -> bool {
         self.serve_expired
             && state.validity.is_some()
@@ -35,21 +37,22 @@ impl Policy {
     }
 }
 
-/// All that decisions depend on, besides the clock. Times are wall times.
+/// Everything on which decisions are based, except the clock. All times are wall-clock times.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct State {
     pub(crate) validity: Option<Validity>,
     /// Whether a service has refused these credentials.
     pub(crate) refusal: Refusal,
-    /// The last failed attempt, if nothing succeeded since.
+    /// The last failed refresh, if no refresh has succeeded since.
     pub(crate) failure: Option<Failure>,
-    /// The running attempt, or at a cold start the whole series of them.
+    /// The refresh in progress: one attempt, or all attempts of a cold start.
     pub(crate) in_progress: Option<InProgress>,
     /// When the last attempt began.
     pub(crate) last_attempt: Option<SystemTime>,
-    /// The driver's runtime has ended: the next caller must start another one.
+    /// The refresh task has ended, for example with its runtime. The next caller must start another one.
     pub(crate) task_ended: bool,
-    /// A caller needs other credentials than these, whatever the times say.
+    /// A refresh is required regardless of the schedule: after a refusal, after a jump of the clock, or for a caller that
+    /// needs a longer validity.
     pub(crate) forced: bool,
 }
 
@@ -58,13 +61,14 @@ pub(crate) struct State {
 pub(crate) enum Refusal {
     #[default]
     None,
-    /// They are not served any more.
+    /// They were refused, and are not served any more.
     Refused,
-    /// The source has handed the same ones out again. It has no others, so they are served until they expire.
+    /// They were refused, but the source has returned them again. It has no others, so they are served until they
+    /// expire.
     ReturnedAgain,
 }
 
-/// The times of one set of credentials. `None` in all three: they never expire.
+/// The times of one set of credentials. The three optional times are `None` if the credentials never expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
     pub(crate) fetched_at: SystemTime,
@@ -76,33 +80,34 @@ pub(crate) struct Validity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) at: SystemTime,
-    /// Before it no attempt is made on a caller's behalf.
+    /// The end of the retry delay. Before it, a caller does not cause an attempt.
     pub(crate) retry_at: SystemTime,
-    /// How it is treated.
+    /// How the error is treated.
     pub(crate) verdict: Verdict,
-    /// Failures since the last success.
+    /// The number of failures since the last success.
     pub(crate) consecutive: u32,
-    /// Failures since there was nothing usable left.
+    /// The number of failures without usable credentials.
     pub(crate) without_credentials: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InProgress {
     pub(crate) began: SystemTime,
-    /// By when it has ended, unless the driver is dead.
+    /// The time by which the refresh ends if the task is running.
     pub(crate) deadline: SystemTime,
 }
 
 impl Failure {
-    /// Whether the next attempt is delayed. Before the failure it is not: then the clock was set back.
+    /// Whether the retry delay is in progress. If `now` is before the failure, the clock was set back, and the delay
+    /// has no effect.
     pub(crate) fn is_backing_off(&self, now: SystemTime) -> bool {
         self.at <= now && now < self.retry_at
     }
 }
 
 impl State {
-    /// The validity of the current credentials, unless a service has refused them. Their expiry is not enough to exclude those:
-    /// it is in the future again when the clock is set back.
+    /// The validity of the current credentials, unless a service has refused them. Comparing the expiry would not be
+    /// enough to exclude refused credentials, because it is in the future again after the clock was set back.
     pub(super) fn not_refused(&self) -> Option<Validity> {
         self.validity.filter(|_| self.refusal != Refusal::Refused)
     }
@@ -117,7 +122,7 @@ impl State {
         self.not_refused().is_some_and(|validity| validity.expiry.is_none_or(outlasts))
     }
 
-    /// Whether an attempt should be made by now, if a caller wants one.
+    /// Whether an attempt is due at `now`. If it is, a caller wakes the refresh task.
     pub(crate) fn is_due(&self, now: SystemTime) -> bool {
         if self.forced {
             return true;
@@ -129,22 +134,22 @@ impl State {
         }
     }
 
-    /// Whether the source may be asked on a caller's demand: not while it rests after a failure.
+    /// Whether the source can be called for a caller, which is not the case during a retry delay.
     pub(crate) fn may_be_called(&self, now: SystemTime) -> bool {
         self.failure.is_none_or(|failure| !failure.is_backing_off(now))
     }
 
     pub(crate) fn is_in_progress(&self, now: SystemTime) -> bool {
-        self.in_progress.is_some_and(|flight| flight.began <= now && now <= flight.deadline)
+        self.in_progress.is_some_and(|refresh| refresh.began <= now && now <= refresh.deadline)
     }
 
-    /// Whether a fetch that succeeds now does so when the rest of a fleet does: at a deployment, at the end of an outage.
-    /// Who has chosen a window of their own is not refreshed before it.
+    /// Whether a fetch that succeeds now probably coincides with those of the other pods of a fleet, because of a
+    /// deployment or the end of an outage. Always `false` with a configured window, which is never widened.
     pub(super) fn coincides_with_fleet(&self, policy: &Policy) -> bool {
         policy.advisory_window.is_none() && (self.validity.is_none() || self.failure.is_some())
     }
 
-    /// In the mandatory window without an attempt in it, though one was due. None is while the source rests, as after
+    /// Whether an attempt in the mandatory window is overdue. During a retry delay no attempt is due, for example after
     /// an attempt that began before the window and failed in it.
     pub(super) fn is_task_late(&self, now: SystemTime) -> bool {
         let Some(mandatory_at) = self.validity.and_then(|validity| validity.mandatory_at) else { return false };

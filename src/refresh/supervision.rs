@@ -12,12 +12,14 @@ use crate::refresh::sync::Handle;
 use crate::refresh::task::{run_on, with_subscriber};
 
 impl Shared {
-    /// Outside a runtime no task can be started. A caller that has usable credentials does not need to know.
+    /// Wakes the refresh task. Ignores the error that no task can be started outside a runtime, because the caller has
+    /// usable credentials.
     pub(crate) fn wake_if_possible(self: &Arc<Self>) {
         let _ = self.wake_task(false);
     }
 
-    /// Wakes the refresh task. Starts one if there is none, if its runtime has ended, or to `replace` one that does not react.
+    /// Wakes the refresh task. Starts a task if there is none, if its runtime has ended, or, with `replace`, if it does
+    /// not react.
     pub(super) fn wake_task(self: &Arc<Self>, replace: bool) -> Result<(), Error> {
         let mut task = self.task();
         let gone = task.running.as_ref().is_none_or(|(_, running)| running.is_finished());
@@ -34,7 +36,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs `task` where the refresh task runs. It is cancelled with the returned future.
+    /// Runs `task` on the runtime of the refresh task. Dropping the returned future cancels it.
     pub(crate) async fn run<T>(&self, task: impl Future<Output = T> + Send + 'static) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -42,7 +44,7 @@ impl Shared {
         run_on(&self.runtime()?, task).await
     }
 
-    /// Where the refresh task runs. Callers wait by its timers.
+    /// The runtime of the refresh task. Waiting callers use its timers.
     pub(crate) fn runtime(&self) -> Result<Handle, Error> {
         match &self.place {
             Place::Given(runtime) => Ok(runtime.clone()),
@@ -50,7 +52,7 @@ impl Shared {
             Place::Callers => {
                 Handle::try_current().map_err(|error| Error::caused_by(Problem::NoRuntime(Runtime::None), error))
             }
-            // In a process that may start no more threads, the caller's runtime is better than nothing.
+            // If the process cannot start another thread, the task runs on the runtime of the caller.
             Place::Own(own) => own.handle().or_else(|error| {
                 let failed = Problem::NoRuntime(Runtime::NoThread(error.to_string()));
                 Handle::try_current().map_err(|_| Error::caused_by(failed, error))
@@ -58,7 +60,7 @@ impl Shared {
         }
     }
 
-    /// The last provider was dropped: ends the task, closes its connection and wipes the secrets.
+    /// Ends the task, closes its connection and wipes the secrets. Called when the last provider is dropped.
     pub(crate) fn close(&self) {
         self.cache.next_epoch();
         let running = self.task().running.take();

@@ -1,13 +1,16 @@
-//! What readers, callers and the driver are put together from: std, tokio and arc-swap as they are.
+//! The synchronization primitives that the cache, the callers and the refresh task use. They come from std, tokio and
+//! arc-swap.
 //!
-//! Under `RUSTFLAGS='--cfg shuttle'` the unit tests get models of the same names instead, in which every step that
-//! another thread could notice is a point where the model checker may let another one run: `src/refresh/tests/interleavings.rs`
-//! runs the real `Shared`, `Cache` and driver on them. Nobody else sees them, and nothing that is shipped knows of them.
+//! With `RUSTFLAGS='--cfg shuttle'`, the unit tests use models with the same names. Each step of a model that another
+//! thread could observe is a point where the model checker can switch to another thread. The tests in
+//! `src/refresh/tests/interleavings.rs` run the real `Shared`, `Cache` and `Driver` on these models. The models are not
+//! part of any other build.
 //!
-//! Why hand-made models and not `shuttle-tokio`: time is what this code is about, and there a sleep ends at once, a
-//! timeout never fires by itself, and `Instant` is the real clock; its runtimes cannot end; its `Notify` draws random
-//! numbers, so that no search can be exhaustive. What would be left of it, `Notify` and `watch`, is a page. Why not
-//! `loom`: it explores everything or nothing, and three tasks with timers are far beyond everything.
+//! The models are written by hand for these reasons:
+//!
+//! - `shuttle-tokio` does not model time: a sleep ends immediately, a timeout never fires by itself, and `Instant` is the
+//!   real clock. Its runtimes cannot end. Its `Notify` uses random numbers, which rules out an exhaustive search.
+//! - `loom` always searches exhaustively, and the state space of three tasks with timers is too large for that.
 
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use self::real::*;

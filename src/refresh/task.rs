@@ -1,4 +1,4 @@
-//! Tasks and timers on another runtime than the caller's.
+//! Tasks and timers on a runtime other than the caller's.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use crate::error::Error;
 use crate::error::problem::{Problem, Runtime};
 use crate::refresh::sync::{AbortHandle, Elapsed, Handle, timeout};
 
-/// Runs `task` on `runtime` and waits for it. It is cancelled with the returned future.
+/// Runs `task` on `runtime` and waits for it. Dropping the returned future cancels it.
 pub(crate) async fn run_on<T>(runtime: &Handle, task: impl Future<Output = T> + Send + 'static) -> Result<T, Error>
 where
     T: Send + 'static,
 {
     let task = runtime.spawn(with_subscriber(task));
-    let _cancelled_with_this = AbortOnDrop(task.abort_handle());
+    let _abort_on_drop = AbortOnDrop(task.abort_handle());
     task.await.map_err(|error| Error::caused_by(Problem::NoRuntime(Runtime::Panicked), error))
 }
 
@@ -28,7 +28,8 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// `future`, for `limit` at most. The timer is one of `runtime`: the caller's own runtime may have none.
+/// Waits for `future`, but at most for `limit`. Uses a timer of `runtime`, because the runtime of the caller may have
+/// no timers.
 pub(crate) fn within<F: Future>(
     runtime: &Handle,
     limit: Duration,
@@ -38,14 +39,14 @@ pub(crate) fn within<F: Future>(
     timeout(limit, future)
 }
 
-/// With the subscriber to log events that this thread has, if it has one.
+/// Runs `task` with the `tracing` subscriber of the current thread, if one is set.
 pub(crate) fn with_subscriber<T>(task: impl Future<Output = T>) -> impl Future<Output = T> {
     let subscriber = tracing::dispatcher::get_default(Clone::clone);
     let is_set = !subscriber.is::<NoSubscriber>();
     async move {
         match is_set {
             true => task.with_subscriber(subscriber).await,
-            // The program may set one later.
+            // The program may set a global subscriber later, so none is fixed here.
             false => task.await,
         }
     }

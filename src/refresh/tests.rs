@@ -1,4 +1,4 @@
-//! Tests of the refresh task with its callers. Under `--cfg shuttle` they run in a model checker instead of on virtual time.
+//! Tests of the refresh task and its callers. They run on virtual time, or, with `--cfg shuttle`, in a model checker.
 
 #[cfg(shuttle)]
 mod interleavings;

@@ -1,18 +1,19 @@
-//! When credentials are refreshed: the windows before their expiry.
+//! The validity of credentials: when they are refreshed, and the windows before their expiry.
 
 use std::time::{Duration, SystemTime};
 
 use crate::clock;
 use crate::refresh::state::{Policy, State, Validity};
 
-/// The AWS SDKs' mandatory window. A shorter one for short-lived credentials: half of their advisory window.
+/// The mandatory window of the AWS SDKs. For short-lived credentials it is half of their advisory window.
 pub(super) const MANDATORY_WINDOW: Duration = Duration::from_mins(1);
-/// From which share of their life credentials are refreshed that a whole fleet has fetched together. To be spread over
-/// more than half of the interval between two refreshes keeps the peak below twice the mean from then on.
+/// The earliest refresh, as a fraction of the lifetime, of credentials that a whole fleet has fetched at the same time.
+/// The refreshes are then spread over more than half of the interval between two refreshes, which keeps the peak below
+/// twice the mean from then on.
 pub(super) const SPREAD_FROM: f64 = 0.25;
 
 impl Validity {
-    /// The same, but all of it earlier.
+    /// The same validity with all times moved to earlier times.
     pub(crate) fn earlier(self, by: Duration) -> Self {
         let earlier = |at| clock::before(at, by);
         Self {
@@ -23,8 +24,9 @@ impl Validity {
         }
     }
 
-    /// The times of credentials fetched now, by who was in the state `before`. Recomputed at every success: an agent hands
-    /// the same credentials out again and again, each time with less of their life left.
+    /// The validity of credentials that were fetched at `now`. `before` is the state before the fetch. The times are
+    /// computed again at each success, because the agent returns the same credentials for hours, each time with less
+    /// validity left.
     pub(crate) fn new(
         policy: &Policy,
         before: &State,
@@ -52,8 +54,9 @@ impl Validity {
     }
 }
 
-/// The AWS SDKs' table by the lifetime at fetch, or the configured window; that one never more than half of the
-/// lifetime, or fresh credentials would be due at once.
+/// The advisory window: the configured one, or the value in the table of the AWS SDKs for the lifetime at the time of
+/// the fetch. A configured window is limited to half of the lifetime, because new credentials would otherwise be due
+/// immediately.
 pub(super) fn advisory_window(policy: &Policy, lifetime: Duration) -> Duration {
     let minutes = Duration::from_mins;
     match policy.advisory_window {

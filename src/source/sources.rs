@@ -58,7 +58,7 @@ impl Fetch for Sources {
                 denied = self.first.kind().as_str(),
                 fallback = fallback.kind().as_str(),
                 error = %denied,
-                "the preferred source was denied, falling back to the other one"
+                "the preferred source was denied, falling back to the other source"
             );
             fallback.fetch(limit.saturating_sub(started.elapsed())).await.map_err(|second| {
                 let cause = second.clone();

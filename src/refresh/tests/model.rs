@@ -1,4 +1,5 @@
-//! Models of the primitives under shuttle, each with no more guarantees than the documentation of the real one gives.
+//! Models of the primitives for the model checker shuttle. A model guarantees no more than the documentation of the
+//! original.
 
 mod notify;
 mod runtime;
@@ -14,22 +15,23 @@ pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::notify::Notify;
 pub(crate) use self::runtime::{AbortHandle, Handle, OwnRuntime, Runtime};
-pub(crate) use self::time::{Clock, Elapsed, Instant, Timekeeper, now, sleep, timeout};
+pub(crate) use self::time::{Clock, Elapsed, Instant, TimeScheduler, now, sleep, timeout};
 
-/// Somebody else may run here. An access to an atomic, and not a yield, which would make the schedulers avoid this one.
+/// A point where the scheduler can switch to another task. It accesses an atomic and does not yield, because after a
+/// yield the schedulers avoid the task that yielded.
 #[derive(Debug, Default)]
-struct Point(AtomicU8);
+struct SwitchPoint(AtomicU8);
 
-impl Point {
+impl SwitchPoint {
     fn pass(&self) {
         self.0.load(SeqCst);
     }
 }
 
-/// The real one between two points: it cannot be taken apart, and its own orderings are not what is tested here.
+/// The real `ArcSwap` with a switch point before each access. Its own implementation is not checked.
 pub(crate) struct ArcSwap<T> {
     real: arc_swap::ArcSwap<T>,
-    point: Point,
+    point: SwitchPoint,
 }
 
 impl<T> ArcSwap<T> {
@@ -51,7 +53,7 @@ impl<T> ArcSwap<T> {
 
 impl<T: Default> Default for ArcSwap<T> {
     fn default() -> Self {
-        Self { real: arc_swap::ArcSwap::default(), point: Point::default() }
+        Self { real: arc_swap::ArcSwap::default(), point: SwitchPoint::default() }
     }
 }
 

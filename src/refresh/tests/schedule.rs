@@ -1,4 +1,4 @@
-//! The tables of the refresh rules, and what must hold for any clock, lifetime and random number.
+//! The tables of the refresh rules, and properties that hold for any clock, lifetime and random number.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +21,7 @@ fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
 }
 
-/// By a process that had credentials before.
+/// The state after a refresh in a process that had credentials before.
 fn fetched(lifetime: Duration, random: f64) -> State {
     refreshed(&POLICY, at(0), lifetime, random)
 }
@@ -40,7 +40,7 @@ fn failed(mut state: State, now: SystemTime, transient: bool, random: f64) -> St
 }
 
 #[test]
-fn the_table_of_advisory_windows() {
+fn advisory_window_follows_the_table() {
     for (minutes, window) in
         [(720, 60.0), (90, 60.0), (89, 15.0), (60, 15.0), (21, 15.0), (20, 5.0), (11, 5.0), (10, 5.0), (4, 2.0)]
     {
@@ -52,24 +52,24 @@ fn the_table_of_advisory_windows() {
     assert_eq!(advisory_window(&configured, 40 * MINUTE), 20 * MINUTE);
 }
 
-/// What a request may rely on without weighing anything else.
+/// Until this time a request is served after one comparison.
 #[test]
-fn an_undisturbed_state_serves_until_its_refresh_is_due() {
+fn serves_until_is_the_refresh_time_of_a_normal_state() {
     let state = fetched(60 * MINUTE, 0.5);
     assert_eq!(serves_until(&state), state.validity.unwrap().refresh_at);
-    for disturbed in [
+    for other in [
         State::default(),
         failed(state, at(0), true, 0.5),
         State { task_ended: true, ..state },
         State { forced: true, ..state },
         State { refusal: Refusal::Refused, ..state },
     ] {
-        assert_eq!(serves_until(&disturbed), None, "{disturbed:?}");
+        assert_eq!(serves_until(&other), None, "{other:?}");
     }
 }
 
 #[test]
-fn credentials_last_longer_than_what_is_asked_and_not_just_as_long() {
+fn is_usable_for_requires_more_than_the_ttl() {
     let state = fetched(60 * MINUTE, 0.5);
     assert!(state.is_usable_for(at(0), 60 * MINUTE - SECOND));
     assert!(!state.is_usable_for(at(0), 60 * MINUTE));
@@ -79,19 +79,20 @@ fn credentials_last_longer_than_what_is_asked_and_not_just_as_long() {
 }
 
 #[test]
-fn the_refresh_moment_spans_the_first_half_of_the_window() {
-    let moment = |random| fetched(60 * MINUTE, random).validity.unwrap().refresh_at.unwrap();
-    assert_eq!(moment(0.0), at(45 * 60));
-    assert_eq!(moment(1.0), at(45 * 60 + 450));
-    // And more of the life after a cold start and after an outage, but not against a window that somebody has chosen.
+fn refresh_at_is_spread_over_the_first_half_of_the_window() {
+    let refresh_at = |random| fetched(60 * MINUTE, random).validity.unwrap().refresh_at.unwrap();
+    assert_eq!(refresh_at(0.0), at(45 * 60));
+    assert_eq!(refresh_at(1.0), at(45 * 60 + 450));
+    // After a cold start and after an outage, refreshes are spread over more of the lifetime. A configured window is
+    // not widened.
     let outage = failed(fetched(60 * MINUTE, 0.5), at(0), true, 0.5);
-    let chosen = Policy { advisory_window: Some(15 * MINUTE), ..POLICY };
+    let configured = Policy { advisory_window: Some(15 * MINUTE), ..POLICY };
     for before in [State::default(), outage] {
-        let moment = |policy, random| {
+        let refresh_at = |policy, random| {
             Validity::new(policy, &before, at(0), Some(at(0) + 60 * MINUTE), random).refresh_at.unwrap()
         };
-        assert_eq!([0.0, 1.0].map(|random| moment(&POLICY, random)), [at(15 * 60), at(45 * 60 + 450)]);
-        assert_eq!([0.0, 1.0].map(|random| moment(&chosen, random)), [at(45 * 60), at(45 * 60 + 450)]);
+        assert_eq!([0.0, 1.0].map(|random| refresh_at(&POLICY, random)), [at(15 * 60), at(45 * 60 + 450)]);
+        assert_eq!([0.0, 1.0].map(|random| refresh_at(&configured, random)), [at(45 * 60), at(45 * 60 + 450)]);
     }
     let mandatory = |lifetime| fetched(lifetime, 0.5).validity.unwrap().mandatory_at.unwrap();
     assert_eq!(mandatory(60 * MINUTE), at(59 * 60));
@@ -99,7 +100,7 @@ fn the_refresh_moment_spans_the_first_half_of_the_window() {
 }
 
 #[test]
-fn a_permanent_error_is_retried_after_a_few_seconds_or_when_the_clock_was_set_back() {
+fn next_fetch_retries_a_permanent_error_within_seconds() {
     let denied = failed(State::default(), at(60), false, 0.5);
     assert_eq!(next_fetch(&denied, at(61)), Some(at(63)));
     assert_eq!(next_fetch(&denied, at(600)), Some(at(63)));
@@ -107,14 +108,14 @@ fn a_permanent_error_is_retried_after_a_few_seconds_or_when_the_clock_was_set_ba
 }
 
 #[test]
-fn retries_after_a_refusal_come_at_random_in_four_fifths_of_a_time_that_doubles_to_a_minute() {
+fn doubling_is_between_a_fifth_and_all_of_its_ceiling() {
     let hold = |n, random| doubling(HOLD_FIRST, HOLD_MAX, n, random).as_secs();
     assert_eq!([1, 2, 3, 4, 5, 100].map(|n| hold(n, 0.0)), [1, 2, 4, 8, 12, 12]);
     assert_eq!([1, 2, 3, 4, 5, 100].map(|n| hold(n, 1.0)), [5, 10, 20, 40, 60, 60]);
 }
 
 #[test]
-fn an_attempt_leaves_time_for_another_one_while_credentials_last() {
+fn attempt_limit_leaves_time_for_another_attempt() {
     let state = fetched(60 * MINUTE, 0.5);
     let limit = |now| attempt_limit(&state, at(now), 12 * SECOND).as_secs_f64();
     assert_eq!([3000, 3576, 3580, 3599, 3600, 9999].map(limit), [12.0, 12.0, 10.0, 1.0, 12.0, 12.0]);
@@ -122,7 +123,7 @@ fn an_attempt_leaves_time_for_another_one_while_credentials_last() {
 }
 
 #[test]
-fn credentials_that_never_expire_are_never_refreshed() {
+fn next_fetch_is_never_for_credentials_without_expiry() {
     let state =
         State { validity: Some(Validity::new(&POLICY, &State::default(), at(0), None, 0.5)), ..State::default() };
     let in_a_century = at(100 * 365 * 24 * 3600);
@@ -131,7 +132,7 @@ fn credentials_that_never_expire_are_never_refreshed() {
 }
 
 #[test]
-fn a_caller_waits_in_the_mandatory_window_only_for_a_late_driver() {
+fn decide_waits_in_the_mandatory_window_only_for_a_late_task() {
     let state = fetched(60 * MINUTE, 0.5);
     let now = |seconds| decide(&POLICY, &state, at(seconds));
     assert_eq!(now(0), Decision::Serve);
@@ -141,14 +142,16 @@ fn a_caller_waits_in_the_mandatory_window_only_for_a_late_driver() {
     assert_eq!(now(60 * 60), Decision::Wait);
     let tried = State { last_attempt: Some(at(59 * 60)), ..state };
     assert_eq!(decide(&POLICY, &tried, at(59 * 60 + 1)), Decision::ServeAndWake);
-    let flying = State { in_progress: Some(InProgress { began: at(58 * 60), deadline: at(60 * 60 + 9) }), ..state };
-    assert_eq!(decide(&POLICY, &flying, at(59 * 60 + 30)), Decision::Serve);
-    assert_eq!(decide(&POLICY, &flying, at(60 * 60)), Decision::Wait);
+    let in_progress =
+        State { in_progress: Some(InProgress { began: at(58 * 60), deadline: at(60 * 60 + 9) }), ..state };
+    assert_eq!(decide(&POLICY, &in_progress, at(59 * 60 + 30)), Decision::Serve);
+    assert_eq!(decide(&POLICY, &in_progress, at(60 * 60)), Decision::Wait);
 }
 
-/// An attempt that began before the mandatory window and failed within it: the driver rests after it, and is not late.
+/// An attempt began before the mandatory window and failed within it. The refresh task is not late during the retry
+/// delay.
 #[test]
-fn a_driver_is_not_late_while_it_rests_nor_at_once_after() {
+fn decide_does_not_wait_during_or_just_after_a_retry_delay() {
     let mut state = failed(fetched(60 * MINUTE, 0.5), at(59 * 60 + 7), true, 0.5);
     state.last_attempt = Some(at(59 * 60 - 5));
     let retry_at = state.failure.unwrap().retry_at;
@@ -165,7 +168,7 @@ fn a_driver_is_not_late_while_it_rests_nor_at_once_after() {
 }
 
 #[test]
-fn after_expiry() {
+fn decide_after_expiry_depends_on_the_last_failure() {
     let transient = failed(fetched(60 * MINUTE, 0.5), at(3600), true, 0.9);
     let permanent = failed(fetched(60 * MINUTE, 0.5), at(3600), false, 0.9);
     let strict = Policy { serve_expired: false, ..POLICY };
@@ -181,7 +184,7 @@ fn after_expiry() {
 }
 
 #[test]
-fn backoff_doubles_to_half_a_minute_and_never_undercuts_a_second() {
+fn backoff_doubles_from_1_s_to_30_s() {
     assert_eq!([1, 2, 3, 4, 5, 6, 7, 100].map(|n| backoff(n, 1.0).as_secs()), [1, 2, 4, 8, 16, 30, 30, 30]);
     assert_eq!([1, 6, 100].map(|n| backoff(n, 0.0)), [SECOND; 3]);
     assert_eq!([0, 1, 4, 5, 100].map(|n| cold_retry(n, 1.0).as_millis()), [100, 200, 1600, 2000, 2000]);
@@ -192,10 +195,10 @@ fn durations() -> impl Strategy<Value = Duration> {
 }
 
 proptest! {
-    /// Whatever the lifetime: the moments are in order, and fresh credentials are not due at once, but after a quarter of
-    /// their life at the soonest (little more than 20 minutes, of which the window takes 15).
+    /// For every lifetime, the times are in order, and new credentials are not due before a quarter of their lifetime.
+    /// The lowest value is that of a lifetime of little more than 20 minutes with a window of 15 minutes.
     #[test]
-    fn moments_are_in_order(lifetime in durations(), random in 0.0..1.0_f64, window in proptest::option::of(durations())) {
+    fn validity_times_are_in_order(lifetime in durations(), random in 0.0..1.0_f64, window in proptest::option::of(durations())) {
         let policy = Policy { advisory_window: window, ..POLICY };
         let first = Validity::new(&policy, &State::default(), at(0), Some(at(0) + lifetime), random);
         for validity in [first, refreshed(&policy, at(0), lifetime, random).validity.unwrap()] {
@@ -206,27 +209,27 @@ proptest! {
         }
     }
 
-    /// What a request is served by without a further thought is what the whole decision would have said.
+    /// Before `serves_until`, `decide` would return `Serve`.
     #[test]
-    fn a_state_that_serves_until_a_moment_serves_at_every_earlier_one(
+    fn serves_until_agrees_with_decide(
         lifetime in durations(), random in 0.0..1.0_f64, now in 0_u64..60_000, cold in any::<bool>(),
         failure in proptest::option::of(0_u64..50_000), task_ended in any::<bool>(), forced in any::<bool>(),
-        flight in proptest::option::of(0_u64..50_000),
+        began in proptest::option::of(0_u64..50_000),
     ) {
         let mut state = if cold { State::default() } else { fetched(lifetime, random) };
         if let Some(when) = failure {
             state = failed(state, at(when), true, random);
         }
-        let flight = flight.map(|began| InProgress { began: at(began), deadline: at(began + 30) });
-        let state = State { task_ended, forced, in_progress: flight, ..state };
+        let in_progress = began.map(|began| InProgress { began: at(began), deadline: at(began + 30) });
+        let state = State { task_ended, forced, in_progress, ..state };
         if serves_until(&state).is_some_and(|until| at(now) < until) {
             prop_assert_eq!(decide(&POLICY, &state, at(now)), Decision::Serve);
         }
     }
 
-    /// While credentials are usable nobody waits longer than briefly, and nobody gets an error, whatever has failed.
+    /// While the credentials are usable, a caller waits at most briefly and gets no error, whatever has failed.
     #[test]
-    fn usable_credentials_are_always_served(
+    fn decide_always_serves_usable_credentials(
         lifetime in 1_u64..50_000,
         failures in proptest::collection::vec((0_u64..50_000, any::<bool>(), 0.0..1.0_f64), 0..5),
         serve_expired in any::<bool>(),
@@ -247,10 +250,10 @@ proptest! {
         }
     }
 
-    /// A failed refresh is retried after a second at least, ten minutes at most, and so that an attempt still comes
-    /// before expiry and at the beginning of the last minute.
+    /// A failed refresh is retried after one second to ten minutes, before the expiry, and not later than at the
+    /// beginning of the mandatory window.
     #[test]
-    fn retries_land_before_expiry(lifetime in 10_u64..50_000, failed_at in 0_u64..50_000, random in 0.0..1.0_f64) {
+    fn schedule_retries_before_expiry(lifetime in 10_u64..50_000, failed_at in 0_u64..50_000, random in 0.0..1.0_f64) {
         prop_assume!(failed_at + 2 < lifetime);
         let state = failed(fetched(Duration::from_secs(lifetime), 0.5), at(failed_at), true, random);
         let Failure { retry_at, .. } = state.failure.unwrap();
@@ -261,9 +264,9 @@ proptest! {
         prop_assert!(at(failed_at) >= mandatory_at || retry_at <= mandatory_at.max(at(failed_at + 1)));
     }
 
-    /// An outage from the first refresh to expiry costs a bounded number of attempts.
+    /// An outage from the first refresh to the expiry causes a limited number of attempts.
     #[test]
-    fn an_outage_costs_some_ten_attempts(lifetime in 60_u64..50_000, randoms in proptest::collection::vec(0.0..1.0_f64, 64)) {
+    fn schedule_limits_the_attempts_of_an_outage(lifetime in 60_u64..50_000, randoms in proptest::collection::vec(0.0..1.0_f64, 64)) {
         let mut state = fetched(Duration::from_secs(lifetime), randoms[0]);
         let mut now = state.validity.unwrap().refresh_at.unwrap();
         let mut attempts = 0;
@@ -278,9 +281,9 @@ proptest! {
         prop_assert!((2..=45).contains(&attempts), "{attempts}");
     }
 
-    /// Clocks that jump: a state from any time is checked without panic, and never rests for longer than its own rest.
+    /// After any jump of the clock, nothing panics, and the next attempt comes within the longest retry delay.
     #[test]
-    fn no_jump_of_the_clock_makes_it_rest_for_ever(
+    fn schedule_limits_the_delay_after_any_clock_jump(
         fetched_at in 0_u64..4_000_000_000, failed_at in 0_u64..4_000_000_000, now in 0_u64..4_000_000_000,
         lifetime in durations(), random in 0.0..1.0_f64,
     ) {

@@ -1,17 +1,17 @@
-//! tokio's `Notify`, as far as it is used: one permit, first come first served, and a notification that its receiver
-//! does not live to see goes to the next.
+//! A model of tokio's `Notify` with the functions that are used. It has one permit and wakes waiting tasks in order. If
+//! a task is dropped after it was notified and before it was polled, the next task is notified.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::Point;
+use super::SwitchPoint;
 
 #[derive(Debug, Default)]
 pub(crate) struct Notify {
-    point: Point,
-    /// Std's: it is never held across a point.
+    point: SwitchPoint,
+    /// A mutex of std, because it is never held across a switch point.
     queue: Mutex<Queue>,
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct Notify {
 struct Queue {
     permit: bool,
     waiting: VecDeque<(u64, Waker)>,
-    /// Taken out of `waiting` by a notification, and not polled since.
+    /// Removed from `waiting` by a notification, and not polled since.
     notified: Vec<u64>,
     next: u64,
 }
@@ -31,14 +31,14 @@ impl Notify {
 
     pub(crate) fn notify_one(&self) {
         self.point.pass();
-        self.pass_on();
+        self.notify_next();
     }
 
     pub(crate) fn notified(&self) -> Notified<'_> {
         Notified { notify: self, id: None }
     }
 
-    fn pass_on(&self) {
+    fn notify_next(&self) {
         let mut queue = self.lock();
         match queue.waiting.pop_front() {
             Some((id, waker)) => {
@@ -96,7 +96,7 @@ impl Drop for Notified<'_> {
         if let Some(at) = queue.notified.iter().position(|notified| *notified == id) {
             queue.notified.swap_remove(at);
             drop(queue);
-            self.notify.pass_on();
+            self.notify.notify_next();
         }
     }
 }

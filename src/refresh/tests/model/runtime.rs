@@ -1,4 +1,5 @@
-//! tokio's runtimes, as far as they are used: tasks belong to one, find it, and end with it.
+//! A model of tokio's runtimes with the functions that are used. A task belongs to a runtime, can find it, and ends
+//! with it.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use shuttle::future::{AbortHandle, JoinHandle};
 
-use super::Point;
+use super::SwitchPoint;
 
 shuttle::thread_local! {
     static CURRENT: RefCell<Option<Handle>> = RefCell::new(None);
@@ -19,7 +20,7 @@ pub(crate) struct Handle(Arc<Mutex<Tasks>>);
 #[derive(Debug, Default)]
 struct Tasks {
     ended: bool,
-    living: Vec<AbortHandle>,
+    running: Vec<AbortHandle>,
 }
 
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Handle {
         CURRENT.with(|current| current.borrow().clone()).ok_or(OutsideRuntime)
     }
 
-    /// The model's timers belong to no runtime.
+    /// Has no effect, because the timers of the model do not belong to a runtime.
     pub(crate) fn enter(&self) {}
 
     pub(crate) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
@@ -50,7 +51,7 @@ impl Handle {
         });
         let ended = {
             let mut tasks = self.0.lock().unwrap();
-            tasks.living.push(task.abort_handle());
+            tasks.running.push(task.abort_handle());
             tasks.ended
         };
         if ended {
@@ -60,9 +61,9 @@ impl Handle {
     }
 }
 
-/// Between the drop of what a task was about and the moment in which `is_finished` says so, others may run.
+/// Lets other tasks run after the future of a task was dropped and before `is_finished` returns `true`.
 #[derive(Default)]
-struct End(Point);
+struct End(SwitchPoint);
 
 impl Drop for End {
     fn drop(&mut self) {
@@ -70,7 +71,7 @@ impl Drop for End {
     }
 }
 
-/// What a test makes, and drops in the middle of everything.
+/// A runtime that a test creates and can drop at any moment.
 #[derive(Debug)]
 pub(crate) struct Runtime(Handle);
 
@@ -86,16 +87,16 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let living = {
+        let running = {
             let mut tasks = self.0.0.lock().unwrap();
             tasks.ended = true;
-            std::mem::take(&mut tasks.living)
+            std::mem::take(&mut tasks.running)
         };
-        living.iter().for_each(AbortHandle::abort);
+        running.iter().for_each(AbortHandle::abort);
     }
 }
 
-/// The scenarios have runtimes that end and runtimes that nobody polls, which a thread of its own does not.
+/// Always fails, because the tests need runtimes that end or are not polled, and this runtime does neither.
 #[derive(Debug, Default)]
 pub(crate) struct OwnRuntime;
 

@@ -1,8 +1,11 @@
-//! Time that only the model moves, from one timer to the next.
+//! A model of time, which advances from one timer to the next.
 //!
-//! When it does so decides what can be found. *Patient*: only when nobody has anything left to do. Then a wake-up that
-//! is lost shows in the time that it costs, however soon a timer mends it. *Hasty*: at any moment, as if every task could
-//! be held up for as long as any timer takes, so that all that is done when somebody is given up meets him alive.
+//! There are two modes, which find different errors:
+//!
+//! - *Patient*: time advances only when no task can run. After a lost wake-up, time passes until a timer replaces it, and the
+//!   test sees that.
+//! - *Hasty*: time can advance at any moment, as if each task could be delayed for as long as any timer takes. This covers
+//!   the cases in which a task is replaced because it seems to hang, but is still running.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,13 +16,13 @@ use std::time::Duration;
 
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 
-/// Nobody in these tests has reason to wait for so long: somebody hangs.
-const FOR_EVER: Duration = Duration::from_hours(12);
-/// The first task that a test spawns, and so its number.
+/// No test waits for this long unless a task hangs.
+const LONGEST_TEST: Duration = Duration::from_hours(12);
+/// The task id of the clock, which is the first task that a test spawns.
 const CLOCK: usize = 1;
 
 thread_local! {
-    /// Shuttle runs all tasks of an execution on one thread, and clears this before each.
+    /// Shuttle runs all tasks of an execution on one thread. `Clock::start` resets the timers before each execution.
     static TIMERS: RefCell<Timers> = RefCell::default();
 }
 
@@ -29,7 +32,7 @@ struct Timers {
     waiting: BTreeMap<(Duration, u64), Waker>,
     next: u64,
     clock: Option<Waker>,
-    at_rest: bool,
+    settling: bool,
 }
 
 fn with<T>(access: impl FnOnce(&mut Timers) -> T) -> T {
@@ -45,7 +48,7 @@ pub(crate) fn now() -> Duration {
 pub(crate) struct Clock;
 
 impl Clock {
-    /// To be called first in every execution.
+    /// Must be called first in each execution.
     pub(crate) fn start() {
         with(|timers| *timers = Timers::default());
         drop(shuttle::future::spawn(async {
@@ -57,9 +60,10 @@ impl Clock {
         }));
     }
 
-    /// No more haste in this execution: for as long as this takes, all others do all that they have to do.
-    pub(crate) async fn rest(pause: Duration) {
-        with(|timers| timers.at_rest = true);
+    /// Switches to patient mode for the rest of this execution, and waits. The other tasks complete what they can do in
+    /// this time.
+    pub(crate) async fn settle(pause: Duration) {
+        with(|timers| timers.settling = true);
         sleep(pause).await;
     }
 
@@ -72,7 +76,7 @@ impl Clock {
             timers.now = timers.now.max(at);
             Some(waker)
         });
-        assert!(now() < FOR_EVER, "somebody hangs");
+        assert!(now() < LONGEST_TEST, "a task hangs");
         match waker {
             Some(waker) => {
                 waker.wake();
@@ -83,15 +87,15 @@ impl Clock {
     }
 }
 
-/// Lets time pass at any moment for so many timers, and then only when nobody else can do anything.
+/// A scheduler in hasty mode for a number of timers, and in patient mode after that.
 #[derive(Debug)]
-pub(crate) struct Timekeeper<S> {
+pub(crate) struct TimeScheduler<S> {
     schedule: S,
     hasty: usize,
     left: usize,
 }
 
-impl<S> Timekeeper<S> {
+impl<S> TimeScheduler<S> {
     pub(crate) fn patient(schedule: S) -> Self {
         Self { schedule, hasty: 0, left: 0 }
     }
@@ -101,7 +105,7 @@ impl<S> Timekeeper<S> {
     }
 }
 
-impl<S: Scheduler> Scheduler for Timekeeper<S> {
+impl<S: Scheduler> Scheduler for TimeScheduler<S> {
     fn new_execution(&mut self) -> Option<Schedule> {
         self.left = self.hasty;
         self.schedule.new_execution()
@@ -110,7 +114,7 @@ impl<S: Scheduler> Scheduler for Timekeeper<S> {
     fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
         let clock = TaskId::from(CLOCK);
         let others: Vec<&Task> = runnable.iter().filter(|task| task.id() != clock).copied().collect();
-        let patient = self.left == 0 || with(|timers| timers.at_rest);
+        let patient = self.left == 0 || with(|timers| timers.settling);
         let choice = if patient && !others.is_empty() { &others[..] } else { runnable };
         let next = self.schedule.next_task(choice, current, is_yielding);
         if next == Some(clock) {
@@ -185,7 +189,7 @@ impl Drop for Sleep {
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
-/// As tokio's: what is ready at its last moment is in time.
+/// Like tokio's `timeout`, it polls the task first. A task that is ready when the time ends has succeeded.
 pub(crate) fn timeout<T>(
     duration: Duration,
     task: impl Future<Output = T>,

@@ -1,22 +1,23 @@
-//! tokio's `watch`, as far as it is used: a change wakes those who wait, and is not missed by one who subscribed before.
+//! A model of tokio's `watch` with the functions that are used. A change wakes the waiting receivers, and a receiver
+//! that subscribed before the change does not miss it.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use super::Point;
+use super::SwitchPoint;
 
 pub(crate) fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let inner = Inner { value, version: 0, closed: false, waiting: BTreeMap::new(), next: 0 };
-    let shared = Arc::new(Shared { point: Point::default(), inner: Mutex::new(inner) });
+    let shared = Arc::new(Shared { point: SwitchPoint::default(), inner: Mutex::new(inner) });
     (Sender(Arc::clone(&shared)), Receiver { shared, seen: 0 })
 }
 
 #[derive(Debug)]
 struct Shared<T> {
-    point: Point,
-    /// Std's: it is never held across a point.
+    point: SwitchPoint,
+    /// A mutex of std, because it is never held across a switch point.
     inner: Mutex<Inner<T>>,
 }
 
@@ -75,7 +76,7 @@ pub struct Receiver<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The error is that the sender is gone.
+    /// Returns an error if the sender was dropped.
     pub(crate) async fn changed(&mut self) -> Result<(), ()> {
         let mut waiter = Waiter { shared: &self.shared, id: None };
         poll_fn(|context| waiter.poll(context, &mut self.seen)).await

@@ -1,99 +1,105 @@
-//! Weeks of a pod's life in a fraction of a second, thousands of times: callers, outages, clocks and runtimes as a seed
-//! has them, and at every ask the promises of the crate.
+//! Simulates one or two weeks of a pod for each seed. The seed decides on callers, outages, clocks and runtimes. The
+//! guarantees of the crate are checked at each call.
 //!
-//! `EKS_CREDENTIALS_SEEDS=50000` runs so many instead of a few hundred, and `EKS_CREDENTIALS_SEEDS=20000..50000` those from
-//! one to before another, so that a long run can be made in parts; `EKS_CREDENTIALS_SEED=n` replays one
-//! (but for the order in which tokio wakes several who wait for the same, which is its own secret).
+//! `EKS_CREDENTIALS_SEEDS=50000` runs 50,000 seeds instead of 200. `EKS_CREDENTIALS_SEEDS=20000..50000` runs a range of
+//! seeds, so that a long run can be divided. `EKS_CREDENTIALS_SEED=n` repeats one seed. The order in which tokio wakes
+//! several waiting tasks is not part of the seed.
 
 mod clocks;
 mod events;
-mod promises;
+mod guarantees;
+mod phase;
+mod source;
 mod world;
 
 use std::ops::{AddAssign, Range};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
+use aws_smithy_async::time::TimeSource as _;
 use fastrand::Rng;
+use tokio::time::{Instant, sleep, timeout};
 
-use self::events::Told;
-use self::world::{World, between};
-use super::*;
+use self::events::EventCounter;
+use self::phase::between;
+use self::world::World;
+use super::bench::{HOUR, secs};
 use crate::refresh::state::Refusal;
 
 const DAY: Duration = secs(24 * 3600);
 
-/// What a run has seen, so that nobody is reassured by one in which nothing happened.
+/// What happened in a run. A run in which nothing happened must not pass.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
-    asks: u64,
+    calls: u64,
     waits: u64,
     errors: u64,
     served_expired: u64,
-    /// Asks for credentials that last.
-    demands: u64,
+    /// Calls for credentials with a minimum validity.
+    valid_for_calls: u64,
     /// Credentials that a service has refused.
-    rejections: u64,
+    invalidations: u64,
     attempts: u64,
     faults: u64,
     jumps: u64,
-    /// Phases in which the machine's clock differs from that of STS.
+    /// Phases in which the local clock differs from the clock of STS.
     skewed: u64,
-    /// Stalls.
-    stuck: u64,
+    stalls: u64,
     runtimes: u64,
 }
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
-        self.asks += other.asks;
+        self.calls += other.calls;
         self.waits += other.waits;
         self.errors += other.errors;
         self.served_expired += other.served_expired;
-        self.demands += other.demands;
-        self.rejections += other.rejections;
+        self.valid_for_calls += other.valid_for_calls;
+        self.invalidations += other.invalidations;
         self.attempts += other.attempts;
         self.faults += other.faults;
         self.jumps += other.jumps;
         self.skewed += other.skewed;
-        self.stuck += other.stuck;
+        self.stalls += other.stalls;
         self.runtimes += other.runtimes;
     }
 }
 
 impl World {
-    /// One ask, and everything that it must not find.
-    async fn ask(&self, rng: &mut Rng, tally: &mut Tally) {
+    /// Makes one call and checks its result.
+    async fn call(&self, rng: &mut Rng, tally: &mut Tally) {
         let shared = self.shared();
-        if !std::mem::replace(&mut *self.asked.lock().unwrap(), true) {
-            // Until now nobody has started a driver on this runtime.
+        if !std::mem::replace(&mut *self.called.lock().unwrap(), true) {
+            // Before this call there was no refresh task on this runtime.
             self.phase.lock().unwrap().steady_since = self.clock.now();
         }
-        let (before, phase, now, asked) = (shared.cache.load_full(), self.phase(), self.clock.now(), Instant::now());
-        let stuck = *self.stuck.lock().unwrap();
+        let (before, phase, now, began) = (shared.cache.load_full(), self.phase(), self.clock.now(), Instant::now());
+        let stalled = *self.stalled.lock().unwrap();
         let ttl = (rng.u8(..20) == 0).then(|| between(rng, secs(1), 2 * HOUR));
         let patience = if rng.u8(..10) == 0 { Duration::from_millis(50) } else { HOUR };
-        let answer = match ttl {
-            None => timeout(patience, shared.get(|held| held.credentials.clone())).await,
-            Some(ttl) => timeout(patience, shared.get_valid_for(ttl, |held| held.credentials.clone())).await,
+        let result = match ttl {
+            None => timeout(patience, shared.get(|current| current.credentials.clone())).await,
+            Some(ttl) => timeout(patience, shared.get_valid_for(ttl, |current| current.credentials.clone())).await,
         };
-        let stuck = *self.stuck.lock().unwrap() - stuck;
-        let waited = asked.elapsed().saturating_sub(stuck);
-        tally.asks += 1;
-        tally.demands += u64::from(ttl.is_some());
+        let stalled = *self.stalled.lock().unwrap() - stalled;
+        let waited = began.elapsed().saturating_sub(stalled);
+        tally.calls += 1;
+        tally.valid_for_calls += u64::from(ttl.is_some());
         tally.waits += u64::from(waited > Duration::ZERO);
         if ttl.is_none() {
-            self.check_wait(&before, now, phase, asked, waited);
+            self.check_wait(&before, now, phase, began, waited);
         }
-        let Ok(answer) = answer else { return };
+        let Ok(result) = result else { return };
         if self.phase().number == phase.number {
-            self.check_answer(&before, now, phase, &answer, ttl, tally);
+            self.check_result(&before, now, phase, &result, ttl, tally);
             self.check_status(&shared);
         }
-        tally.errors += u64::from(answer.is_err());
-        if let (Ok(credentials), 0) = (answer, rng.u8(..200)) {
-            tally.rejections += 1;
-            // For who waits meanwhile with these at hand it is another world: nothing is at hand any more.
+        tally.errors += u64::from(result.is_err());
+        if let (Ok(credentials), 0) = (result, rng.u8(..200)) {
+            tally.invalidations += 1;
+            // A new phase, because callers that are waiting can no longer get the current credentials.
             self.phase.lock().unwrap().number += 1;
             // If the source has returned them again, they are served although a service has refused them.
             let has_no_others = shared.cache.load().state().refusal == Refusal::ReturnedAgain;
@@ -104,25 +110,26 @@ impl World {
         }
     }
 
-    /// One runtime's life: phases, and callers at random rates in each.
-    async fn live(self: Arc<Self>, rng: &mut Rng, tally: &mut Tally, until: Duration) {
+    /// Runs phases on one runtime, with callers at random rates in each phase.
+    async fn run(self: Arc<Self>, rng: &mut Rng, tally: &mut Tally, duration: Duration) {
         let began = Instant::now();
-        (*self.last_call.lock().unwrap(), *self.asked.lock().unwrap()) = (None, false);
-        while began.elapsed() < until {
-            let (turned, calls) = (Instant::now(), self.calls.load(Relaxed));
-            self.turn(rng, tally);
-            // Credentials that were rejected in an earlier phase are still requested again.
+        (*self.last_attempt.lock().unwrap(), *self.called.lock().unwrap()) = (None, false);
+        while began.elapsed() < duration {
+            let (phase_began, attempts) = (Instant::now(), self.attempts.load(Relaxed));
+            self.next_phase(rng, tally);
+            // The source is still called again because of credentials that were refused in an earlier phase.
             let refused = u64::from(self.shared().cache.load_full().state().refusal != Refusal::None);
-            let mut theirs = self.pass_phase(rng, until.saturating_sub(began.elapsed())).await;
-            theirs.rejections += refused;
-            self.check_attempts(self.phase(), turned.elapsed(), self.calls.load(Relaxed) - calls, &theirs);
-            theirs.rejections -= refused;
-            *tally += theirs;
+            let mut in_phase = self.run_phase(rng, duration.saturating_sub(began.elapsed())).await;
+            in_phase.invalidations += refused;
+            let attempts = self.attempts.load(Relaxed) - attempts;
+            self.check_attempts(self.phase(), phase_began.elapsed(), attempts, &in_phase);
+            in_phase.invalidations -= refused;
+            *tally += in_phase;
         }
     }
 
-    /// No longer than what is left of the runtime's life, or a seed would have months instead of its weeks.
-    async fn pass_phase(self: &Arc<Self>, rng: &mut Rng, left: Duration) -> Tally {
+    /// A phase does not outlast its runtime by much, so that a seed takes weeks and not months.
+    async fn run_phase(self: &Arc<Self>, rng: &mut Rng, left: Duration) -> Tally {
         let phase = self.phase();
         let longest = match phase.is_healthy() {
             true => (100 * phase.lifetime).min(left),
@@ -139,7 +146,7 @@ impl World {
                 let began = Instant::now();
                 while began.elapsed() < length {
                     sleep(pace.mul_f64(2.0 * rng.f64())).await;
-                    world.ask(&mut rng, &mut tally).await;
+                    world.call(&mut rng, &mut tally).await;
                 }
                 tally
             });
@@ -148,16 +155,16 @@ impl World {
         if rng.u8(..16) == 0 {
             let begins = length.mul_f64(rng.f64());
             sleep(begins).await;
-            self.is_stuck(between(rng, secs(1), HOUR)).await;
-            all.stuck += 1;
+            self.stall(between(rng, secs(1), HOUR)).await;
+            all.stalls += 1;
             sleep(length - begins).await;
         } else {
             sleep(length).await;
         }
         self.check_ready();
-        while let Some(done) = callers.join_next().await {
-            match done {
-                Ok(theirs) => all += theirs,
+        while let Some(ended) = callers.join_next().await {
+            match ended {
+                Ok(tally) => all += tally,
                 Err(failed) => std::panic::resume_unwind(failed.into_panic()),
             }
         }
@@ -166,28 +173,28 @@ impl World {
 }
 
 fn simulate(seed: u64) -> Tally {
-    // What the crate itself draws is the seed's too.
+    // The random numbers of the crate itself depend on the seed too.
     fastrand::seed(seed);
     let (mut rng, mut tally) = (Rng::with_seed(seed), Tally::default());
-    let told = Told::default();
-    let _told = tracing::subscriber::set_default(told.clone());
+    let events = EventCounter::default();
+    let _subscribed = tracing::subscriber::set_default(events.clone());
     let mut left = 7 * rng.u32(1..=2) * DAY;
     let (mut world, mut stopped) = (None, None);
     while left > Duration::ZERO {
-        let life = between(&mut rng, 6 * HOUR, 14 * DAY).min(left);
-        left -= life;
+        let duration = between(&mut rng, 6 * HOUR, 14 * DAY).min(left);
+        left -= duration;
         tally.runtimes += 1;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         stopped = Some(runtime.block_on(async {
-            let world = world.get_or_insert_with(|| World::new(seed, &mut rng, told.clone()));
-            world.go_on(stopped);
-            Arc::clone(world).live(&mut rng, &mut tally, life).await;
+            let world = world.get_or_insert_with(|| World::new(seed, &mut rng, events.clone()));
+            world.continue_on_new_runtime(stopped);
+            Arc::clone(world).run(&mut rng, &mut tally, duration).await;
             (world.clock.of_the_server(), Instant::now())
         }));
     }
     let world = world.unwrap();
-    tally.attempts = world.calls.load(Relaxed);
-    // The world is its own source: this breaks the circle.
+    tally.attempts = world.attempts.load(Relaxed);
+    // The provider refers to its source, which is the world. This ends the cycle of references.
     world.shared.lock().unwrap().take().unwrap().close();
     tally
 }
@@ -204,10 +211,11 @@ fn seeds() -> Range<u64> {
 }
 
 #[test]
-fn no_promise_is_broken_in_any_life() {
-    // With one subscriber alone, whether an event is wanted is decided by the thread that comes to it first, and kept: that
-    // may be one of another test, which has none.
-    let _more_than_one = [Told::default(), Told::default()].map(tracing::Dispatch::new);
+fn simulation_keeps_every_guarantee() {
+    // With a single subscriber, `tracing` caches whether an event is enabled for the thread that logs it first. That
+    // can be a thread of another test, which has no subscriber. With more than one subscriber, it asks the subscriber
+    // of each thread.
+    let _more_than_one = [EventCounter::default(), EventCounter::default()].map(tracing::Dispatch::new);
     if let Some(seed) = from_env("EKS_CREDENTIALS_SEED") {
         println!("{:?}", simulate(seed.parse().unwrap()));
         return;
@@ -230,15 +238,15 @@ fn no_promise_is_broken_in_any_life() {
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
         handles.into_iter().for_each(|handle| total += handle.join().unwrap());
     });
-    let lives = seeds.end - seeds.start;
-    println!("{lives} lives: {total:?}");
+    let simulations = seeds.end - seeds.start;
+    println!("{simulations} simulations: {total:?}");
     assert!(
         total.served_expired > 0
             && total.waits > 0
             && total.jumps > 0
             && total.skewed > 0
-            && total.stuck > 0
-            && total.runtimes > lives,
+            && total.stalls > 0
+            && total.runtimes > simulations,
         "{total:?}"
     );
 }

@@ -1,8 +1,14 @@
-//! The clock of the server, which is right, and the clock of the machine, which jumps.
+//! The clock of the server, which is correct, and the local clock, which jumps.
 
-use super::*;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
-/// The difference between the machine's clock and the server's. One of the two is zero.
+use aws_smithy_async::time::TimeSource;
+use tokio::time::Instant;
+
+use super::super::bench::secs;
+
+/// The difference between the local clock and the clock of the server. One of the fields is zero.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Offset {
     ahead: Duration,
@@ -10,7 +16,7 @@ pub(super) struct Offset {
 }
 
 impl Offset {
-    /// Converts a time of the server's clock to the machine's.
+    /// Converts a time from the clock of the server to the local clock.
     pub(super) fn of(self, time: SystemTime) -> SystemTime {
         time + self.ahead - self.behind
     }
@@ -25,10 +31,10 @@ impl Offset {
     }
 }
 
-/// The machine's clock.
+/// The local clock.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    /// The server's: a time, and when it was that on the virtual clock.
+    /// A time on the clock of the server, and the same moment on the virtual clock.
     server: Arc<Mutex<(SystemTime, Instant)>>,
     offset: Arc<Mutex<Offset>>,
 }
@@ -50,7 +56,7 @@ impl Clock {
     }
 
     /// Continues on another runtime, whose virtual time has another origin.
-    pub(super) fn go_on_from(&self, server: SystemTime) {
+    pub(super) fn continue_from(&self, server: SystemTime) {
         *self.server.lock().unwrap() = (server, Instant::now());
     }
 
@@ -61,7 +67,7 @@ impl Clock {
     pub(super) fn jump(&self, ahead: Duration, behind: Duration) {
         let mut offset = self.offset.lock().unwrap();
         let jumped = offset.plus(ahead, behind);
-        // A difference near 30 s is corrected or not, depending on how long an answer takes.
+        // A difference near 30 s must not occur: whether it is corrected depends on the latency of the response.
         *offset = if (secs(27)..secs(33)).contains(&jumped.by()) { Offset::default() } else { jumped };
     }
 }

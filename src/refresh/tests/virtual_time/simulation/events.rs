@@ -1,26 +1,26 @@
-//! What operators are told, counted.
+//! Counts the log events of the provider.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::*;
-
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told(Arc<Counts>);
+pub(super) struct EventCounter(Arc<Counts>);
 
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) successes: AtomicU64,
     pub(super) failures: AtomicU64,
-    /// Whether the last failure was a WARN and not an ERROR.
-    pub(super) only_warned: AtomicBool,
+    /// Whether the last failure was logged at WARN and not at ERROR.
+    pub(super) last_was_warning: AtomicBool,
 }
 
-impl std::ops::Deref for Told {
+impl std::ops::Deref for EventCounter {
     type Target = Counts;
 
     fn deref(&self) -> &Counts {
@@ -28,7 +28,7 @@ impl std::ops::Deref for Told {
     }
 }
 
-impl Subscriber for Told {
+impl Subscriber for EventCounter {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_event() && metadata.target().starts_with("eks_credentials")
     }
@@ -41,18 +41,18 @@ impl Subscriber for Told {
         let mut message = Message::default();
         event.record(&mut message);
         match message.0.as_str() {
-            "first credentials" | "credentials are refreshed again" | "credentials refreshed" => {
+            "fetched the first credentials" | "credentials refreshed after failures" | "credentials refreshed" => {
                 self.successes.fetch_add(1, Relaxed);
             }
             "refreshing credentials failed" | "fetching credentials failed" => {
                 self.failures.fetch_add(1, Relaxed);
-                self.only_warned.store(*event.metadata().level() == Level::WARN, Relaxed);
+                self.last_was_warning.store(*event.metadata().level() == Level::WARN, Relaxed);
             }
-            "a service has refused the credentials: they count as expired"
-            | "the first attempt to fetch credentials failed: it is repeated"
-            | "this machine's clock differs from that of STS: the expiry of credentials is corrected; synchronise the clock"
-            | "credentials have expired and are not renewed yet" => {}
-            unknown => panic!("an event that the simulation does not know: {unknown}"),
+            "a service has refused the credentials: they are treated as expired"
+            | "the first attempt to fetch credentials failed, retrying"
+            | "the local clock differs from the clock of STS: the expiry of the credentials was corrected; synchronize the local clock"
+            | "credentials have expired and have not been refreshed yet" => {}
+            unknown => panic!("the simulation does not know this event: {unknown}"),
         }
     }
 
