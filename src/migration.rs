@@ -1,7 +1,7 @@
-//! For the migration from IRSA to EKS Pod Identity, or back: what both credential sources grant, and what decides between them.
+//! Tools for the migration from IRSA to EKS Pod Identity, or back.
 //!
-//! [`EksCredentialsProvider::compare`] requests credentials from both sources of a pod and compares whose they are. The steps
-//! of a migration are in [`docs::migrating`](crate::docs::migrating).
+//! [`EksCredentialsProvider::compare`] requests credentials from both sources of a pod and compares their identities.
+//! [`docs::migrating`](crate::docs::migrating) describes the steps of a migration.
 
 mod comparison;
 mod probe;
@@ -16,19 +16,39 @@ use crate::refresh::metrics;
 pub use crate::source::detection::Preference;
 
 impl EksCredentialsProvider {
-    /// Before a cut-over from one method to the other: asks both of them, once each and one after the other, and compares
-    /// whose credentials they grant. What is served is not touched: the answers are thrown away, and no caller of
-    /// [`credentials`](Self::credentials) waits for them. Takes an attempt's time for each at most
-    /// ([`attempt_timeout`](Builder::attempt_timeout)). With the features `diagnose` and `irsa` it also asks STS who they are
-    /// (`GetCallerIdentity`, 5 s for each at most): only so the roles can be compared, since Pod Identity's answer does not
-    /// name its own. Every call sends these two or four requests: it is for a check at start-up or an operator's command,
-    /// not for a loop.
+    /// Requests credentials from both sources and compares their identities, before a cut-over from one to the other.
+    ///
+    /// The sources are called once each, one after the other. A call takes at most
+    /// [`attempt_timeout`](crate::Builder::attempt_timeout). The credentials are then dropped: the current credentials and
+    /// the callers of [`credentials`](Self::credentials) are not affected.
+    ///
+    /// With the features `diagnose` and `irsa`, this also calls `GetCallerIdentity` of STS for each source, with a limit of 5 s.
+    /// The response of Pod Identity does not name the role, so roles can be compared only with this call.
+    ///
+    /// Every comparison sends these two or four requests. Use it for a check at the start of a program or in a command of an
+    /// operator, not in a loop. With the feature `metrics`, it also sets the gauge `eks_credentials_cut_over_ready`.
     ///
     /// # Errors
     ///
-    /// If there is nothing to compare: [`NotConfigured`](crate::ErrorKind::NotConfigured),
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one method is configured, or the other one
-    /// by half. That a method *fails* is no error, but what [`Comparison`] says.
+    /// - [`NotConfigured`](crate::ErrorKind::NotConfigured) if no source is configured.
+    /// - [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one source is configured, or if the
+    ///   configuration of the other one is incomplete or invalid.
+    ///
+    /// A source that *fails* is not an error: its error is in the [`Comparison`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// let comparison = provider.compare().await?;
+    /// println!("{comparison}");
+    /// assert!(comparison.is_ready());
+    /// # Ok(()) }
+    /// ```
     pub async fn compare(&self) -> Result<Comparison, Error> {
         let sources = Arc::clone(&self.configured()?.sources);
         let setup = self.setup().clone();
