@@ -229,6 +229,8 @@ mod provider;
 mod refresh;
 #[cfg(feature = "sdk-config")]
 mod sdk;
+#[cfg(feature = "serde")]
+mod serialize;
 mod source;
 mod source_kind;
 #[cfg(feature = "testing")]
