@@ -93,6 +93,6 @@ async fn run(options: Options) -> ExitCode {
     ExitCode::from(match diagnosis.severity() {
         Severity::Ok | Severity::Info => 0,
         Severity::Warning => 1,
-        Severity::Error => 2,
+        _ => 2,
     })
 }

@@ -1,4 +1,4 @@
-//! Why a pod has no credentials, or the wrong ones, or soon none: everything that can be looked at from inside it.
+//! The diagnosis of a pod: why it has no credentials or wrong ones, or why it will lose them.
 
 mod catalogue;
 mod claims;
@@ -24,12 +24,19 @@ use crate::source::Source;
 use crate::source::detect::{self, Detected};
 use crate::source_kind::SourceKind;
 
-/// What is well and what is not with a pod's credentials, each with what to do about it.
+/// The result of a diagnosis: what was found about the credentials of a pod, and what to do.
 ///
-/// From [`EksCredentialsProvider::diagnose`], or [`Diagnosis::of_env`] where no provider can be built. `Display` is a
-/// screen for people; with the feature `serde` it is [`Serialize`](serde::Serialize), for machines: an object with
-/// `schema_version` (1; it grows when a field is removed or changes its meaning), `severity`, `source` and `findings`. It
-/// never holds a secret. Every finding: [`docs::findings`](crate::docs::findings).
+/// [`EksCredentialsProvider::diagnose`] returns it. If no provider can be built, use [`Diagnosis::of_env`]. It never contains a
+/// secret. [`docs::findings`](crate::docs::findings) lists all findings.
+///
+/// `Display` prints a report for people. With the feature `serde`, it is serialized for programs, as an object with these fields:
+///
+/// | field | value |
+/// |---|---|
+/// | `schema_version` | 1. The number changes when a field is removed or changes its meaning |
+/// | `severity` | the worst severity: `ok`, `info`, `warning` or `error` |
+/// | `source` | the source that is used: `irsa`, `pod-identity` or null |
+/// | `findings` | a list of objects with the fields of [`Finding`] |
 ///
 /// ```
 /// # use eks_credentials::testing::LocalPod;
@@ -37,7 +44,7 @@ use crate::source_kind::SourceKind;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pod = LocalPod::start().await?;
-/// pod.irsa_token().impersonate("default", "somebody-else")?;
+/// pod.irsa_token().impersonate("default", "another-account")?;
 ///
 /// let diagnosis = EksCredentialsProvider::builder().env(pod.irsa_env()).diagnose().await;
 ///
@@ -47,80 +54,140 @@ use crate::source_kind::SourceKind;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Diagnosis {
-    #[cfg_attr(not(feature = "serde"), expect(dead_code, reason = "only for machines"))]
-    schema_version: u32,
     severity: Severity,
-    #[cfg_attr(feature = "serde", serde(serialize_with = "source_name"))]
     source: Option<SourceKind>,
     findings: Vec<Finding>,
 }
 
-/// The version of the form for machines.
-const SCHEMA_VERSION: u32 = 1;
-
-/// One thing that was found.
+/// One finding of a [`Diagnosis`].
+///
+/// ```
+/// # use eks_credentials::testing::LocalPod;
+/// # use eks_credentials::{EksCredentialsProvider, FindingId, Severity};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let pod = LocalPod::start().await?;
+/// # pod.irsa_token().impersonate("default", "another-account")?;
+/// # let diagnosis = EksCredentialsProvider::builder().env(pod.irsa_env()).diagnose().await;
+/// let finding = &diagnosis.findings()[0];
+/// assert_eq!(finding.id, FindingId::TrustPolicy);
+/// println!("{}: {}", finding.id, finding.title);
+/// println!("observed: {}", finding.observed);
+/// if let Some(remedy) = &finding.remedy {
+///     println!("to do: {remedy}");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Finding {
-    /// Which one it is, for programs.
+    /// The ID of the finding, for programs.
     pub id: FindingId,
-    /// What it says, in one line: [`FindingId::title`].
+    /// The title of the finding, in one line: [`FindingId::title`].
     pub title: &'static str,
-    /// How bad it is here. Usually [`FindingId::severity`].
+    /// The severity in this pod. It may differ from the usual one, which [`FindingId::severity`] returns.
     pub severity: Severity,
-    /// What was seen here: names and values, never a secret.
+    /// What was observed in this pod: names and values, never a secret.
     pub observed: String,
-    /// The technical causes below it, as the operating system and libraries gave them. `None` if there are none.
+    /// The technical causes, as reported by the operating system and libraries. `None` if there are no such causes.
     pub cause: Option<String>,
-    /// What should have been seen. `None` if there is nothing wrong.
+    /// What would be correct. `None` if nothing is wrong.
     pub expected: Option<String>,
-    /// What to do. `None` if there is nothing to be done.
+    /// What to do. `None` if nothing must be done.
     pub remedy: Option<String>,
-    /// Commands to run, on a workstation with access to the account and the cluster if they do not say otherwise. What stands
-    /// in capitals is not known here.
+    /// Commands that help. Unless they say otherwise, run them on a workstation with access to the account and the cluster. Words
+    /// in capitals are placeholders for values that are not known in the pod.
     pub commands: Vec<String>,
-    /// A statement of a policy in JSON, to compare or to paste.
+    /// A statement of an IAM policy in JSON, to compare with the existing policy or to add to it.
     pub policy: Option<String>,
-    /// What else was found because of this one. It needs no advice of its own.
+    /// Other findings that this one causes. They need no remedy of their own.
     pub consequences: Vec<Finding>,
 }
 
-/// How bad a finding is. The worst is the greatest.
+/// The severity of a finding. Severities are ordered: a worse one is greater.
+///
+/// With the feature `serde`, it is serialized as `ok`, `info`, `warning` or `error`.
+///
+/// ```
+/// # use eks_credentials::Severity;
+/// assert!(Severity::Error > Severity::Warning);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
 pub enum Severity {
-    /// As it should be.
+    /// Nothing is wrong.
     Ok,
-    /// Worth knowing.
+    /// Information. Nothing must be done.
     Info,
-    /// It works now, or for this crate, and may not for long, or for others.
+    /// A risk: credentials work now, but may fail later, or fail for other SDKs in the pod.
     Warning,
-    /// There are no credentials, or not the right ones.
+    /// There are no credentials, or they are not the intended ones.
     Error,
 }
 
 impl Diagnosis {
-    /// Diagnoses the environment of the process, whether or not a provider could be built from it. As
-    /// [`Builder::diagnose`](crate::Builder::diagnose) of a default builder, which takes another environment, too.
+    /// Diagnoses the environment of the process, even if no provider can be built from it.
+    ///
+    /// The same as [`Builder::diagnose`](crate::Builder::diagnose) of a default builder. Use a builder to diagnose another
+    /// environment.
+    ///
+    /// ```no_run
+    /// # use eks_credentials::Diagnosis;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// println!("{}", Diagnosis::of_env().await);
+    /// # }
+    /// ```
     pub async fn of_env() -> Self {
         EksCredentialsProvider::builder().diagnose().await
     }
 
-    /// What was found, the worst first. What follows from another finding is in its
-    /// [`consequences`](Finding::consequences).
+    /// Returns the findings, the worst first.
+    ///
+    /// A finding that another one causes is not in this list, but in the [`consequences`](Finding::consequences) of that one.
+    ///
+    /// ```no_run
+    /// # use eks_credentials::{EksCredentialsProvider, Severity, SourceKind, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let diagnosis = EksCredentialsProvider::builder().env(pod.irsa_env()).diagnose().await;
+    /// for finding in diagnosis.findings() {
+    ///     println!("{}: {}", finding.id, finding.observed);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// That of the worst finding.
+    /// Returns the severity of the worst finding.
+    ///
+    /// ```no_run
+    /// # use eks_credentials::{EksCredentialsProvider, Severity, SourceKind, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let diagnosis = EksCredentialsProvider::builder().env(pod.irsa_env()).diagnose().await;
+    /// assert!(diagnosis.severity() < Severity::Error);
+    /// # Ok(()) }
+    /// ```
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// The credential source that is used. `None` if none is configured, or not so that it could work.
+    /// Returns the credential source that is used. `None` if no source is configured, or if its configuration cannot be used.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, Severity, SourceKind, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let diagnosis = EksCredentialsProvider::builder().env(pod.irsa_env()).diagnose().await;
+    /// assert_eq!(diagnosis.source(), Some(SourceKind::WebIdentity));
+    /// # Ok(()) }
+    /// ```
     pub fn source(&self) -> Option<SourceKind> {
         self.source
     }
@@ -129,13 +196,8 @@ impl Diagnosis {
         let mut findings = consequences::below_their_causes(findings);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let severity = findings.first().map_or(Severity::Ok, |worst| worst.severity);
-        Self { schema_version: SCHEMA_VERSION, severity, source, findings }
+        Self { severity, source, findings }
     }
-}
-
-#[cfg(feature = "serde")]
-fn source_name<S: serde::Serializer>(source: &Option<SourceKind>, serializer: S) -> Result<S::Ok, S::Error> {
-    serde::Serialize::serialize(&source.map(SourceKind::as_str), serializer)
 }
 
 impl Finding {
@@ -180,38 +242,64 @@ const SET_THE_CLOCK: &str = "synchronise the node's clock with Amazon Time Sync 
                              Fargate, Bottlerocket)";
 
 impl EksCredentialsProvider {
-    /// Says what is wrong with this pod's credentials and what to do: from the variables over token, endpoint and a fetch of
-    /// its own to who STS says they are. What is served and refreshed is not touched. Every step has its limit of time: in
-    /// all that is half a minute at the very worst, and well under a second in a healthy pod.
+    /// Diagnoses the credentials of this pod: what is wrong, and what to do.
     ///
-    /// Where no provider can be built: [`Diagnosis::of_env`], [`Builder::diagnose`].
+    /// It checks the environment variables, the token and the endpoint. Then it fetches credentials and calls `GetCallerIdentity`
+    /// of STS with them. The current credentials and the refresh task are not affected. No request is sent twice.
+    ///
+    /// Every step has a time limit. Together they take at most half a minute, and well under a second in a healthy pod.
+    ///
+    /// If no provider can be built, use [`Diagnosis::of_env`] or [`Builder::diagnose`].
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// println!("{}", provider.diagnose().await);
+    /// # Ok(()) }
+    /// ```
     pub async fn diagnose(&self) -> Diagnosis {
         on_a_thread_of_its_own(self.setup().clone(), Ok(())).await
     }
 }
 
 impl Builder {
-    /// Says what is wrong with a pod's credentials and what to do, also where [`build`](Self::build) fails. Sends one
-    /// request for credentials and one to STS that asks who they are, each within its limit of time, and nothing twice.
+    /// Diagnoses the credentials of a pod, even if [`build`](Self::build) fails.
+    ///
+    /// It sends at most one request for credentials and one `GetCallerIdentity`, each within its time limit. For the steps, see
+    /// [`EksCredentialsProvider::diagnose`].
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, FindingId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let builder = EksCredentialsProvider::builder().env([("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app")]);
+    /// let diagnosis = builder.diagnose().await;
+    /// assert_eq!(diagnosis.findings()[0].id, FindingId::IrsaHalf);
+    /// # }
+    /// ```
     pub async fn diagnose(self) -> Diagnosis {
         on_a_thread_of_its_own(self.setup(), self.check()).await
     }
 }
 
-/// As [`diagnose`], whatever the caller's executor is, and however busy.
+/// Runs [`diagnose`] on its own thread, so that it does not depend on the executor of the caller.
 async fn on_a_thread_of_its_own(setup: Setup, invalid: Result<(), Error>) -> Diagnosis {
     let own = OwnRuntime::default();
     let Ok(runtime) = own.handle() else { return diagnose(&setup, invalid).await };
     let (there, check) = (setup.clone(), invalid.clone());
     match run_on(&runtime, async move { diagnose(&there, check).await }).await {
         Ok(diagnosis) => diagnosis,
-        // It panicked there. The caller sees the panic, and not an answer that is none.
+        // It panicked there. Run here, it panics again, and the caller gets the panic instead of a wrong result.
         Err(_) => diagnose(&setup, invalid).await,
     }
 }
 
-/// Looks at everything, from the variables outwards. Each step that waits has its limit: 5 s for the token, the attempt's
-/// for the fetch, 1 s for a look at the agent's other address, 5 s for STS. `invalid` is what the builder's own check says.
+/// Checks everything, from the variables to the network. Each step that waits has a limit: 5 s for the token, the limit of an
+/// attempt for the fetch, 1 s for the other address of the agent, 5 s for STS. `invalid` is the result of the builder's own
+/// check.
 async fn diagnose(setup: &Setup, invalid: Result<(), Error>) -> Diagnosis {
     let Setup { env, settings, .. } = setup;
     let survey = detect::survey(env, settings);
@@ -219,7 +307,7 @@ async fn diagnose(setup: &Setup, invalid: Result<(), Error>) -> Diagnosis {
     let detected = invalid.and_then(|()| survey.choose(settings));
     let detected = detected.unwrap_or_else(|error| {
         let finding = Finding::of(&error);
-        // Most problems of a source are in the survey.
+        // The survey already contains most problems of a source.
         if !findings.iter().any(|found| found.id == finding.id && found.observed == finding.observed) {
             findings.push(finding);
         }

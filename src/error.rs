@@ -1,4 +1,4 @@
-//! What can go wrong, in one line each: what failed, where, and what to do.
+//! Errors: what failed, with which value, and what to do.
 
 mod kind;
 pub(crate) mod problem;
@@ -18,15 +18,40 @@ use self::verdict::Verdict;
 
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
 
-/// Why there are no credentials.
+/// Why credentials could not be returned.
 ///
-/// `Display` is one line for a person: what failed, with which value, and what to do about it. The technical causes follow
-/// in [`source()`](std::error::Error::source). It never holds a token or a key. Cloning is cheap: every caller that waited
-/// for the same fetch gets a clone of the same error.
+/// `Display` prints one line for people: what failed, with which value, and what to do. The technical causes follow in
+/// [`source()`](std::error::Error::source). An error never contains a token or a key.
 ///
-/// Converts into [`CredentialsError`]: [`ErrorKind::NotConfigured`] becomes `CredentialsNotLoaded` (a
-/// provider chain tries its next provider), [`ErrorKind::InvalidConfiguration`] becomes `InvalidConfiguration`,
-/// everything else `ProviderError`, each with this error as its source.
+/// Cloning is cheap. All callers that waited for the same fetch get clones of the same error.
+///
+/// With the feature `serde`, it is serialized as an object with `message` (the line of `Display`), `kind`
+/// ([`ErrorKind::as_str`]) and `code` (a string or null).
+///
+/// # Use in a provider chain
+///
+/// An `Error` converts into [`CredentialsError`], with itself as the source of that error:
+///
+/// | kind | variant of `CredentialsError` | effect in a provider chain |
+/// |---|---|---|
+/// | [`NotConfigured`](ErrorKind::NotConfigured) | `CredentialsNotLoaded` | the chain tries its next provider |
+/// | [`InvalidConfiguration`](ErrorKind::InvalidConfiguration) | `InvalidConfiguration` | the chain ends with this error |
+/// | every other kind | `ProviderError` | the chain ends with this error |
+///
+/// # Examples
+///
+/// ```
+/// # use eks_credentials::{EksCredentialsProvider, ErrorKind};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), eks_credentials::Error> {
+/// # let provider = EksCredentialsProvider::builder().env([("PATH", "/bin")]).build()?;
+/// match provider.credentials().await {
+///     Ok(credentials) => drop(credentials),
+///     Err(error) if error.kind() == ErrorKind::NotConfigured => println!("not in a pod"),
+///     Err(error) => println!("{}: {error}", error.kind().as_str()),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -44,7 +69,7 @@ impl Error {
         Self(Arc::new(Inner { problem: problem.into(), cause: Some(cause.into()) }))
     }
 
-    /// Of this process itself, or of a test.
+    /// An error in this process itself, or in a test.
     pub(crate) fn internal(kind: ErrorKind, observed: impl Into<String>) -> Self {
         Self::new(Problem::Internal { observed: observed.into(), kind })
     }
@@ -57,21 +82,62 @@ impl Error {
         self.problem().verdict()
     }
 
-    /// The class of this error.
+    /// Returns the kind of this error.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, ErrorKind, testing::{Answer, LocalPod}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # pod.sts().always(Answer::refuse("AccessDenied"));
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// let error = provider.credentials().await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Denied);
+    /// # Ok(()) }
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         self.problem().kind()
     }
 
-    /// The code that STS, EKS Auth or a container credentials server gave: `AccessDenied`, `ResourceNotFoundException`, …
-    /// `None` if the answer had none, if it was not in the form of the server that was asked, or if there was no answer.
+    /// Returns the error code of STS, EKS Auth or a container credentials server, such as `AccessDenied` or
+    /// `ResourceNotFoundException`.
+    ///
+    /// Returns `None` if there was no response, if the response had no code, or if it did not have the form of the server that
+    /// was called.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::{Answer, LocalPod}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # pod.sts().always(Answer::refuse("AccessDenied"));
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// let error = provider.credentials().await.unwrap_err();
+    /// assert_eq!(error.code(), Some("AccessDenied"));
+    /// # Ok(()) }
+    /// ```
     pub fn code(&self) -> Option<&str> {
         self.problem().code()
     }
 
-    /// Whether the failure is expected to pass without a change of policies, associations or configuration: the class that
-    /// the AWS SDKs call recoverable. Only after such failures may expired credentials be served. Whether a cold start
-    /// repeats the request, and whether the other source may be used instead, are separate decisions: see
-    /// [`docs::failures`](crate::docs::failures).
+    /// Returns whether the failure is expected to end without a change of policies, associations or configuration.
+    ///
+    /// The AWS SDKs call such failures recoverable. Expired credentials may be served only after a transient failure.
+    ///
+    /// Two other decisions do not depend on this value: whether the first refresh repeats the request, and whether the provider
+    /// falls back to the other source. [`docs::failures`](crate::docs::failures) lists all of them for each failure.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::{Answer, LocalPod}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # pod.sts().always(Answer::refuse("AccessDenied"));
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// let error = provider.credentials().await.unwrap_err();
+    /// assert!(!error.is_transient()); // the trust policy must be changed first
+    /// # Ok(()) }
+    /// ```
     pub fn is_transient(&self) -> bool {
         self.verdict().serves_expired
     }
@@ -95,7 +161,7 @@ impl From<BadToken> for Error {
     }
 }
 
-/// Messages quote what servers said: nothing of it must break a log line, Unicode's own separators neither.
+/// Messages quote responses of servers, which must not break a log line. Unicode has line separators besides control characters.
 pub(crate) fn one_line(message: String) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     if message.contains(breaks) { message.replace(breaks, " ") } else { message }
@@ -139,22 +205,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn maps_to_the_sdk_error_that_composes_in_a_chain() {
+    fn error_converts_into_credentials_error() {
         let map = |kind| CredentialsError::from(Error::internal(kind, "why"));
         assert!(matches!(map(ErrorKind::NotConfigured), CredentialsError::CredentialsNotLoaded(_)));
         assert!(matches!(map(ErrorKind::InvalidConfiguration), CredentialsError::InvalidConfiguration(_)));
         assert!(matches!(map(ErrorKind::Denied), CredentialsError::ProviderError(_)));
-        assert_eq!(map(ErrorKind::Denied).source().expect("our error is the source").to_string(), "why");
+        assert_eq!(map(ErrorKind::Denied).source().expect("the source is this crate's error").to_string(), "why");
     }
 
     #[test]
-    fn a_message_is_one_line_whatever_the_server_said() {
+    fn error_message_is_one_line() {
         assert_eq!(Error::internal(ErrorKind::Denied, "a\r\nb\u{1b}[31m").to_string(), "a  b [31m");
         assert_eq!(Error::internal(ErrorKind::Denied, "a\u{2028}b\u{2029}c\u{85}d").to_string(), "a b c d");
     }
 
     #[test]
-    fn names_of_kinds_are_words_with_hyphens_and_debug_shows_the_kind() {
+    fn error_kind_names_and_debug() {
         let kinds = [
             (ErrorKind::NotConfigured, "not-configured"),
             (ErrorKind::InvalidConfiguration, "invalid-configuration"),

@@ -179,7 +179,7 @@
 //! | `webpki-roots` | | Mozilla's root certificates in the program instead of those of the system, for `scratch` images |
 //! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: see [`docs::observability`] |
 //! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with the credentials of this pod, and what to do. It depends on `aws-sigv4`, because STS is asked for the identity of the credentials |
-//! | `serde` | | `serde::Serialize` for the results of `diagnose` |
+//! | `serde` | | `serde::Serialize` for [`Status`], [`Detection`], [`Error`] and the results of `diagnose` |
 //! | `testing` | | the module `testing`, with a pod on loopback. Enable it in `[dev-dependencies]` only |
 //!
 //! At least one of `irsa` and `pod-identity` is required. For a program with a client of the AWS SDK, these features add the
@@ -263,10 +263,12 @@ mod provider;
 mod refresh;
 #[cfg(feature = "sdk-config")]
 mod sdk;
+#[cfg(feature = "serde")]
+mod serialize;
 mod source;
 mod source_kind;
 #[cfg(feature = "testing")]
-#[allow(clippy::arithmetic_side_effects, reason = "a stand-in may fail a test loudly")]
+#[allow(clippy::arithmetic_side_effects, reason = "a panic of a stand-in fails the test")]
 pub mod testing;
 mod token_file;
 mod transport;

@@ -32,39 +32,39 @@ use crate::refresh::metrics;
 pub use crate::source::detection::Preference;
 
 impl EksCredentialsProvider {
-    /// Requests credentials from both sources, and compares what they grant.
+    /// Requests credentials from both sources and compares their identities, before a cut-over from one to the other.
     ///
-    /// Use it before a cut-over from one source to the other. It calls both sources once, one after the other, and discards the
-    /// credentials. The current credentials do not change, and no caller of [`credentials`](Self::credentials) waits for it.
+    /// The sources are called once each, one after the other. A call takes at most
+    /// [`attempt_timeout`](crate::Builder::attempt_timeout). The credentials are then dropped: the current credentials and
+    /// the callers of [`credentials`](Self::credentials) are not affected.
     ///
-    /// Each request takes at most [`attempt_timeout`](crate::Builder::attempt_timeout). With the features `diagnose` and `irsa`,
-    /// STS also gets one request `GetCallerIdentity` for each source, which takes at most 5 s. These requests are necessary to
-    /// compare the roles, because the response of EKS Pod Identity does not name the role.
+    /// With the features `diagnose` and `irsa`, this also calls `GetCallerIdentity` of STS for each source, with a limit of 5 s.
+    /// The response of Pod Identity does not name the role, so roles can be compared only with this call.
     ///
-    /// One comparison sends up to four requests. Use it at start-up or in a command for operators, and not in a loop.
+    /// Every comparison sends these two or four requests. Use it for a check at the start of a program or in a command of an
+    /// operator, not in a loop. With the feature `metrics`, it also sets the gauge `eks_credentials_cut_over_ready`.
+    ///
+    /// # Errors
+    ///
+    /// - [`NotConfigured`](crate::ErrorKind::NotConfigured) if no source is configured.
+    /// - [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one source is configured, or if the
+    ///   configuration of the other one is incomplete or invalid.
+    ///
+    /// A source that *fails* is not an error: its error is in the [`Comparison`].
+    ///
+    /// # Examples
     ///
     /// ```
-    /// # use eks_credentials::EksCredentialsProvider;
-    /// # use eks_credentials::testing::LocalPod;
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let pod = LocalPod::start().await?;
     /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
     /// let comparison = provider.compare().await?;
-    /// for difference in comparison.differences() {
-    ///     println!("{}: {} and {}", difference.what, difference.serving, difference.other);
-    /// }
-    /// # assert!(comparison.is_ready());
+    /// println!("{comparison}");
+    /// assert!(comparison.is_ready());
     /// # Ok(()) }
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// - [`NotConfigured`](crate::ErrorKind::NotConfigured) if no source is configured
-    /// - [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if only one source is configured, or if the configuration
-    ///   of the other one is incomplete
-    ///
-    /// If a source *fails*, this is not an error of `compare`: the [`Comparison`] contains it.
     pub async fn compare(&self) -> Result<Comparison, Error> {
         let sources = Arc::clone(&self.configured()?.sources);
         let setup = self.setup().clone();

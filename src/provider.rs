@@ -1,4 +1,4 @@
-//! The provider: a cheap handle on shared state.
+//! The provider: a handle to the shared state.
 
 pub(crate) mod builder;
 pub(crate) mod setup;
@@ -23,27 +23,39 @@ use crate::refresh::sync::watch;
 use crate::source::Sources;
 use crate::source::detection::Detection;
 
-/// AWS credentials of a pod on EKS, by IRSA or by Pod Identity, refreshed ahead of expiry.
+/// A credentials provider for pods on EKS. It uses IRSA or EKS Pod Identity, and refreshes credentials before they expire.
 ///
-/// Cloning is cheap, and clones share everything: build one, and give clones to all clients. The first request for
-/// credentials starts a background task, which fetches and refreshes them. It runs on a small tokio runtime of its own, on
-/// one thread, so that nothing the program does with its own runtimes can delay it: a runtime that is blocked, that nobody
-/// polls, or that was built without time or I/O. The methods can therefore be awaited on any executor. The task and its
-/// thread end, and secrets are wiped, with the last clone (SDK clients and configs hold clones too).
+/// Cloning is cheap, and all clones share the same state. Build one provider and give clones of it to all clients.
+///
+/// The first call for credentials starts the refresh task, which fetches and refreshes them. The task runs on its own thread
+/// with its own small tokio runtime. The runtimes of the program therefore cannot delay it, even if they are blocked, are not
+/// polled, or were built without time or I/O. For the same reason the methods can be awaited on any executor.
+///
+/// When the last clone is dropped, the task and its thread end, and the secrets are wiped from memory. SDK clients and
+/// configurations hold clones too.
+///
+/// ```no_run
+/// # use eks_credentials::EksCredentialsProvider;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), eks_credentials::Error> {
+/// let provider = EksCredentialsProvider::from_env()?;
+/// let credentials = provider.credentials().await?;
+/// # drop(credentials); Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct EksCredentialsProvider(Arc<Handle>);
 
-/// Ends the refresh task with the last provider. The task itself only holds what is inside.
+/// Dropping it ends the refresh task. The task holds only the inner [`Shared`], so it does not keep the handle alive.
 struct Handle {
     shared: Arc<Shared>,
     setup: Setup,
-    /// The error is that nothing is configured.
+    /// The error means that no credential source is configured.
     configured: Result<Configured, Error>,
-    /// Variables that are set and on purpose not read are logged once.
+    /// Variables that are set, but intentionally not read, are logged once.
     not_read_reported: Once,
 }
 
-/// What the pod has.
+/// The configured credential sources of the pod.
 pub(crate) struct Configured {
     pub(crate) sources: Arc<Sources>,
     pub(crate) detection: Detection,
@@ -56,17 +68,33 @@ impl Drop for Handle {
 }
 
 impl EksCredentialsProvider {
-    /// A provider configured by the environment alone, which is read here and never again. Does no I/O. Every call builds
-    /// another one, with a refresh task of its own: a library calls [`shared`](Self::shared) instead.
+    /// Builds a provider from the environment variables of the process.
+    ///
+    /// The environment is read once, here. This function does no I/O. Every call builds a new provider with its own refresh
+    /// task, so a library should call [`shared`](Self::shared) instead.
     ///
     /// # Errors
     ///
-    /// As [`Builder::build`].
+    /// The same as those of [`Builder::build`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let provider = EksCredentialsProvider::from_env()?;
+    /// # Ok::<(), eks_credentials::Error>(())
+    /// ```
     pub fn from_env() -> Result<Self, Error> {
         Self::builder().build()
     }
 
-    /// For everything that the environment does not say.
+    /// Returns a builder, to configure in code what the environment does not configure.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().startup_timeout(Duration::from_secs(10));
+    /// ```
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -77,74 +105,207 @@ impl EksCredentialsProvider {
         Self(Arc::new(Handle { shared, setup, configured, not_read_reported: Once::new() }))
     }
 
-    /// Credentials to sign a request with now.
+    /// Returns credentials that are valid now.
     ///
-    /// Returns at once while valid credentials are there, in a refresh and in an outage too. Waits only for the first
-    /// credentials (at most [`startup_timeout`](Builder::startup_timeout) and an attempt) and when the current ones have
-    /// expired (at most one attempt); and for a second at most in the last minute of validity if the refreshing task is
-    /// late, as after a suspension. All who wait share one upstream request, and its result. Being cancelled while
-    /// waiting costs nobody anything.
+    /// While the current credentials are valid, this returns them at once, also during a refresh and during an outage. It
+    /// waits only in these cases:
+    ///
+    /// | case | longest wait |
+    /// |---|---|
+    /// | there are no credentials yet | [`startup_timeout`](Builder::startup_timeout) plus one attempt |
+    /// | the current credentials have expired | one attempt, or 1 s in an outage in which [expired credentials may be served](Builder::serve_expired) |
+    /// | the current credentials expire within a minute, and the refresh task is late, for example after a suspension | 1 s |
+    ///
+    /// One attempt takes at most [`attempt_timeout`](Builder::attempt_timeout). All waiting callers share one request to the
+    /// source and its result. Cancelling the future cancels only the wait, not the request.
     ///
     /// # Errors
     ///
-    /// What the shared fetch failed with. After a failure without valid credentials the error is kept for the callers
-    /// behind until the next retry: 1–5 s at first and up to 60 s later if it is permanent, else 1–30 s.
+    /// Returns the error of the last fetch if there are no credentials to serve. Until the next attempt, further calls
+    /// return the same error at once. The delay until the next attempt is 1 to 30 s. After a permanent error it is 1 to 5 s
+    /// at first, and grows to 60 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// let credentials = provider.credentials().await?;
+    /// assert!(credentials.expiry().is_some());
+    /// # Ok(()) }
+    /// ```
     pub async fn credentials(&self) -> Result<Credentials, Error> {
         self.core().get(pick_credentials).await
     }
 
-    /// Credentials that stay valid for `ttl` from now: for presigned URLs and long uploads. Fetches new ones if those at
-    /// hand do not last so long, waiting as [`credentials`](Self::credentials) does.
+    /// Returns credentials that stay valid for `ttl` from now, for presigned URLs and long uploads.
+    ///
+    /// If the current credentials expire earlier, this fetches new ones and waits as [`credentials`](Self::credentials)
+    /// does.
     ///
     /// # Errors
     ///
-    /// [`LifetimeTooShort`](crate::ErrorKind::LifetimeTooShort) if the newest ones do not last so long either; at once,
-    /// without a fetch, if they are less than a minute old. If newer ones could not be fetched, the kind of that failure:
-    /// it may pass, and those at hand are still good for [`credentials`](Self::credentials). Otherwise as there.
+    /// - [`LifetimeTooShort`](crate::ErrorKind::LifetimeTooShort) if new credentials also expire too early. If the current
+    ///   ones are less than a minute old, this is returned at once and nothing is fetched.
+    /// - The kind of the failure if new credentials could not be fetched. The current ones can still be used: see
+    ///   [`credentials`](Self::credentials).
+    /// - Otherwise the errors of [`credentials`](Self::credentials).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use eks_credentials::ErrorKind;
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// provider.credentials_valid_for(Duration::from_secs(15 * 60)).await?;
+    ///
+    /// // Credentials from STS last one hour by default.
+    /// let error = provider.credentials_valid_for(Duration::from_secs(2 * 3600)).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::LifetimeTooShort);
+    /// # Ok(()) }
+    /// ```
     pub async fn credentials_valid_for(&self, ttl: Duration) -> Result<Credentials, Error> {
         self.core().get_valid_for(ttl, pick_credentials).await
     }
 
-    /// The valid credentials at hand, if there are any (or the expired ones that an outage makes
-    /// [`credentials`](Self::credentials) serve). Neither waits nor fetches: a synchronous peek.
+    /// Returns the current credentials without waiting and without a fetch.
+    ///
+    /// Returns `None` if there are no valid credentials. In an outage, this also returns the expired credentials that
+    /// [`credentials`](Self::credentials) would serve.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// assert!(provider.cached().is_none());
+    /// let credentials = provider.credentials().await?;
+    /// assert_eq!(provider.cached(), Some(credentials));
+    /// # Ok(()) }
+    /// ```
     pub fn cached(&self) -> Option<Credentials> {
         self.core().cached(pick_credentials)
     }
 
-    /// Fetches the first credentials, before a service calls itself ready.
+    /// Waits until there are credentials, for example before a service reports that it is ready.
+    ///
+    /// The same as [`credentials`](Self::credentials), without the result.
     ///
     /// # Errors
     ///
-    /// As [`credentials`](Self::credentials).
+    /// The same as those of [`credentials`](Self::credentials).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// provider.warm_up().await?;
+    /// assert!(provider.status().is_ready());
+    /// # Ok(()) }
+    /// ```
     pub async fn warm_up(&self) -> Result<(), Error> {
         self.core().get(|_| ()).await
     }
 
-    /// Reports that a service refused these credentials (`ExpiredToken`). If they are the current ones, they are not served any
-    /// more, a refresh begins, and the next call waits for it. This also applies to expired credentials that are served because
-    /// of an outage. If the source itself returns the same credentials again (the EKS Pod Identity agent does so for up to three
-    /// hours), they are served, the [`status`](Self::status) is degraded, and the source is asked again with a growing delay of
-    /// up to ten minutes. A report about older credentials, or a second report about the same ones, changes nothing.
+    /// Reports that a service refused these credentials, for example with the code `ExpiredToken`.
+    ///
+    /// If they are the current credentials, the provider stops serving them and starts a refresh. The next call waits for this
+    /// refresh. The same applies to expired credentials that are served because of an outage. A report about older
+    /// credentials, or a second report about the same ones, has no effect.
+    ///
+    /// The source may return the same credentials again: the EKS Pod Identity agent does so for up to three hours. The
+    /// provider then serves them again, and its [`status`](Self::status) is [`Degraded`](crate::Health::Degraded). It
+    /// repeats the request with a growing delay of up to ten minutes.
+    ///
+    /// SDK clients can do this automatically: see `recovery()` (feature `sdk-config`).
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// let refused = provider.credentials().await?;
+    /// provider.invalidate(&refused);
+    /// assert_ne!(provider.credentials().await?.access_key_id(), refused.access_key_id());
+    /// # Ok(()) }
+    /// ```
     pub fn invalidate(&self, rejected: &Credentials) {
         self.core().invalidate(rejected.access_key_id());
     }
 
-    /// How it stands now.
+    /// Returns the current status, for readiness probes and dashboards.
+    ///
+    /// Does not wait and does not fetch.
+    ///
+    /// ```
+    /// # use eks_credentials::Health;
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// assert_eq!(provider.status().health, Health::Starting);
+    /// provider.warm_up().await?;
+    /// assert_eq!(provider.status().health, Health::Ready);
+    /// # Ok(()) }
+    /// ```
     pub fn status(&self) -> Status {
         self.core().status()
     }
 
-    /// The status as of the last attempt or expiry, and every change of it. Does not keep the provider alive: the stream
-    /// ends with it.
+    /// Returns a receiver for changes of the status.
+    ///
+    /// [`Status`] describes when it gets a new value. The receiver does not keep the provider alive: after the last clone of the
+    /// provider has been dropped, `changed()` returns an error.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build()?;
+    /// let mut changes = provider.subscribe();
+    /// provider.warm_up().await?;
+    /// let status = changes.wait_for(|status| status.is_ready()).await?.clone();
+    /// assert_eq!(status.refreshes, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn subscribe(&self) -> watch::Receiver<Status> {
         self.core().changes.subscribe()
     }
 
-    /// Which method serves this pod and why, and what is known of the other one.
+    /// Returns which credential source is used, why, and what is known about the other one.
     ///
     /// # Errors
     ///
-    /// [`NotConfigured`](crate::ErrorKind::NotConfigured) if the pod has neither.
+    /// [`NotConfigured`](crate::ErrorKind::NotConfigured) if no source is configured.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, SourceKind, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// let detection = provider.detection()?;
+    /// assert_eq!(detection.source(), SourceKind::WebIdentity);
+    /// assert_eq!(detection.other(), Some(SourceKind::PodIdentity));
+    /// # Ok(()) }
+    /// ```
     pub fn detection(&self) -> Result<&Detection, Error> {
         self.configured().map(|configured| &configured.detection)
     }
@@ -153,7 +314,7 @@ impl EksCredentialsProvider {
         &self.0.setup
     }
 
-    /// Runs `report` at the first call, and at no other call to this provider or a clone.
+    /// Runs `report` at the first call. Further calls, also through clones, do nothing.
     pub(crate) fn report_once(&self, report: impl FnOnce()) {
         self.0.not_read_reported.call_once(report);
     }
@@ -171,18 +332,18 @@ impl EksCredentialsProvider {
     }
 }
 
-/// Does not keep the provider alive.
+/// A handle that does not keep the provider alive.
 pub(crate) struct WeakProvider(Weak<Handle>);
 
 impl WeakProvider {
-    /// `None` if the provider has ended.
+    /// Returns `None` if the last provider was dropped.
     pub(crate) fn upgrade(&self) -> Option<EksCredentialsProvider> {
         self.0.upgrade().map(EksCredentialsProvider)
     }
 }
 
-fn pick_credentials(held: &Current) -> Credentials {
-    held.credentials.clone()
+fn pick_credentials(current: &Current) -> Credentials {
+    current.credentials.clone()
 }
 
 impl ProvideCredentials for EksCredentialsProvider {
@@ -190,8 +351,8 @@ impl ProvideCredentials for EksCredentialsProvider {
     where
         Self: 'a,
     {
-        if let Some(held) = self.core().servable().as_ref().and_then(|entry| entry.current.as_ref()) {
-            return future::ProvideCredentials::ready(Ok(held.credentials.clone()));
+        if let Some(current) = self.core().servable().as_ref().and_then(|entry| entry.current.as_ref()) {
+            return future::ProvideCredentials::ready(Ok(current.credentials.clone()));
         }
         future::ProvideCredentials::new(async { Ok(self.credentials().await?) })
     }

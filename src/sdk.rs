@@ -1,4 +1,4 @@
-//! What SDK clients use besides the credentials: their configuration, the identity cache, and the recovery after a refusal.
+//! Support for SDK clients: their configuration, the identity cache, and the recovery after refused credentials.
 
 mod config;
 mod identity_cache;

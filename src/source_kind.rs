@@ -1,19 +1,30 @@
-//! The two credential sources that a pod on EKS can have.
+//! The credential sources of a pod on EKS.
 
 use std::fmt;
 
-/// The two ways in which a pod on EKS gets AWS access.
+/// A credential source of a pod on EKS.
+///
+/// `Display` prints the name for people: `IRSA` or `EKS Pod Identity`. With the feature `serde`, it is serialized as
+/// [`as_str`](Self::as_str).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SourceKind {
-    /// IRSA: the pod's token is exchanged at STS by `AssumeRoleWithWebIdentity`.
+    /// IRSA: STS exchanges the service account token for credentials (`AssumeRoleWithWebIdentity`).
     WebIdentity,
-    /// EKS Pod Identity, or any other container credentials endpoint: an agent hands credentials out.
+    /// EKS Pod Identity, or another container credentials endpoint: an agent on the node returns credentials.
     PodIdentity,
 }
 
 impl SourceKind {
-    /// How the environment variable `EKS_CREDENTIALS_SOURCE` and log events write it: `irsa` or `pod-identity`.
+    /// Returns the name for programs: `irsa` or `pod-identity`.
+    ///
+    /// The environment variable `EKS_CREDENTIALS_SOURCE`, log events and metric labels use these names. They are stable.
+    ///
+    /// ```
+    /// # use eks_credentials::SourceKind;
+    /// assert_eq!(SourceKind::PodIdentity.as_str(), "pod-identity");
+    /// assert_eq!(SourceKind::PodIdentity.to_string(), "EKS Pod Identity");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WebIdentity => "irsa",
@@ -21,7 +32,7 @@ impl SourceKind {
         }
     }
 
-    /// The one that this is not.
+    /// The other credential source.
     pub(crate) fn other(self) -> Self {
         match self {
             Self::WebIdentity => Self::PodIdentity,
@@ -29,7 +40,7 @@ impl SourceKind {
         }
     }
 
-    /// The `provider_name` of the credentials, which the SDK shows in its logs.
+    /// The `provider_name` of the credentials, which the SDK logs.
     pub(crate) fn provider_name(self) -> &'static str {
         match self {
             Self::WebIdentity => "EksWebIdentity",

@@ -19,9 +19,9 @@ async fn until(changes: &mut watch::Receiver<Status>, wanted: impl FnMut(&Status
     status.unwrap().unwrap().clone()
 }
 
-/// Nothing is requested from the other source until somebody compares, and a comparison disturbs no refresh.
+/// Only a comparison calls the other source. It does not delay a refresh.
 #[tokio::test]
-async fn comparison_with_a_source_that_hangs_ends_after_an_attempts_time() {
+async fn compare_ends_after_attempt_timeout_if_source_hangs() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     pod.agent().always(Answer::hang());
@@ -41,7 +41,7 @@ async fn comparison_with_a_source_that_hangs_ends_after_an_attempts_time() {
 }
 
 #[tokio::test]
-async fn methods_of_the_same_account_are_ready_to_cut_over_and_what_is_served_is_not_touched() {
+async fn compare_is_ready_for_same_role_and_keeps_credentials() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(pod.both_env());
@@ -67,7 +67,7 @@ async fn methods_of_the_same_account_are_ready_to_cut_over_and_what_is_served_is
 }
 
 #[tokio::test]
-async fn what_differs_or_fails_is_named_with_what_to_do() {
+async fn comparison_names_differences_and_failures_with_remedies() {
     support::trace();
     let another = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/team/another");
     let another = another.start().await.unwrap();
@@ -78,8 +78,8 @@ async fn what_differs_or_fails_is_named_with_what_to_do() {
     let expired = LocalPod::start().await.unwrap();
     expired.agent().always(Answer::expired());
     for (pod, said) in [
-        (&another, "- the role differs: local-pod now, another by the other method; let both name the same role"),
-        (&elsewhere, "- the account differs: 111122223333 now, 444455556666 by the other method; let both name roles"),
+        (&another, "- the role differs: local-pod now, another with the other source; use the same role"),
+        (&elsewhere, "- the account differs: 111122223333 now, 444455556666 with the other source; use roles"),
         (&denied, "- EKS Pod Identity failed: the container credentials server at"),
         (&denied, "create the association (aws eks create-pod-identity-association"),
         (&expired, "- EKS Pod Identity granted credentials that have expired: check the node's clock"),
@@ -90,17 +90,21 @@ async fn what_differs_or_fails_is_named_with_what_to_do() {
     }
 }
 
-/// What STS refuses is worth nothing; that it could not be asked says nothing of the credentials.
+/// Credentials that STS refuses are useless. An STS that fails does not show whether they are valid.
 #[tokio::test]
-async fn credentials_that_sts_does_not_take_are_not_ready_and_an_sts_that_fails_leaves_the_role_open() {
+async fn compare_distinguishes_denial_from_failure_of_sts() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let refused = Answer::refuse_with("InvalidClientTokenId", "The security token included in the request is invalid");
     for (answer, ready, said) in [
-        (refused, false, "- EKS Pod Identity granted credentials that STS does not take: STS at http://127.0.0.1:"),
-        (Answer::http(503, "busy"), true, "; not compared, because not both say it: partition, role; STS could not be"),
+        (refused, false, "- EKS Pod Identity granted credentials that STS does not accept: STS at http://127.0.0.1:"),
+        (
+            Answer::http(503, "busy"),
+            true,
+            "; not compared, because it is not known for both sources: partition, role; the call of GetCallerIdentity failed",
+        ),
     ] {
-        // The fetch, the call for what it granted, and then the one for what the agent did.
+        // In this order: the fetch from STS, GetCallerIdentity for its credentials, GetCallerIdentity for those of the agent.
         pod.sts().then(Answer::proper()).then(Answer::proper()).then(answer);
         let comparison = provider(pod.both_env()).compare().await.unwrap();
         let text = comparison.to_string();
@@ -108,9 +112,9 @@ async fn credentials_that_sts_does_not_take_are_not_ready_and_an_sts_that_fails_
     }
 }
 
-/// It can be asked for from a task of its own.
+/// The future is `Send`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_comparison_can_be_spawned() {
+async fn compare_can_be_spawned() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let provider = provider(pod.both_env());
@@ -118,7 +122,7 @@ async fn a_comparison_can_be_spawned() {
 }
 
 #[tokio::test]
-async fn without_a_second_method_there_is_nothing_to_compare_and_the_error_says_what_to_do() {
+async fn compare_without_a_second_source_is_an_error() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     let half = without(pod.both_env(), "AWS_CONTAINER_CREDENTIALS_FULL_URI");
@@ -140,7 +144,7 @@ async fn without_a_second_method_there_is_nothing_to_compare_and_the_error_says_
 }
 
 #[test]
-fn a_comparison_and_a_diagnosis_need_no_runtime_of_the_caller() {
+fn compare_and_diagnose_need_no_runtime_features() {
     support::trace();
     let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let pod = elsewhere.block_on(LocalPod::start()).unwrap();

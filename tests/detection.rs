@@ -1,4 +1,4 @@
-//! Which method a pod's environment means, and what is said of one that means none.
+//! Which source is detected in an environment, and the errors for environments without a usable source.
 #![cfg(all(feature = "irsa", feature = "pod-identity"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -30,34 +30,34 @@ fn detected(env: &[(&str, &str)]) -> Result<Option<SourceKind>, String> {
 }
 
 #[test]
-fn each_method_by_itself_and_the_order_of_both() {
+fn detection_finds_each_source_and_the_order_of_both() {
     use SourceKind::{PodIdentity, WebIdentity};
     for (env, expected) in [
         (vec![], None),
         (vec![ROLE, TOKEN, REGION], Some(WebIdentity)),
         (vec![FULL, AGENT_TOKEN], Some(PodIdentity)),
         (vec![FULL_V6, AGENT_TOKEN], Some(PodIdentity)),
-        // As on ECS: no token.
+        // On ECS, no token is set.
         (vec![RELATIVE], Some(PodIdentity)),
         (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN], Some(WebIdentity)),
         (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "pod-identity")], Some(PodIdentity)),
         (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "irsa")], Some(WebIdentity)),
         (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", " auto ")], Some(WebIdentity)),
-        // A preference for what is not there is no reason to fail.
+        // A preference for a source that is not configured is ignored.
         (vec![ROLE, TOKEN, REGION, ("EKS_CREDENTIALS_SOURCE", "pod-identity")], Some(WebIdentity)),
-        // No AWS SDK takes a lone role ARN for IRSA.
+        // No AWS SDK accepts a role ARN alone as IRSA.
         (vec![ROLE, FULL, AGENT_TOKEN], Some(PodIdentity)),
-        // Empty is unset, blanks are no value.
+        // An empty or blank value counts as unset.
         (vec![(ROLE.0, ""), (TOKEN.0, "  "), FULL, AGENT_TOKEN], Some(PodIdentity)),
         (
             vec![(ROLE.0, " arn:aws-cn:iam::111122223333:role/path/to/app "), TOKEN, ("AWS_REGION", "cn-north-1")],
             Some(WebIdentity),
         ),
-        // In any letter case.
+        // Upper and lower case are equivalent.
         (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "Pod-Identity")], Some(PodIdentity)),
         (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "IRSA")], Some(WebIdentity)),
         (vec![ROLE, TOKEN, REGION, FULL, AGENT_TOKEN, ("EKS_CREDENTIALS_SOURCE", "AUTO")], Some(WebIdentity)),
-        // Not the agent's address, wherever else that stands: a server that may do without a token.
+        // The agent's address is only in the query. Another server may accept requests without a token.
         (vec![(FULL.0, "http://127.0.0.1:9/x?for=169.254.170.23")], Some(PodIdentity)),
     ] {
         assert_eq!(detected(&env), Ok(expected), "{env:?}");
@@ -65,7 +65,7 @@ fn each_method_by_itself_and_the_order_of_both() {
 }
 
 #[test]
-fn the_variable_has_the_last_word_over_the_builder() {
+fn source_variable_has_precedence_over_the_builder() {
     let both = [ROLE, TOKEN, REGION, FULL, AGENT_TOKEN];
     let source = |env: &[(&str, &str)]| {
         let builder = EksCredentialsProvider::builder().prefer(SourceKind::PodIdentity).env(env.iter().copied());
@@ -77,37 +77,38 @@ fn the_variable_has_the_last_word_over_the_builder() {
 }
 
 #[test]
-fn the_detection_says_what_serves_and_why_and_what_else_there_is() {
+fn detection_describes_the_source_and_the_other_one() {
     use SourceKind::{PodIdentity, WebIdentity};
     let both = [ROLE, TOKEN, REGION, FULL, AGENT_TOKEN];
     let with = |more: &[(&'static str, &'static str)]| [&both[..], more].concat();
     let irsa = "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are set";
     let agent = "AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE are set";
-    let second = "EKS Pod Identity is configured too and comes second in the order of every AWS SDK";
+    let second = "EKS Pod Identity is also configured, and comes second in the order of the AWS SDKs";
     let source = ("EKS_CREDENTIALS_SOURCE", "pod-identity");
     let builder = EksCredentialsProvider::builder;
     for (builder, env, said, preference, other) in [
         (
             builder(),
             vec![ROLE, TOKEN, REGION],
-            format!("IRSA serves: {irsa}; EKS Pod Identity is not configured"),
+            format!("IRSA is used: {irsa}; EKS Pod Identity is not configured"),
             Preference::SdkOrder,
             None,
         ),
         (
             builder(),
             vec![RELATIVE],
-            "EKS Pod Identity serves: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set; IRSA is not configured".to_owned(),
+            "EKS Pod Identity is used: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set; IRSA is not configured"
+                .to_owned(),
             Preference::SdkOrder,
             None,
         ),
-        (builder(), with(&[]), format!("IRSA serves: {irsa}; {second}"), Preference::SdkOrder, Some(PodIdentity)),
+        (builder(), with(&[]), format!("IRSA is used: {irsa}; {second}"), Preference::SdkOrder, Some(PodIdentity)),
         (
             builder().role_arn("arn:aws:iam::111122223333:role/app").fallback(true),
             with(&[("EKS_CREDENTIALS_SOURCE", "auto")]),
             format!(
-                "IRSA serves: the builder's role_arn and AWS_WEB_IDENTITY_TOKEN_FILE are set; {second}; a permanent \
-                 denial hands over to it"
+                "IRSA is used: the builder's role_arn and AWS_WEB_IDENTITY_TOKEN_FILE are set; {second}; the provider \
+                 falls back to it after a permanent denial"
             ),
             Preference::SdkOrder,
             Some(PodIdentity),
@@ -116,7 +117,7 @@ fn the_detection_says_what_serves_and_why_and_what_else_there_is() {
             builder().prefer(WebIdentity),
             with(&[source]),
             format!(
-                "EKS Pod Identity serves: {agent}; IRSA is configured too and comes second because of \
+                "EKS Pod Identity is used: {agent}; IRSA is also configured, and comes second because of \
                  EKS_CREDENTIALS_SOURCE=pod-identity"
             ),
             Preference::Environment(PodIdentity),
@@ -126,7 +127,7 @@ fn the_detection_says_what_serves_and_why_and_what_else_there_is() {
             builder().prefer(PodIdentity).fallback(true),
             vec![ROLE, TOKEN, REGION],
             format!(
-                "IRSA serves: {irsa}; EKS Pod Identity is not configured, in spite of the builder's prefer(pod-identity)"
+                "IRSA is used: {irsa}; EKS Pod Identity is not configured, although the builder's prefer(pod-identity) prefers it"
             ),
             Preference::Builder(PodIdentity),
             None,
@@ -137,7 +138,7 @@ fn the_detection_says_what_serves_and_why_and_what_else_there_is() {
         assert_eq!(detection.to_string(), said, "{env:?}");
         assert_eq!((detection.preference(), detection.other()), (preference, other), "{env:?}");
         assert_eq!(Some(detection.source()), provider.status().source);
-        assert_eq!(detection.fallback(), said.ends_with("hands over to it"));
+        assert_eq!(detection.fallback(), said.ends_with("falls back to it after a permanent denial"));
         assert!(detection.other_problem().is_none() && detection.settings().iter().all(|name| said.contains(name)));
     }
     let none = builder().env([REGION]).build().unwrap();
@@ -145,14 +146,14 @@ fn the_detection_says_what_serves_and_why_and_what_else_there_is() {
 }
 
 #[test]
-fn the_detection_says_why_the_other_method_could_not_serve() {
+fn detection_names_the_problem_of_the_other_source() {
     let both = EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL, AGENT_TOKEN]);
     let half = EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL]);
     let remnant = EksCredentialsProvider::builder().env([ROLE, FULL, AGENT_TOKEN]);
     for (builder, said) in [
-        (half, "EKS Pod Identity is not usable: EKS Pod Identity is only half configured: "),
-        (both.policy("{}"), "EKS Pod Identity is not usable: policy(..) or policy_arns(..) was given"),
-        (remnant, "IRSA is not usable: IRSA is only half configured: AWS_ROLE_ARN="),
+        (half, "EKS Pod Identity cannot be used: EKS Pod Identity is only half configured: "),
+        (both.policy("{}"), "EKS Pod Identity cannot be used: policy(..) or policy_arns(..) was given"),
+        (remnant, "IRSA cannot be used: IRSA is only half configured: AWS_ROLE_ARN="),
     ] {
         let provider = builder.build().unwrap();
         let detection = provider.detection().unwrap();
@@ -163,7 +164,7 @@ fn the_detection_says_why_the_other_method_could_not_serve() {
 }
 
 #[test]
-fn half_configured_pods_are_told_what_is_missing_and_why() {
+fn build_error_names_what_is_missing_or_invalid() {
     let webhook = "the EKS webhook injects a pair of variables only if the container sets neither";
     for (env, named) in [
         (vec![ROLE, REGION], vec![ROLE.0, ROLE.1, "AWS_WEB_IDENTITY_TOKEN_FILE is not", webhook]),
@@ -171,10 +172,10 @@ fn half_configured_pods_are_told_what_is_missing_and_why() {
         (vec![FULL], vec![FULL.0, FULL.1, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not", webhook]),
         (vec![(FULL.0, "http://[fd00:ec2::23]/v1/credentials")], vec!["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not"]),
         (vec![AGENT_TOKEN], vec![AGENT_TOKEN.0, AGENT_TOKEN.1, "AWS_CONTAINER_CREDENTIALS_FULL_URI is not", webhook]),
-        // The first of the order decides, even if the second would do.
+        // The first source in the order decides, even if the second one is complete.
         (vec![TOKEN, REGION, FULL, AGENT_TOKEN], vec!["AWS_ROLE_ARN is not"]),
         (vec![ROLE, TOKEN], vec!["there is no region", "AWS_REGION"]),
-        // The agent's address in another form.
+        // Another form of the agent's address.
         (
             vec![(FULL.0, "http://[fd00:ec2:0:0:0:0:0:23]/v1/credentials")],
             vec!["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not"],
@@ -205,11 +206,11 @@ fn half_configured_pods_are_told_what_is_missing_and_why() {
 }
 
 #[test]
-fn settings_out_of_range_are_errors_at_build() {
+fn build_rejects_settings_out_of_range() {
     use std::time::Duration;
     let builder = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION]);
     let arns = |n: u32| builder().policy_arns((0..n).map(|n| format!("arn:aws:iam::aws:policy/{n}")));
-    // The limits themselves are in range.
+    // The limits themselves are allowed.
     builder().policy("x".repeat(2048)).session_length(Duration::from_secs(43_200)).session_name("xy").build().unwrap();
     arns(10).build().unwrap();
     for (result, named) in [
@@ -234,16 +235,16 @@ fn settings_out_of_range_are_errors_at_build() {
 }
 
 #[test]
-fn a_setting_that_would_silently_not_apply_is_an_error() {
+fn build_rejects_settings_that_would_have_no_effect() {
     let pod_identity = || EksCredentialsProvider::builder().env([FULL, AGENT_TOKEN]);
     let both = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL, AGENT_TOKEN]);
     let broken = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL]);
     for (result, named) in [
-        // More permissions than the author meant the process to have.
+        // The process would have more permissions than intended.
         (pod_identity().policy("{}").build(), "cannot narrow a role"),
         (pod_identity().policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"]).build(), "cannot narrow a role"),
         (both().policy("{}").fallback(true).build(), "cannot narrow a role"),
-        // The mistakes of a builder do not wait for the pod in which they matter.
+        // Settings of IRSA are checked in a pod with Pod Identity too.
         (
             pod_identity().role_arn(ROLE.1).build(),
             "the builder's role_arn=\"arn:aws:iam::111122223333:role/app\" is set",
@@ -252,21 +253,21 @@ fn a_setting_that_would_silently_not_apply_is_an_error() {
         (pod_identity().sts_endpoint("localhost:4566").build(), "localhost:4566"),
         (pod_identity().region(" ").build(), "the region given to the builder is empty"),
         (both().role_arn("my-role").build(), "the builder's role_arn=\"my-role\""),
-        // A fallback that could not work is no fallback.
+        // A fallback that cannot work is an error.
         (broken().fallback(true).build(), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is not"),
     ] {
         let error = result.expect_err(named);
         assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
         assert!(error.to_string().contains(named), "{error}");
     }
-    // Only a host name of STS needs a region of AWS.
+    // Only the host name of STS requires an AWS region.
     pod_identity().region("garage").build().unwrap();
     assert_eq!(both().policy("{}").build().unwrap().status().source, Some(SourceKind::WebIdentity));
     assert_eq!(broken().build().unwrap().status().source, Some(SourceKind::WebIdentity));
 }
 
 #[test]
-fn a_password_in_a_url_that_is_none_is_not_shown() {
+fn build_error_hides_passwords_in_invalid_urls() {
     for (name, value) in [
         (FULL.0, "http://me:hunter2@:bad:port"),
         (RELATIVE.0, "me:hunter2@x"),
@@ -284,7 +285,7 @@ fn a_password_in_a_url_that_is_none_is_not_shown() {
 }
 
 #[tokio::test]
-async fn nothing_configured_says_what_was_looked_for_and_composes_in_a_chain() {
+async fn not_configured_names_variables_and_passes_on_in_a_chain() {
     let provider = EksCredentialsProvider::builder().env([("PATH", "/bin")]).build().unwrap();
     let error = provider.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConfigured);
@@ -310,7 +311,7 @@ fn role_arn_of_another_sts_needs_a_configured_endpoint() {
     for arn in ["arn:minio:iam:::role/x", "arn:aws:iam:::role/app", "arn:aws:iam::12345:role/app"] {
         let role = (ROLE.0, arn);
         assert_eq!(detected(&[role, TOKEN, REGION, endpoint]), Ok(Some(SourceKind::WebIdentity)), "{arn}");
-        // No region is needed either.
+        // A region is not needed.
         assert_eq!(detected(&[role, TOKEN, endpoint]), Ok(Some(SourceKind::WebIdentity)), "{arn}");
         let refused = detected(&[role, TOKEN, REGION]).unwrap_err();
         assert!(refused.contains(arn) && refused.contains("expected arn:aws:iam::<12-digit account>"), "{refused}");
@@ -322,7 +323,7 @@ fn role_arn_of_another_sts_needs_a_configured_endpoint() {
 }
 
 #[test]
-fn sts_in_clear_text_is_one_warning() {
+fn build_warns_once_about_sts_in_clear_text() {
     use timeline::Timeline;
     use tracing_subscriber::layer::SubscriberExt as _;
     for (url, warnings) in [

@@ -1,5 +1,5 @@
-//! Inside a real S3 client, in each way in which the docs put it there, against an S3 that verifies every signature,
-//! session token and expiry.
+//! A real S3 client that uses the provider in each way that the documentation shows. The S3 server of the tests verifies every
+//! signature, session token and expiry.
 #![cfg(all(feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -36,8 +36,8 @@ async fn lists(client: &Client) {
     assert_eq!(names, BUCKETS.map(|(name, _)| name));
 }
 
-/// The provider alone, under the SDK's default lazy cache.
-fn under_the_sdks_cache(provider: &EksCredentialsProvider, s3: &LocalS3) -> Client {
+/// The provider alone, with the SDK's default lazy cache.
+fn with_the_sdks_cache(provider: &EksCredentialsProvider, s3: &LocalS3) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
@@ -46,7 +46,7 @@ fn under_the_sdks_cache(provider: &EksCredentialsProvider, s3: &LocalS3) -> Clie
     Client::from_conf(config.build())
 }
 
-/// Provider and cache given to aws-config.
+/// The provider and its cache, set in aws-config.
 async fn in_aws_config(provider: &EksCredentialsProvider, s3: &LocalS3) -> Client {
     let config = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
@@ -64,25 +64,25 @@ fn from_sdk_config(provider: &EksCredentialsProvider) -> Client {
 }
 
 #[tokio::test]
-async fn a_real_client_lists_buckets_through_each_wiring_and_each_source() {
+async fn client_lists_buckets_with_each_wiring_and_each_source() {
     let (pod, s3) = pod_and_s3().await;
     for env in [pod.irsa_env(), pod.pod_identity_env()] {
         let provider = provider(with(env, "AWS_ENDPOINT_URL_S3", s3.url()));
-        lists(&under_the_sdks_cache(&provider, &s3)).await;
+        lists(&with_the_sdks_cache(&provider, &s3)).await;
         lists(&in_aws_config(&provider, &s3).await).await;
         lists(&from_sdk_config(&provider)).await;
         assert_eq!(provider.status().refreshes, 1);
     }
 }
 
-/// Twenty requests a second, on each wiring, over credentials of four seconds: none fails.
+/// Twenty requests a second with each wiring, and credentials that last four seconds. No request fails.
 #[tokio::test(flavor = "multi_thread")]
-async fn refreshes_cost_a_client_nothing() {
+async fn client_calls_succeed_during_refreshes() {
     let (pod, s3) = pod_and_s3().await;
     pod.sts().set_lifetime(Duration::from_secs(4)).set_latency(Duration::from_millis(200));
     let provider = provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", s3.url()));
     let (lazy, learnt, own) =
-        (under_the_sdks_cache(&provider, &s3), in_aws_config(&provider, &s3).await, from_sdk_config(&provider));
+        (with_the_sdks_cache(&provider, &s3), in_aws_config(&provider, &s3).await, from_sdk_config(&provider));
     let mut ticks = interval(Duration::from_millis(50));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = std::collections::HashSet::new();
@@ -94,19 +94,19 @@ async fn refreshes_cost_a_client_nothing() {
     assert_eq!(pod.sts().most_at_once(), 1);
 }
 
-/// Some other provider, which counts how often it is asked; or a wrapper that stops passing ours on.
+/// Another provider, which counts its calls, or a wrapper that can stop returning the credentials of this crate's provider.
 #[derive(Clone, Debug)]
 struct Other {
     credentials: Credentials,
     ours: Option<EksCredentialsProvider>,
-    pass_ours_on: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
+    returns_ours: Arc<AtomicBool>,
+    calls: Arc<AtomicUsize>,
 }
 
 impl Other {
     async fn new(pod: &LocalPod, ours: Option<EksCredentialsProvider>) -> Self {
         let credentials = provider(pod.irsa_env()).credentials().await.unwrap();
-        Self { credentials, pass_ours_on: Arc::new(ours.is_some().into()), ours, asked: Arc::default() }
+        Self { credentials, returns_ours: Arc::new(ours.is_some().into()), ours, calls: Arc::default() }
     }
 }
 
@@ -115,15 +115,15 @@ impl ProvideCredentials for Other {
     where
         Self: 'a,
     {
-        self.asked.fetch_add(1, Relaxed);
+        self.calls.fetch_add(1, Relaxed);
         match &self.ours {
-            Some(ours) if self.pass_ours_on.load(Relaxed) => ours.provide_credentials(),
+            Some(ours) if self.returns_ours.load(Relaxed) => ours.provide_credentials(),
             _ => future::ProvideCredentials::ready(Ok(self.credentials.clone())),
         }
     }
 }
 
-/// Whose access key signed the last request.
+/// The access key that signed the last request.
 #[derive(Clone, Debug, Default)]
 struct Signer(Arc<Mutex<String>>);
 
@@ -157,7 +157,7 @@ async fn signer_of(client: &Client, overriding: Option<Other>) -> String {
 }
 
 #[tokio::test]
-async fn an_operation_with_another_provider_gets_its_own_identity_and_never_ours() {
+async fn identity_cache_separates_the_provider_of_an_operation() {
     let (pod, s3) = pod_and_s3().await;
     let provider = provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", s3.url()));
     let ours = provider.credentials().await.unwrap();
@@ -172,7 +172,7 @@ async fn an_operation_with_another_provider_gets_its_own_identity_and_never_ours
 }
 
 #[tokio::test]
-async fn a_client_of_another_provider_under_our_cache_is_cached_as_the_sdk_does_it() {
+async fn identity_cache_caches_another_provider_as_the_sdk_does() {
     let (pod, s3) = pod_and_s3().await;
     let provider = provider(pod.irsa_env());
     let other = Other::new(&pod, None).await;
@@ -181,12 +181,12 @@ async fn a_client_of_another_provider_under_our_cache_is_cached_as_the_sdk_does_
     for _ in 0..10 {
         assert_eq!(signer_of(&client, None).await, other.credentials.access_key_id());
     }
-    assert_eq!(other.asked.load(Relaxed), 1);
+    assert_eq!(other.calls.load(Relaxed), 1);
 }
 
-/// As with the SDK's cache, a wrapper is asked again when the identity that it gave has been replaced.
+/// As with the SDK's cache, a wrapper is called again when the identity that it returned has been replaced.
 #[tokio::test]
-async fn a_wrapper_that_stops_passing_ours_on_is_believed_at_the_next_refresh() {
+async fn identity_cache_calls_a_wrapper_again_after_a_refresh() {
     let (pod, s3) = pod_and_s3().await;
     let provider = provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", s3.url()));
     let wrapper = Other::new(&pod, Some(provider.clone())).await;
@@ -202,14 +202,14 @@ async fn a_wrapper_that_stops_passing_ours_on_is_believed_at_the_next_refresh() 
     for _ in 0..10 {
         assert_eq!(signer_of(&client, None).await, first.access_key_id());
     }
-    assert_eq!(wrapper.asked.load(Relaxed), 1, "answered without asking it");
+    assert_eq!(wrapper.calls.load(Relaxed), 1, "answered without a call");
 
     provider.invalidate(&first);
     let second = provider.credentials().await.unwrap();
     assert_eq!(signer_of(&client, None).await, second.access_key_id());
-    assert_eq!(wrapper.asked.load(Relaxed), 2);
+    assert_eq!(wrapper.calls.load(Relaxed), 2);
 
-    wrapper.pass_ours_on.store(false, Relaxed);
+    wrapper.returns_ours.store(false, Relaxed);
     provider.invalidate(&second);
     provider.credentials().await.unwrap();
     for _ in 0..3 {
@@ -218,7 +218,7 @@ async fn a_wrapper_that_stops_passing_ours_on_is_believed_at_the_next_refresh() 
 }
 
 #[tokio::test]
-async fn a_client_gets_our_error_and_not_a_timeout() {
+async fn client_returns_the_error_of_the_provider() {
     let pod = LocalPod::start().await.unwrap();
     pod.sts().always(Answer::refuse("AccessDenied"));
     let provider = provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9"));

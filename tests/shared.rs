@@ -1,4 +1,4 @@
-//! `EksCredentialsProvider::shared()` in processes with an environment of their own.
+//! `EksCredentialsProvider::shared()`, in child processes that have their own environment.
 #![cfg(all(feature = "irsa", feature = "pod-identity", feature = "sdk-config"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -15,24 +15,24 @@ use tokio::task::JoinSet;
 
 type Env = Vec<(String, String)>;
 
-/// Set in the processes that the tests start. Not a variable that the crate reads.
+/// Set in the processes that the tests start. The crate does not read it.
 const CHILD: &str = "SHARED_PROVIDER_CHILD";
 
 fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
-/// Runs the test `name` of this program once more, in a process with `env` alone.
+/// Runs the test `name` of this program in a child process whose only variables are `env`.
 async fn run_in_child(name: &str, env: Env) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([name, "--exact", "--nocapture"]).env_clear().envs(env).env(CHILD, name);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    // A name that no test has would be a success too.
+    // The test harness also succeeds if no test has this name.
     assert!(output.status.success() && stdout.contains("1 passed"), "{name}: {stdout}{stderr}");
 }
 
-/// How often the child of `name` called `upstream`.
+/// The number of requests from the child of `name` to `upstream`.
 async fn calls_of_child(name: &str, upstream: &StandIn, env: Env) -> u64 {
     let before = upstream.requests();
     run_in_child(name, env).await;
@@ -55,7 +55,7 @@ async fn shared_fetches_once_for_a_thousand_clients() {
     let mut clients = JoinSet::new();
     for _ in 0..1000 {
         clients.spawn(async {
-            // Each one knows of no other.
+            // The clients do not know each other.
             let client = aws_sdk_dynamodb::Client::new(&shared().sdk_config(BehaviorVersion::latest()).build());
             let provider = shared();
             let credentials = provider.provide_credentials().await.unwrap();
@@ -67,11 +67,11 @@ async fn shared_fetches_once_for_a_thousand_clients() {
     assert!(clients.windows(2).all(|pair| pair[0].2 == pair[1].2));
 }
 
-/// Each library has a thread and a runtime of its own, and all of them call `shared` at the same moment.
+/// Each library has its own thread and runtime, and all of them call `shared` at the same time.
 #[tokio::test]
-async fn shared_fetches_once_for_first_calls_that_race() {
+async fn shared_fetches_once_for_concurrent_first_calls() {
     if !is_child() {
-        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_fetches_once_for_first_calls_that_race");
+        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_fetches_once_for_concurrent_first_calls");
         assert_eq!(calls_of_child(name, pod.agent(), pod.pod_identity_env()).await, 1);
         return;
     }
@@ -83,7 +83,7 @@ async fn shared_fetches_once_for_first_calls_that_race() {
         let provider = shared();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let credentials = runtime.block_on(provider.credentials()).unwrap();
-        // The library that ends first must not end the provider, nor the runtime of the refresh task.
+        // The first library that ends must not end the provider or the runtime of the refresh task.
         end.wait();
         credentials
     };
@@ -95,9 +95,9 @@ async fn shared_fetches_once_for_first_calls_that_race() {
 }
 
 #[tokio::test]
-async fn shared_is_not_what_from_env_and_the_builder_return() {
+async fn shared_differs_from_from_env_and_the_builder() {
     if !is_child() {
-        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_is_not_what_from_env_and_the_builder_return");
+        let (pod, name) = (LocalPod::start().await.unwrap(), "shared_differs_from_from_env_and_the_builder");
         assert_eq!(calls_of_child(name, pod.sts(), pod.irsa_env()).await, 3);
         return;
     }
@@ -139,9 +139,9 @@ async fn shared_ends_with_its_last_user_and_begins_again() {
     let first = one.credentials().await.unwrap();
     let mut changes = one.subscribe();
     drop(one);
-    assert_eq!(shared().cached().as_ref(), Some(&first), "there is a user left");
+    assert_eq!(shared().cached().as_ref(), Some(&first), "one user is left");
     drop(other);
-    // An error says that the provider has ended.
+    // `changed` returns an error after the provider has ended.
     while changes.changed().await.is_ok() {}
 
     let after = shared();

@@ -1,46 +1,54 @@
-//! The classes of errors.
+//! The kinds of errors.
 
-/// The classes of [`Error`], for code that must tell them apart.
+/// The kind of an [`Error`](crate::Error), for programs.
 ///
-/// How each of them is treated is in [`docs::failures`](crate::docs::failures).
+/// [`docs::failures`](crate::docs::failures) lists how each failure is treated. With the feature `serde`, it is serialized as
+/// [`as_str`](Self::as_str).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The environment configures neither IRSA nor Pod Identity.
+    /// No credential source is configured.
     NotConfigured,
-    /// Something is configured, but a part of it is missing or a value cannot be used.
+    /// The configuration is incomplete, or a value cannot be used.
     InvalidConfiguration,
     /// The projected service account token could not be read from its file.
     TokenFile,
-    /// STS or EKS Auth understood the request and refused it, in its own form and with a code that is known to be permanent
-    /// until somebody changes the trust policy, the association or the configuration.
+    /// STS or EKS Auth refused the request. The response has the form of that service, and its code is known to be permanent. A
+    /// retry fails until the trust policy, the association or the configuration is changed.
     Denied,
-    /// The service account token was refused: it has expired, is not valid yet, or was issued by another cluster.
+    /// The service account token was refused. For example, it has expired, is not valid yet, or was issued by another cluster.
     TokenRejected,
-    /// STS or the agent refused the request in its own form, with a code that is not known to be permanent, such as
-    /// `ValidationError` or a code that is new.
+    /// STS or the agent refused the request. The response has the form of that server, but its code is not known to be permanent.
+    /// Examples are `ValidationError` and new codes.
     Refused,
     /// STS, EKS Auth or the agent throttled the request.
     Throttled,
-    /// STS or the agent could not be reached, or answered with a server error.
+    /// STS or the agent could not be reached, or returned a server error.
     Unavailable,
-    /// No complete answer within the attempt's time.
+    /// There was no complete response within the time limit of the attempt.
     Timeout,
-    /// An answer that is not in the form of the server that was asked, or a success that cannot be used: a field is missing,
-    /// a date is not valid, the answer is too large.
+    /// The response does not have the form of the server that was called, or its credentials cannot be used. For example, a
+    /// field is missing, a date is not valid, or the response is too large.
     InvalidResponse,
-    /// The credentials that came back had already expired, or are those that a service has refused.
+    /// The source returned credentials that had already expired, or that a service has refused.
     ExpiredCredentials,
-    /// The credentials are valid, but not for as long as
-    /// [`credentials_valid_for`](crate::EksCredentialsProvider::credentials_valid_for) requested.
+    /// The credentials are valid, but not for the time that was requested with
+    /// [`credentials_valid_for`](crate::EksCredentialsProvider::credentials_valid_for).
     LifetimeTooShort,
-    /// Credentials must be fetched, and neither can a thread be started for it, nor is the caller inside a tokio runtime; or
-    /// the task that fetches panicked.
+    /// The refresh task could not run: no thread could be started for it and the caller is not inside a tokio runtime, or the task
+    /// panicked.
     NoRuntime,
 }
 
 impl ErrorKind {
-    /// How spans and metrics write it: `not-configured`, `denied`, `token-file`, …
+    /// Returns the name for programs, such as `not-configured`, `denied` or `token-file`.
+    ///
+    /// Spans and metrics use these names. They are stable.
+    ///
+    /// ```
+    /// # use eks_credentials::ErrorKind;
+    /// assert_eq!(ErrorKind::TokenFile.as_str(), "token-file");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotConfigured => "not-configured",

@@ -1,4 +1,4 @@
-//! Both methods side by side, before one is cut over to the other.
+//! The comparison of the identities that both sources grant.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -8,10 +8,22 @@ use crate::error::{Error, ErrorKind};
 use crate::provider::setup::Setup;
 use crate::source::Sources;
 
-/// Both methods of a pod, asked one after the other without touching what is served: from
-/// [`compare()`](crate::EksCredentialsProvider::compare).
+/// The results of both sources of a pod, returned by [`compare()`](crate::EksCredentialsProvider::compare).
 ///
-/// `Display` says who the pod is to either of them, and then "ready to cut over", or what differs and what to do.
+/// `Display` first prints one line for each source, with the identity that it granted. The next line begins with `ready to cut
+/// over` or `not ready to cut over`. If the pod is not ready, the differences and the remedies follow.
+///
+/// ```
+/// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let pod = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/other").start().await?;
+/// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+/// # let comparison = provider.compare().await?;
+/// assert!(!comparison.is_ready());
+/// assert!(comparison.to_string().contains("\nnot ready to cut over:\n- the role differs"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Comparison {
     serving: Probe,
@@ -19,44 +31,98 @@ pub struct Comparison {
     compared_at: SystemTime,
 }
 
-/// Something in which the two methods differ, so that a pod would be somebody else after a cut-over.
+/// An attribute of the identity that would change in a cut-over.
+///
+/// `Display` prints both values and the remedy in one line. For an example, see [`Comparison::differences`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// `account`, `partition` or `role`.
+    /// The name of the attribute: `account`, `partition` or `role`.
     pub what: &'static str,
-    /// As the method that serves has it.
+    /// The value for the source that is used now.
     pub serving: String,
-    /// As the other one has it.
+    /// The value for the other source.
     pub other: String,
 }
 
 impl Comparison {
-    /// Calls one after the other, so that neither latency contains the other one.
+    /// Calls the sources one after the other, so each latency is that of one source.
     pub(super) async fn of(sources: &Sources, setup: &Setup) -> Result<Self, Error> {
         let other = sources.other()?;
         let (serving, other) = (probe(&sources.first, setup).await, probe(other, setup).await);
         Ok(Self { serving, other, compared_at: setup.time_source().now() })
     }
 
-    /// The method that serves (in the first place: see [`Builder::fallback`](crate::Builder::fallback)).
+    /// Returns the result of the source that is used now.
+    ///
+    /// This is the preferred source, even if the current credentials come from a [fallback](crate::Builder::fallback).
+    ///
+    /// ```no_run
+    /// # use eks_credentials::{EksCredentialsProvider, SourceKind, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/other").start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// # let comparison = provider.compare().await?;
+    /// assert_eq!(comparison.serving().source, SourceKind::WebIdentity);
+    /// # Ok(()) }
+    /// ```
     pub fn serving(&self) -> &Probe {
         &self.serving
     }
 
-    /// The one to cut over to.
+    /// Returns the result of the other source, which is the target of a cut-over.
+    ///
+    /// ```no_run
+    /// # use eks_credentials::{EksCredentialsProvider, SourceKind, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/other").start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// # let comparison = provider.compare().await?;
+    /// assert_eq!(comparison.other().source, SourceKind::PodIdentity);
+    /// # Ok(()) }
+    /// ```
     pub fn other(&self) -> &Probe {
         &self.other
     }
 
-    /// Both granted credentials, valid ones, and nothing that could be compared differs. What could not be compared is in
-    /// [`not_compared`](Self::not_compared).
+    /// Returns `true` if both sources granted valid credentials and no compared attribute differs.
+    ///
+    /// Attributes that could not be compared do not matter here: see [`not_compared`](Self::not_compared).
+    ///
+    /// ```no_run
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/other").start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// # let comparison = provider.compare().await?;
+    /// if comparison.is_ready() {
+    ///     println!("set EKS_CREDENTIALS_SOURCE=pod-identity");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn is_ready(&self) -> bool {
         self.problems().is_empty() && self.differences().is_empty()
     }
 
-    /// In what they differ. Not the lifetime of credentials, which does not matter to who uses them; and nothing if one of
-    /// them failed.
+    /// Returns the attributes that differ. If a source failed, this is empty.
+    ///
+    /// The lifetimes of the credentials are not compared, because they do not affect permissions.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/other").start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// # let comparison = provider.compare().await?;
+    /// let differences = comparison.differences();
+    /// assert_eq!(differences[0].what, "role");
+    /// assert_eq!((differences[0].serving.as_str(), differences[0].other.as_str()), ("local-pod", "other"));
+    /// # Ok(()) }
+    /// ```
     pub fn differences(&self) -> Vec<Difference> {
         let both = self.attributes().into_iter();
         let differs = both.filter_map(|(what, serving, other)| match (serving, other) {
@@ -68,8 +134,21 @@ impl Comparison {
         differs.collect()
     }
 
-    /// What only one of them says, or neither: `account`, `partition`, `role`. Pod Identity's answer names only the
-    /// account; with the features `diagnose` and `irsa` STS is asked for the rest.
+    /// Returns the names of the attributes that are not known for both sources: `account`, `partition` or `role`.
+    ///
+    /// The response of Pod Identity contains only the account. With the features `diagnose` and `irsa`, the other attributes
+    /// come from STS. If a source failed, this is empty.
+    ///
+    /// ```no_run
+    /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::builder().associated_role_arn("arn:aws:iam::111122223333:role/other").start().await?;
+    /// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+    /// # let comparison = provider.compare().await?;
+    /// assert!(comparison.not_compared().is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn not_compared(&self) -> Vec<&'static str> {
         let both = self.attributes().into_iter();
         both.filter(|(_, serving, other)| serving.is_none() || other.is_none()).map(|(what, ..)| what).collect()
@@ -84,7 +163,7 @@ impl Comparison {
         ]
     }
 
-    /// Why one of them could not serve at all.
+    /// Why the credentials of a source could not be used at all.
     fn problems(&self) -> Vec<String> {
         let problem = |Probe { source, outcome, .. }: &Probe| match outcome {
             Err(error) => Some(format!("{source} failed: {error}")),
@@ -92,14 +171,14 @@ impl Comparison {
                 Some(format!("{source} granted credentials that have expired: check the node's clock"))
             }
             Ok(Granted { caller: Caller::Failed(error), .. }) if error.kind() == ErrorKind::Denied => {
-                Some(format!("{source} granted credentials that STS does not take: {error}"))
+                Some(format!("{source} granted credentials that STS does not accept: {error}"))
             }
             Ok(_) => None,
         };
         [&self.serving, &self.other].into_iter().filter_map(problem).collect()
     }
 
-    /// What kept STS from saying who they are.
+    /// The error of a failed `GetCallerIdentity`.
     fn unidentified(&self) -> Option<&Error> {
         [&self.serving, &self.other].into_iter().find_map(|probe| match &probe.outcome {
             Ok(Granted { caller: Caller::Failed(error), .. }) => Some(error),
@@ -114,10 +193,10 @@ impl Comparison {
         let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not known".to_owned());
         let validity = match expiry {
             Some(at) => format!("valid for {}", minutes(at.duration_since(self.compared_at).unwrap_or_default())),
-            None => "valid for ever".to_owned(),
+            None => "without expiry".to_owned(),
         };
         format!(
-            "{}: account {}, role {}, partition {}, {validity}, answered in {:.0?}",
+            "{}: account {}, role {}, partition {}, {validity}, response after {:.0?}",
             probe.source,
             or_unknown(account),
             or_unknown(role),
@@ -131,12 +210,12 @@ impl Difference {
     fn remedy(&self) -> &'static str {
         match self.what {
             "role" => {
-                "let both name the same role (the service account's annotation eks.amazonaws.com/role-arn; aws eks \
-                 update-pod-identity-association --role-arn …), or make sure that the other one may do the same"
+                "use the same role for both sources (the service account's annotation eks.amazonaws.com/role-arn; aws eks \
+                 update-pod-identity-association --role-arn …), or check that the other role has the same permissions"
             }
             _ => {
-                "let both name roles of the same account (a role of another account is reached from an association by \
-                 its --target-role-arn), or make sure that the pod is meant to move"
+                "use roles of the same account for both sources (for a role of another account, set the association's \
+                 --target-role-arn), or check that the change is intended"
             }
         }
     }
@@ -144,7 +223,7 @@ impl Difference {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}; serves now", self.describe(&self.serving))?;
+        writeln!(f, "{} (used now)", self.describe(&self.serving))?;
         writeln!(f, "{}", self.describe(&self.other))?;
         let mut problems = self.problems();
         problems.extend(self.differences().iter().map(Difference::to_string));
@@ -154,10 +233,10 @@ impl fmt::Display for Comparison {
         f.write_str("ready to cut over")?;
         match self.not_compared().as_slice() {
             [] => Ok(()),
-            unknown => write!(f, "; not compared, because not both say it: {}", unknown.join(", ")),
+            unknown => write!(f, "; not compared, because it is not known for both sources: {}", unknown.join(", ")),
         }?;
         match self.unidentified() {
-            Some(error) => write!(f, "; STS could not be asked who they are: {error}"),
+            Some(error) => write!(f, "; the call of GetCallerIdentity failed: {error}"),
             None => Ok(()),
         }
     }
@@ -166,11 +245,11 @@ impl fmt::Display for Comparison {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, serving, other } = self;
-        write!(f, "the {what} differs: {serving} now, {other} by the other method; {}", self.remedy())
+        write!(f, "the {what} differs: {serving} now, {other} with the other source; {}", self.remedy())
     }
 }
 
-/// `5h 59m`, `59m`, `42s`: enough to compare lifetimes by.
+/// `5h 59m`, `59m` or `42s`.
 fn minutes(duration: Duration) -> String {
     let (hours, minutes) = (duration.as_secs() / 3600, duration.as_secs() / 60 % 60);
     match (hours, minutes) {
@@ -193,7 +272,7 @@ mod tests {
         let probe = |source, attributes: [Option<&str>; 3], lifetime| {
             let [account, partition, role] = attributes.map(|value| value.map(str::to_owned));
             let granted =
-                Granted { account, partition, role, expiry: NOW.checked_add(lifetime), caller: Caller::NotAsked };
+                Granted { account, partition, role, expiry: NOW.checked_add(lifetime), caller: Caller::NotRequested };
             Probe { source, outcome: Ok(granted), latency: Duration::from_millis(12) }
         };
         Comparison {
@@ -204,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_both_say_is_compared_and_what_only_one_says_is_named() {
+    fn comparison_names_attributes_that_are_not_known_for_both() {
         let (account, partition, role) = (Some("111122223333"), Some("aws"), Some("app"));
         let whole = [account, partition, role];
         for (other, differences, unknown, end) in [
@@ -213,19 +292,19 @@ mod tests {
                 [account, None, None],
                 vec![],
                 vec!["partition", "role"],
-                "\nready to cut over; not compared, because not both say it: partition, role",
+                "\nready to cut over; not compared, because it is not known for both sources: partition, role",
             ),
             (
                 [account, partition, Some("App")],
                 vec!["role"],
                 vec![],
-                "or make sure that the other one may do the same",
+                "or check that the other role has the same permissions",
             ),
             (
                 [Some("444455556666"), Some("aws-cn"), None],
                 vec!["account", "partition"],
                 vec!["role"],
-                "or make sure that the pod is meant to move",
+                "or check that the change is intended",
             ),
         ] {
             let comparison = comparison(whole, other);
@@ -237,15 +316,15 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_like_this() {
+    fn comparison_display() {
         let whole = [Some("111122223333"), Some("aws"), Some("app")];
         let expected = "\
-            IRSA: account 111122223333, role app, partition aws, valid for 59m, answered in 12ms; serves now\n\
-            EKS Pod Identity: account 111122223333, role blue, partition not known, valid for 5h 59m, answered in 12ms\n\
+            IRSA: account 111122223333, role app, partition aws, valid for 59m, response after 12ms (used now)\n\
+            EKS Pod Identity: account 111122223333, role blue, partition not known, valid for 5h 59m, response after 12ms\n\
             not ready to cut over:\n\
-            - the role differs: app now, blue by the other method; let both name the same role (the service account's \
-            annotation eks.amazonaws.com/role-arn; aws eks update-pod-identity-association --role-arn …), or make sure \
-            that the other one may do the same";
+            - the role differs: app now, blue with the other source; use the same role for both sources (the service \
+            account's annotation eks.amazonaws.com/role-arn; aws eks update-pod-identity-association --role-arn …), or \
+            check that the other role has the same permissions";
         assert_eq!(comparison(whole, [whole[0], None, Some("blue")]).to_string(), expected);
         assert_eq!(minutes(Duration::from_secs(59)), "59s");
     }

@@ -1,4 +1,4 @@
-//! One request to one source, whose credentials are never used.
+//! One request to one source. The credentials are not used.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,50 +12,64 @@ use crate::provider::setup::Setup;
 use crate::source::Source;
 use crate::source_kind::SourceKind;
 
-/// What one credential source answered. The keys in the answer are not kept.
+/// The result of one request to one credential source. It does not contain the credentials.
+///
+/// ```
+/// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let pod = LocalPod::start().await?;
+/// # let provider = EksCredentialsProvider::builder().env(pod.both_env()).build()?;
+/// let comparison = provider.compare().await?;
+/// match &comparison.other().outcome {
+///     Ok(granted) => println!("role {:?}", granted.role),
+///     Err(error) => println!("failed after {:?}: {error}", comparison.other().latency),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Probe {
-    /// The method that was asked.
+    /// The source that was called.
     pub source: SourceKind,
-    /// What it granted, or why it failed. Without an ask, why it could not even be asked: it is configured by half.
+    /// What the source granted, or why it failed.
     pub outcome: Result<Granted, Error>,
-    /// From reading the token to the last byte of the answer. Zero without an ask. With the connection and, for STS over
-    /// https, the TLS handshake, if there is none yet from which to go on.
+    /// The time from reading the token to the last byte of the response. It includes the time for the connection and, for STS
+    /// over https, the TLS handshake.
     pub latency: Duration,
 }
 
-/// Whose credentials were granted, as STS answers `GetCallerIdentity`.
+/// The identity of the granted credentials, as `GetCallerIdentity` of STS returns it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Caller {
-    /// This build cannot call `GetCallerIdentity`: it needs the features `diagnose` and `irsa`.
+    /// This build cannot call `GetCallerIdentity`. The call requires the features `diagnose` and `irsa`.
     #[default]
-    NotAsked,
+    NotRequested,
     /// The ARN, for example `arn:aws:sts::111122223333:assumed-role/name/session`.
     Arn(String),
     /// The call failed. It needs no permission, so a denial means that STS does not accept these credentials.
     Failed(Error),
 }
 
-/// Who the pod is to one method, as far as that says so.
+/// The identity that one source granted to the pod. `None` means that an attribute is not known.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Granted {
-    /// The account's twelve digits. Both methods say it; some other container credentials servers do not.
+    /// The twelve digits of the account. IRSA and Pod Identity return it. Some other container credentials servers do not.
     pub account: Option<String>,
-    /// `aws`, `aws-cn`, `aws-us-gov`, …
+    /// The partition: `aws`, `aws-cn`, `aws-us-gov`, …
     pub partition: Option<String>,
-    /// The role's name, without its path. For IRSA the role that was asked for; Pod Identity's answer does not name it, so
-    /// that only [`caller`](Self::caller) tells.
+    /// The name of the role, without its path. For IRSA it is known from the configured ARN. The response of Pod Identity does
+    /// not contain it, so it is known only from [`caller`](Self::caller).
     pub role: Option<String>,
-    /// The identity of the credentials as STS sees it.
+    /// The result of `GetCallerIdentity` with these credentials.
     pub caller: Caller,
-    /// When what was granted would have expired. `None`: never.
+    /// When the granted credentials expire. `None` means never.
     pub expiry: Option<SystemTime>,
 }
 
-/// Requests credentials once within the limit of an attempt, and then asks STS whose they are.
+/// Requests credentials once within the limit of an attempt, and then calls `GetCallerIdentity` with them.
 pub(super) async fn probe(source: &Source, setup: &Setup) -> Probe {
     let started = Instant::now();
     let fetched = source.fetch(source.attempt_timeout()).await;
@@ -67,18 +81,18 @@ pub(super) async fn probe(source: &Source, setup: &Setup) -> Probe {
     Probe { source: source.kind(), outcome, latency }
 }
 
-/// What STS says about them has precedence over what was requested.
+/// The result of `GetCallerIdentity` has precedence over the requested role.
 async fn granted(source: &Source, setup: &Setup, credentials: &Credentials) -> Granted {
     let Setup { env, settings, http, .. } = setup;
     let caller = caller_identity::get(env, settings, http.clone(), credentials, setup.time_source().now()).await;
     let caller = match caller {
-        None => Caller::NotAsked,
+        None => Caller::NotRequested,
         Some(Ok(caller)) => Caller::Arn(caller.arn),
         Some(Err(error)) => Caller::Failed(error),
     };
     let identified = match &caller {
         Caller::Arn(arn) => Granted::of_arn(arn),
-        Caller::NotAsked | Caller::Failed(_) => None,
+        Caller::NotRequested | Caller::Failed(_) => None,
     };
     let requested = || source.role_arn().and_then(Granted::of_arn);
     let named = identified.or_else(requested).unwrap_or_default();
@@ -111,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_role_of_an_arn_is_its_name_without_path_or_session() {
+    fn granted_role_has_no_path_and_no_session() {
         for (arn, expected) in [
             ("arn:aws:iam::111122223333:role/app", Some(["aws", "111122223333", "app"])),
             ("arn:aws-cn:iam::111122223333:role/team/blue/app", Some(["aws-cn", "111122223333", "app"])),

@@ -1,4 +1,4 @@
-//! Configuration in code, over that of the environment.
+//! Configuration in code, with precedence over the environment.
 
 #[cfg(feature = "irsa")]
 mod irsa;
@@ -25,11 +25,24 @@ use crate::source::{Source, Sources};
 use crate::source_kind::SourceKind;
 use crate::transport::{Client, Timeouts};
 
-/// Below the ~22 s after which an SDK client gives up on its credentials provider (3 attempts of 2 × 3.1 s, and the
-/// backoff between them), so that the caller gets this crate's error and not the SDK's timeout.
+/// An SDK client waits about 22 s for its credentials provider: 3 attempts of 2 × 3.1 s, and the backoff between them. With a
+/// shorter limit the caller gets this crate's error instead of the SDK's timeout.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Builds an [`EksCredentialsProvider`]. Every setting is optional: what is not set here comes from the environment.
+/// Builds an [`EksCredentialsProvider`].
+///
+/// Every setting is optional. The description of each setting names its default, which is often an environment variable.
+/// Settings in code have precedence over the environment, with one exception: [`prefer`](Self::prefer).
+///
+/// ```
+/// # use std::time::Duration;
+/// # use eks_credentials::{EksCredentialsProvider, SourceKind};
+/// let provider = EksCredentialsProvider::builder()
+///     .prefer(SourceKind::PodIdentity)
+///     .startup_timeout(Duration::from_secs(10))
+///     .build()?;
+/// # Ok::<(), eks_credentials::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Builder {
     settings: Settings,
@@ -56,78 +69,201 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Which method to use when the pod has both. Default: IRSA, as in every AWS SDK. If the preferred one is not
-    /// configured, the other one serves. The environment variable `EKS_CREDENTIALS_SOURCE` (`irsa`, `pod-identity`, or
-    /// `auto` for the default order) has the last word, so that a cut-over or a rollback needs no rebuild.
+    /// Sets the credential source to use if the pod has both. Default: IRSA, as in every AWS SDK.
+    ///
+    /// If the preferred source is not configured, the provider uses the other one. The environment variable
+    /// `EKS_CREDENTIALS_SOURCE` has precedence over this setting, so a cut-over or a rollback needs no new build. Its values are
+    /// `irsa`, `pod-identity`, and `auto` for the default order. Upper and lower case are equivalent.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, SourceKind, testing::LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pod = LocalPod::start().await?;
+    /// let provider = EksCredentialsProvider::builder()
+    ///     .prefer(SourceKind::PodIdentity)
+    /// #   .env(pod.both_env())
+    ///     .build()?;
+    /// assert_eq!(provider.detection()?.source(), SourceKind::PodIdentity);
+    /// # Ok(()) }
+    /// ```
     pub fn prefer(mut self, source: SourceKind) -> Self {
         self.settings.prefer = Some(source);
         self
     }
 
-    /// With both methods configured: whether a *permanent denial* of the preferred one (never an outage) hands over to
-    /// the other one, with a WARN event. Every refresh begins with the preferred one again. Default: false, because who
-    /// a process is should not depend on who refuses it. If the other one is configured, but not so that it could work, it is
-    /// an error of [`build`](Self::build).
+    /// Sets whether the provider falls back to the other source after a permanent denial. Default: `false`, because the
+    /// identity of a process should not depend on which source refuses it.
+    ///
+    /// This setting applies to pods in which both sources are configured. Only a permanent denial of the preferred source causes
+    /// a fallback. An outage never does. [`docs::failures`](crate::docs::failures) lists the permanent denials. Every refresh
+    /// calls the preferred source first, and every fallback is logged at WARN.
+    ///
+    /// If the configuration of the other source is invalid or incomplete, [`build`](Self::build) returns an error. There is one
+    /// exception: a single variable that no AWS SDK accepts as a configuration, such as `AWS_ROLE_ARN` alone, is not an error. The
+    /// provider then has no fallback.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, SourceKind};
+    /// use eks_credentials::testing::{Answer, LocalPod};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pod = LocalPod::start().await?;
+    /// pod.sts().always(Answer::refuse("AccessDenied"));
+    /// let provider = EksCredentialsProvider::builder().fallback(true).env(pod.both_env()).build()?;
+    /// provider.warm_up().await?;
+    /// assert_eq!(provider.status().source, Some(SourceKind::PodIdentity));
+    /// # Ok(()) }
+    /// ```
     pub fn fallback(mut self, fallback: bool) -> Self {
         self.settings.fallback = fallback;
         self
     }
 
-    /// The region of the STS endpoint, and of [`sdk_config`](EksCredentialsProvider::sdk_config). Default: `AWS_REGION`,
-    /// then `AWS_DEFAULT_REGION`.
+    /// Sets the region. Default: `AWS_REGION`, then `AWS_DEFAULT_REGION`.
     ///
-    /// IRSA needs a region of AWS, unless an STS endpoint is configured: [`build`](Self::build) returns an error without
-    /// one, and for `aws-global`, because the global endpoint of STS is never used. IMDS is never asked for a region.
-    /// SDK clients get any region that is not empty, such as `garage` for an S3-compatible store.
+    /// The region determines the STS endpoint of IRSA, and is the default region of the SDK clients that use `sdk_config()`
+    /// (feature `sdk-config`). The provider never requests a region from IMDS.
+    ///
+    /// IRSA requires an AWS region, unless an STS endpoint is configured. Without a region, [`build`](Self::build) returns an
+    /// error. `aws-global` is an error too, because this crate never uses the global STS endpoint. SDK clients accept any region
+    /// that is not blank, for example `garage` for an S3-compatible store.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().region("eu-central-1");
+    /// # builder.build().unwrap();
+    /// ```
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.settings.region = Some(region.into());
         self
     }
 
-    /// From how long before expiry credentials are refreshed; the moment itself is random in the first half of this
-    /// window. Default: by lifetime, the table of the AWS SDKs' refresh rules (≤ 10 min: half of it; ≤ 20 min: 5 min;
-    /// < 90 min: 15 min; otherwise 60 min). Never more than half of the lifetime that credentials arrive with.
-    /// By default the first refresh, and the first after an outage, may come as soon as a quarter of the life is over, to
-    /// spread a fleet; with a window set here none comes before it.
+    /// Sets how long before their expiry credentials are refreshed.
+    ///
+    /// A refresh happens at a random time in the first half of this window. The default is that of the AWS SDKs' refresh
+    /// rules (see [`docs::protocols`](crate::docs::protocols)):
+    ///
+    /// | lifetime of the credentials | window |
+    /// |---|---|
+    /// | up to 10 min | half of the lifetime |
+    /// | more than 10 min, up to 20 min | 5 min |
+    /// | more than 20 min, less than 90 min | 15 min |
+    /// | 90 min or more | 60 min |
+    ///
+    /// With the default, the first refresh and the first refresh after an outage may happen before the window: at a random time
+    /// between a quarter of the lifetime and the middle of the window. This spreads the requests of a fleet that started at the
+    /// same time. With a configured window, no refresh happens before the window.
+    ///
+    /// The window is never longer than half of the lifetime that credentials have when they are fetched. Zero is not allowed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().advisory_window(Duration::from_secs(10 * 60));
+    /// # builder.build().unwrap();
+    /// ```
     pub fn advisory_window(mut self, window: Duration) -> Self {
         self.policy.advisory_window = Some(window);
         self
     }
 
-    /// For how long the first fetch retries transient failures (the agent not up yet, STS throttling) before callers get
-    /// an error. Default: 20 s, below the ~22 s after which an SDK client gives up on its provider.
+    /// Sets how long the first fetch retries transient failures before callers get an error. Default: 20 s.
+    ///
+    /// Such failures are common when a pod starts: the agent may start after the pod, or STS may throttle requests. An SDK client
+    /// waits about 22 s for its credentials provider. The default is shorter, so the client returns this crate's error instead
+    /// of a timeout.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().startup_timeout(Duration::from_secs(10));
+    /// # builder.build().unwrap();
+    /// ```
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.policy.startup_timeout = timeout;
         self
     }
 
-    /// The bound of one attempt, from reading the token to the last byte of the answer. Default: 10 s for STS, 12 s for
-    /// an agent, which may legitimately take 9–11 s (measured) and loses its upstream call when a client gives up sooner.
-    /// While credentials last, no attempt takes longer than half of what is left of them (but a second at least), so that
-    /// there is time for another one: that is less than the default only in their last 24 s.
+    /// Sets the time limit for one attempt at one source. Default: 10 s for STS, 12 s for an agent.
+    ///
+    /// An attempt begins with reading the token and ends with the last byte of the response. The EKS Pod Identity agent may
+    /// need 9 to 11 s for a valid response (measured). If the client disconnects earlier, the result of the agent's call to
+    /// EKS Auth is lost. With [`fallback`](Self::fallback), the limit for both sources together is the sum of their limits.
+    ///
+    /// While the current credentials are valid, an attempt is also limited to half of their remaining validity, or to 1 s if that
+    /// is longer. This leaves time for another attempt before they expire. With the default limit of one source, it has an effect
+    /// only in the last 24 s before they expire.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().attempt_timeout(Duration::from_secs(15));
+    /// # builder.build().unwrap();
+    /// ```
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.attempt = Some(timeout);
         self
     }
 
-    /// The bound for name resolution, TCP, a proxy's `CONNECT` and TLS together, in each attempt. Default: 3.1 s, as in the AWS
-    /// SDKs, or more in proportion if [`attempt_timeout`](Self::attempt_timeout) is longer than its default. If that is too
-    /// short, the next attempt over https has twice as long, up to the whole attempt, so that a slow path works within the
-    /// budget of a cold start; a value that is set here is never exceeded. Clients that are given to the builder have their own.
+    /// Sets the time limit for connecting, in each attempt. Default: 3.1 s, as in the AWS SDKs.
+    ///
+    /// The limit applies to name resolution, TCP, the `CONNECT` request to a proxy, and TLS together. HTTP clients that are given
+    /// to the builder have their own limit.
+    ///
+    /// A configured limit is never exceeded. The default limit can grow in two cases:
+    ///
+    /// - If [`attempt_timeout`](Self::attempt_timeout) is longer than its default, the limit is longer in the same proportion.
+    /// - If a connection over https needs more time, the limit is doubled for the next attempt, up to the time limit of the
+    ///   whole attempt. A slow network path therefore works within [`startup_timeout`](Self::startup_timeout).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().connect_timeout(Duration::from_secs(5));
+    /// # builder.build().unwrap();
+    /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.connect = Some(timeout);
         self
     }
 
-    /// Whether expired credentials are served while the source fails in a recoverable way, as the AWS SDKs' 2026 refresh
-    /// rules have it: a service may still accept them, and it says so more clearly than a missing signature would.
-    /// Default: true. After a permanent error expired credentials are never served.
+    /// Sets whether expired credentials are served during an outage. Default: `true`, as in the AWS SDKs' refresh rules of
+    /// 2026.
+    ///
+    /// A service may still accept expired credentials. If it does not, its error is clearer than that of a request without a
+    /// signature. Expired credentials are served only after [transient](crate::Error::is_transient) failures, never after a
+    /// permanent error.
+    ///
+    /// With `false`, this crate also rejects credentials that have already expired when the agent returns them.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().serve_expired(false);
+    /// # builder.build().unwrap();
+    /// ```
     pub fn serve_expired(mut self, serve: bool) -> Self {
         self.policy.serve_expired = serve;
         self
     }
 
-    /// The environment to read instead of the process's. For tests, and for programs that get theirs from elsewhere.
+    /// Sets the environment variables. Default: those of the process.
+    ///
+    /// If this is set, the variables of the process are not read at all. Use it in tests, or if the program gets its
+    /// configuration from another place.
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, SourceKind};
+    /// let provider = EksCredentialsProvider::builder()
+    ///     .env([
+    ///         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials"),
+    ///         ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/token"),
+    ///     ])
+    ///     .build()?;
+    /// assert_eq!(provider.status().source, Some(SourceKind::PodIdentity));
+    /// # Ok::<(), eks_credentials::Error>(())
+    /// ```
     pub fn env<K, V>(mut self, env: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<OsString>,
@@ -142,33 +278,66 @@ impl Builder {
         self
     }
 
-    /// The wall clock, also of clients from [`sdk_config`](EksCredentialsProvider::sdk_config), which sign by it. Default: the
-    /// system's.
+    /// Sets the wall clock. Default: the system clock.
+    ///
+    /// SDK clients that use `sdk_config()` (feature `sdk-config`) sign requests with the same clock.
+    ///
+    /// ```
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// use aws_smithy_async::time::StaticTimeSource;
+    ///
+    /// let clock = StaticTimeSource::new(UNIX_EPOCH + Duration::from_secs(1_767_225_600));
+    /// let builder = EksCredentialsProvider::builder().time_source(clock);
+    /// # builder.build().unwrap();
+    /// ```
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.time_source = Some(SharedTimeSource::new(time_source));
         self
     }
 
-    /// The tokio runtime on which credentials are fetched and refreshed. Default: one of its own, on one thread named
-    /// `eks-credentials`, which starts at the first request for credentials and ends with the last clone of the provider.
+    /// Sets the tokio runtime of the refresh task. Default: a separate runtime with one thread, named `eks-credentials`.
     ///
-    /// Give one in a program that must not have another thread. It must have time and I/O enabled, must be polled all the
-    /// time, and must outlive the provider: while it is blocked or has ended, nothing is refreshed. Tests in which tokio's
-    /// time is paused can give the runtime of the test.
+    /// The thread starts at the first call for credentials and ends with the last clone of the provider.
+    ///
+    /// Set a runtime in a program that must not have another thread, or in a test that pauses tokio's time. The runtime must
+    /// have time and I/O enabled. It must be polled continuously, and must outlive the provider. While it is blocked, and
+    /// after it has ended, credentials are not refreshed.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), eks_credentials::Error> {
+    /// let provider = EksCredentialsProvider::builder().runtime(tokio::runtime::Handle::current()).build()?;
+    /// # Ok(()) }
+    /// ```
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self
     }
 
-    /// Reads the configuration. Does no I/O and spawns no task: the first call does. (A reqwest client given by
-    /// `reqwest_0_13` is built before, and reads root certificates.)
+    /// Builds the provider.
+    ///
+    /// This reads the configuration. It does no I/O and starts no task: the first call for credentials does that. There is one
+    /// exception: `reqwest_0_13` builds its client at once, which reads root certificates.
     ///
     /// # Errors
     ///
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if something is configured, but not so that it
-    /// could work: half of a pair of variables, an ARN, URI or region that is none, a setting out of range. That
-    /// *nothing* is configured is no error here: every ask returns it instead
-    /// ([`NotConfigured`](crate::ErrorKind::NotConfigured)), so that the provider can stand first in a chain.
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if the configuration cannot work. For example, one
+    /// variable of a pair is missing, an ARN, URI or region is not valid, or a setting is out of range.
+    ///
+    /// If *nothing* is configured, this is not an error here. Instead, every call for credentials returns
+    /// [`NotConfigured`](crate::ErrorKind::NotConfigured). The provider can therefore be the first one in a provider chain.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use eks_credentials::{EksCredentialsProvider, ErrorKind};
+    /// let builder = EksCredentialsProvider::builder().env([("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/app")]);
+    /// let error = builder.build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
+    /// assert!(error.to_string().contains("AWS_WEB_IDENTITY_TOKEN_FILE is not"));
+    /// ```
     pub fn build(self) -> Result<EksCredentialsProvider, Error> {
         self.check()?;
         let setup = self.setup();
@@ -191,7 +360,7 @@ impl Builder {
         Ok(EksCredentialsProvider::new(configured, self.policy, place, setup))
     }
 
-    /// What the provider is built from. [`check`](Self::check) reports a client for STS that could not be built.
+    /// The inputs of the provider. If a client for STS could not be built, [`check`](Self::check) returns the error.
     pub(crate) fn setup(&self) -> Setup {
         Setup {
             env: self.env.clone().unwrap_or_else(Env::from_process),
@@ -202,8 +371,8 @@ impl Builder {
         }
     }
 
-    /// What is wrong with the settings of the builder alone. It is an error whatever the source will be: a mistake must not stay
-    /// hidden until the program runs in the pod in which it matters.
+    /// Checks the settings of the builder, also those that the detected source does not use. Otherwise a mistake would be found
+    /// only in the pod in which it matters.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if let Some(Err(error)) = &self.sts_client {
             return Err(error.clone());

@@ -1,4 +1,4 @@
-//! One provider for all parts of a program that ask the environment alone.
+//! One provider for all parts of a process that use the environment without further settings.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,16 +7,25 @@ use crate::env::Env;
 use crate::error::Error;
 
 impl EksCredentialsProvider {
-    /// The provider that [`from_env`](Self::from_env) would build, shared by all who call this in the process: for libraries,
-    /// which do not know whether another part of the program needs credentials too. However many call it, there is one
-    /// refresh task, and one request for credentials at a time.
+    /// Returns the provider that all callers in this process share.
     ///
-    /// It lives as long as anybody holds it or a clone, an SDK client included; afterwards the next call builds another one.
-    /// The environment is read at every call: if a variable that this crate reads has changed, the caller gets a provider for
-    /// the new environment, and those who have the old one keep it. What one does to it concerns all:
-    /// [`invalidate`](Self::invalidate) makes all of them wait for new credentials.
+    /// Its configuration is the same as that of [`from_env`](Self::from_env). Use it in a library, which does not know whether
+    /// other parts of the program need credentials too. All callers together have one refresh task and at most one request
+    /// for credentials at a time. A library should still accept a provider from its user, and use this one as the default.
     ///
-    /// A library should still accept a provider from its caller, and use this as the default.
+    /// The provider exists until its last clone is dropped, including the clones in SDK clients. The next call then builds a
+    /// new provider.
+    ///
+    /// Every call reads the environment. If a variable that this crate reads has changed, the caller gets a provider for the
+    /// new environment. Existing clones keep the old one.
+    ///
+    /// All users share the effects of a call: after [`invalidate`](Self::invalidate), all of them wait for new credentials.
+    ///
+    /// # Errors
+    ///
+    /// The same as those of [`from_env`](Self::from_env). Errors are not cached: the next call reads the environment again.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use eks_credentials::EksCredentialsProvider;
@@ -31,21 +40,16 @@ impl EksCredentialsProvider {
     /// }
     /// # Client::new().unwrap().credentials.cached();
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`from_env`](Self::from_env). An error is not kept: the next call reads the environment again.
     pub fn shared() -> Result<Self, Error> {
         let env = Env::from_process();
         PROCESS.get_or_build(&env, || Self::builder().env_snapshot(env.clone()).build())
     }
 }
 
-/// The registry of the process.
 static PROCESS: Registry = Registry::new();
 
-/// At most one provider for each environment. It holds them weakly: neither a provider nor the environment in it, which may
-/// contain a token, outlives the last user.
+/// At most one provider for each environment. The references are weak, so a provider ends with its last user. Its environment,
+/// which may contain a token, is then dropped too.
 struct Registry(Mutex<Vec<WeakProvider>>);
 
 impl Registry {
@@ -53,10 +57,10 @@ impl Registry {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// The provider in use that was built from `env`, or the one that `build` returns.
+    /// Returns the provider in use that was built from `env`, or else the one that `build` returns.
     ///
-    /// `build` runs without the lock, because it logs, and a subscriber may call `shared` itself. Callers that race may
-    /// therefore build several providers, of which all but one are dropped before anybody has used them.
+    /// `build` runs without the lock, because it logs, and a subscriber may call `shared` itself. Concurrent first calls may
+    /// therefore build several providers. All but one of them are dropped before they are used.
     fn get_or_build(
         &self,
         env: &Env,
@@ -69,10 +73,10 @@ impl Registry {
         Ok(self.in_use(env, Some(&built)).unwrap_or(built))
     }
 
-    /// Returns the provider in use that was built from `env`. If there is none, registers `otherwise`.
+    /// Returns the provider in use that was built from `env`. If there is no such provider, registers `otherwise`.
     fn in_use(&self, env: &Env, otherwise: Option<&EksCredentialsProvider>) -> Option<EksCredentialsProvider> {
-        // Declared before the lock, so that they are dropped after it: one of them may have lost its other users meanwhile,
-        // and its end wakes tasks.
+        // Declared before the lock, and therefore dropped after its release. This may be the last reference to one of them,
+        // and dropping it wakes tasks.
         let mut providers = Vec::new();
         let mut entries = self.lock();
         entries.retain(|entry| {
@@ -88,7 +92,7 @@ impl Registry {
         found
     }
 
-    /// No code panics under the lock; if some did, the entries would still be right.
+    /// No code panics while it holds the lock. If it did, the entries would still be correct.
     fn lock(&self) -> MutexGuard<'_, Vec<WeakProvider>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

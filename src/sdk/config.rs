@@ -18,9 +18,10 @@ use crate::provider::EksCredentialsProvider;
 use crate::sdk::identity_cache::EksIdentityCache;
 
 impl EksCredentialsProvider {
-    /// The configuration of SDK clients, as a builder for more settings: this provider and its identity cache, the region,
-    /// and the variables and constants that `aws_config::load_defaults` applies. It reads no profile files and never asks
-    /// IMDS.
+    /// Returns a builder for the configuration of SDK clients.
+    ///
+    /// It already contains this provider and its identity cache, the region, and the variables and defaults that
+    /// `aws_config::load_defaults` applies. No profile files are read, and IMDS is never called.
     ///
     /// ```no_run
     /// # use eks_credentials::{BehaviorVersion, EksCredentialsProvider, Error};
@@ -31,15 +32,15 @@ impl EksCredentialsProvider {
     /// # Ok(()) }
     /// ```
     ///
-    /// The region is that of [`Builder::region`](crate::Builder::region), else `AWS_REGION`, else `AWS_DEFAULT_REGION`. It is
-    /// passed on in whatever form: an S3-compatible store may need `garage` or `auto`.
+    /// The region is that of [`Builder::region`](crate::Builder::region), else `AWS_REGION`, else `AWS_DEFAULT_REGION`. It may
+    /// have any form, because S3-compatible stores have regions such as `garage` or `auto`.
     ///
-    /// The environment is the one that was read when the provider was built. A variable with an invalid or blank value
-    /// counts as unset and is logged at WARN. Variables that are set and on purpose not read, such as `AWS_PROFILE`, are
-    /// logged once for each provider at DEBUG.
+    /// The environment is that of the provider, which was read when the provider was built. A variable with an invalid or blank
+    /// value counts as unset and is logged at WARN. Some variables, such as `AWS_PROFILE`, are intentionally not read. If they
+    /// are set, they are logged at DEBUG, once for each provider.
     ///
-    /// Every variable, and what differs from aws-config:
-    /// [`docs::switching_from_aws_config`](crate::docs::switching_from_aws_config).
+    /// [`docs::switching_from_aws_config`](crate::docs::switching_from_aws_config) lists every variable and all differences from
+    /// aws-config.
     pub fn sdk_config(&self, behavior_version: BehaviorVersion) -> SdkConfigBuilder {
         let shared = SharedCredentialsProvider::new(self.clone());
         let cache = EksIdentityCache::new(self.clone(), shared.cache_partition());
@@ -60,6 +61,6 @@ impl EksCredentialsProvider {
 fn report_not_read(env: &Env) {
     let names: Vec<_> = env.not_read().collect();
     if !names.is_empty() {
-        tracing::debug!(variables = ?names, "set, but on purpose not read by eks-credentials");
+        tracing::debug!(variables = ?names, "these variables are set, but eks-credentials does not read them");
     }
 }

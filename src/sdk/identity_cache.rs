@@ -1,11 +1,15 @@
-//! The SDK's identity cache, answered from the provider's own: no lock, no waiting at a refresh, nothing built per
-//! request.
+//! An identity cache for the SDK that returns the provider's current identity, without a lock, without a wait during a refresh,
+//! and without building an identity for each request.
 //!
-//! One cache serves every identity resolver of a client, told apart by partition, and a partition says nothing of what
-//! is behind it: a setter that wraps the provider anew gives it a new one. So a partition is ours if we made it
-//! ([`sdk_config`](crate::EksCredentialsProvider::sdk_config)), or after its resolver has answered with the credentials
-//! that the provider holds now, and only for as long as it holds them. That is the SDK's own contract: within a partition
-//! an identity may be used again until it is replaced. Every other resolver gets the SDK's lazy cache.
+//! One cache serves all identity resolvers of a client. It tells them apart by their partitions, but a partition does not show
+//! which resolver it belongs to: a setter that wraps the provider again creates a new partition. A partition therefore counts as
+//! the provider's own in two cases:
+//!
+//! - [`sdk_config`](crate::EksCredentialsProvider::sdk_config) created it.
+//! - Its resolver has returned the provider's current credentials. This applies only until they are replaced. It keeps the SDK's
+//!   own contract: within a partition, an identity may be reused until it is replaced.
+//!
+//! All other resolvers use the SDK's lazy cache.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,26 +28,43 @@ use aws_smithy_types::config_bag::ConfigBag;
 use crate::provider::EksCredentialsProvider;
 use crate::refresh::cache::Current;
 
-/// As many as the SDK's lazy cache keeps: a program has a handful, unless it makes one per operation.
+/// The same limit as in the SDK's lazy cache. Only a program that creates a partition for each operation reaches it.
 const MAX_KNOWN: usize = 64;
 
 impl EksCredentialsProvider {
-    /// An identity cache for SDK clients whose credentials come from this provider: give it to the config next to the
-    /// provider. A request then reads the current identity without a lock, instead of waiting at every refresh as with
-    /// the SDK's default cache. Resolvers other than this provider on the same client are cached as the SDK does it.
+    /// Returns an identity cache for SDK clients that use this provider.
     ///
-    /// [`sdk_config`](Self::sdk_config) already has one.
+    /// Set it in the configuration of the client, together with the provider. A request then reads the current identity without a
+    /// lock and does not wait during a refresh. With the SDK's default cache, requests wait for every refresh. Other identity
+    /// resolvers of the same client are cached as by the SDK.
+    ///
+    /// The configuration of [`sdk_config`](Self::sdk_config) already contains such a cache.
+    ///
+    /// ```
+    /// # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
+    /// use aws_sdk_s3::config::Region;
+    ///
+    /// # let provider = EksCredentialsProvider::builder().env([("PATH", "/bin")]).build()?;
+    /// let config = aws_sdk_s3::Config::builder()
+    ///     .behavior_version(BehaviorVersion::latest())
+    ///     .region(Region::new("eu-central-1"))
+    ///     .credentials_provider(provider.clone())
+    ///     .identity_cache(provider.identity_cache())
+    ///     .build();
+    /// let s3 = aws_sdk_s3::Client::from_conf(config);
+    /// # Ok::<(), eks_credentials::Error>(())
+    /// ```
     pub fn identity_cache(&self) -> SharedIdentityCache {
         SharedIdentityCache::new(EksIdentityCache::new(self.clone(), None))
     }
 }
 
-/// See the module.
+/// The cache that [the module](self) describes.
 pub(crate) struct EksIdentityCache {
     provider: EksCredentialsProvider,
-    /// The partition of our own resolver, if we made it.
+    /// The partition that `sdk_config` created.
     own: Option<IdentityCachePartition>,
-    /// Partitions whose resolver has answered with the provider's credentials, and with which of them.
+    /// Partitions whose resolver has returned credentials of the provider, with the generation of these credentials.
     known: ArcSwap<Vec<Known>>,
     others: ArcSwap<SharedIdentityCache>,
 }
@@ -59,26 +80,26 @@ impl EksIdentityCache {
         Self { provider, own, known: ArcSwap::default(), others: ArcSwap::from_pointee(lazy()) }
     }
 
-    /// The prebuilt identity, if it may be used at once and, for a partition of somebody else's making, if it is the
-    /// one that its resolver has answered with.
+    /// The current identity, if it may be used at once. With a `generation`, only if the current credentials are of that
+    /// generation.
     fn hit(&self, generation: Option<u64>) -> Option<IdentityFuture<'static>> {
         let entry = self.provider.core().servable()?;
-        let held =
-            entry.current.as_ref().filter(|held| generation.is_none_or(|generation| generation == held.generation))?;
-        Some(IdentityFuture::ready(Ok(held.identity.clone())))
+        let is_wanted = |current: &&Current| generation.is_none_or(|generation| generation == current.generation);
+        let current = entry.current.as_ref().filter(is_wanted)?;
+        Some(IdentityFuture::ready(Ok(current.identity.clone())))
     }
 
-    /// A service has refused this identity. What `ResolveCachedIdentity::invalidate` is to do once the trait has it
+    /// Handles an identity that a service has refused. For `ResolveCachedIdentity::invalidate`, when the trait has this method
     /// (<https://github.com/smithy-lang/smithy-rs/pull/4766>).
     #[cfg_attr(not(all(test, feature = "irsa")), expect(dead_code, reason = "the trait does not have it yet"))]
     pub(crate) fn invalidate(&self, identity: &Identity) {
         let refused = identity.data::<Credentials>();
-        let ours = |held: &Current| refused.is_some_and(|refused| refused == &held.credentials);
+        let is_current = |current: &Current| refused.is_some_and(|refused| refused == &current.credentials);
         match refused {
-            Some(refused) if self.provider.core().cache.load().current.as_ref().is_some_and(ours) => {
+            Some(refused) if self.provider.core().cache.load().current.as_ref().is_some_and(is_current) => {
                 self.provider.invalidate(refused);
             }
-            // The lazy cache may hold it.
+            // It may be in the lazy cache.
             _ => self.others.store(Arc::new(lazy())),
         }
     }
@@ -87,16 +108,18 @@ impl EksIdentityCache {
         self.known.load().iter().find(|known| known.partition == partition).map(|known| known.generation)
     }
 
-    /// Notes whether the partition's resolver has answered with the provider's own credentials.
+    /// Records whether the resolver of the partition has returned credentials of the provider.
     fn learn(&self, partition: IdentityCachePartition, identity: &Identity) {
-        let ours = |held: &Current| (identity.data() == Some(&held.credentials)).then_some(held.generation);
-        // Whether or not they may be used at once: also credentials that an outage makes the provider serve are its own.
-        let generation = self.provider.core().cache.load().current.as_ref().and_then(ours);
+        let generation_of =
+            |current: &Current| (identity.data() == Some(&current.credentials)).then_some(current.generation);
+        // Expired credentials that are served in an outage count as well.
+        let generation = self.provider.core().cache.load().current.as_ref().and_then(generation_of);
         if generation == self.known(partition) {
             return;
         }
         if generation.is_none() {
-            // From before it became known, the lazy cache may still hold one of ours for this partition.
+            // The lazy cache may still contain an identity of the provider for this partition, from the time before the partition
+            // was known.
             self.others.store(Arc::new(lazy()));
         }
         self.known.rcu(|known| {
@@ -110,7 +133,7 @@ impl EksIdentityCache {
     }
 }
 
-/// The SDK's default.
+/// The SDK's default cache.
 fn lazy() -> SharedIdentityCache {
     IdentityCache::lazy().build()
 }
@@ -126,7 +149,7 @@ impl ResolveCachedIdentity for EksIdentityCache {
         if self.own == Some(partition) {
             return self.hit(None).unwrap_or_else(|| {
                 IdentityFuture::new(async {
-                    self.provider.core().get(|held| held.identity.clone()).await.map_err(BoxError::from)
+                    self.provider.core().get(|current| current.identity.clone()).await.map_err(BoxError::from)
                 })
             });
         }
@@ -136,7 +159,8 @@ impl ResolveCachedIdentity for EksIdentityCache {
         }
         IdentityFuture::new(async move {
             let identity = match known {
-                // It was ours: then asking it costs next to nothing, and another cache must not get in between.
+                // The resolver probably returns the provider's credentials again, which is cheap. The lazy cache would keep older
+                // ones.
                 Some(_) => resolver.resolve_identity(components, config).await,
                 None => self.others.load_full().resolve_cached_identity(resolver, components, config).await,
             }?;
@@ -145,7 +169,7 @@ impl ResolveCachedIdentity for EksIdentityCache {
         })
     }
 
-    // The lazy cache's own demands: it is behind a shared handle that does not pass them on.
+    // The lazy cache has the same requirements, but its shared handle does not forward these methods.
 
     fn validate_base_client_config(
         &self,
@@ -181,7 +205,7 @@ mod tests {
     use crate::testing::LocalPod;
 
     #[tokio::test]
-    async fn invalidate_renews_our_current_identity_and_forgets_those_of_others() {
+    async fn invalidate_renews_current_identity_and_drops_others() {
         let pod = LocalPod::start().await.unwrap();
         let provider = EksCredentialsProvider::builder().env(pod.irsa_env()).build().unwrap();
         let cache = EksIdentityCache::new(provider.clone(), None);

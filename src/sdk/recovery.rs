@@ -1,10 +1,10 @@
-//! Recovery when an AWS service refuses the credentials: they are renewed, and the attempt is repeated.
+//! Recovery after an AWS service has refused the credentials: they are renewed, and the request is sent again.
 //!
 //! | file | duty |
 //! |---|---|
 //! | `error_code.rs` | why a service refused the credentials, by its error code |
 //!
-//! What follows from a refusal, and when renewing no longer helps, is decided in [`crate::refresh::renewal`].
+//! [`crate::refresh::renewal`] decides what follows from a refusal, and when a renewal no longer helps.
 
 mod error_code;
 
@@ -22,14 +22,17 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 use crate::provider::EksCredentialsProvider;
 
-/// Marks an answer whose attempt should be repeated. It is set on this side, and a server's own is removed.
+/// A header that marks a response after which the request should be sent again. It is added here. If a server sends it, it is
+/// removed.
 const MARK: &str = "x-eks-credentials-renewed";
 
-/// Renews credentials that a service has refused, and has the attempt repeated with the new ones: from
-/// [`recovery`](EksCredentialsProvider::recovery), for the config of an SDK client.
+/// Renews credentials that a service has refused, and lets the SDK client send the request again.
 ///
-/// A role that is deleted and created again, or whose sessions are revoked, makes credentials useless before they expire. A
-/// client without this fails until they do, which can take hours.
+/// [`recovery`](EksCredentialsProvider::recovery) returns it. Set it in the configuration of an SDK client, both as an interceptor
+/// and as a retry classifier.
+///
+/// Credentials can become invalid before they expire, for example if the role is deleted and created again, or if its sessions
+/// are revoked. Without recovery, a client fails until the credentials expire, which can take hours.
 ///
 /// ```
 /// # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
@@ -47,44 +50,64 @@ const MARK: &str = "x-eks-credentials-renewed";
 /// # drop(s3); Ok(()) }
 /// ```
 ///
-/// # When
+/// # When it renews credentials
 ///
-/// If the service answers with status 400, 401 or 403 and one of these codes, to a request that was signed with the credentials
-/// that the provider holds now:
+/// All of these must apply:
 ///
-/// - `ExpiredToken`, `ExpiredTokenException`, `InvalidToken`, `TokenRefreshRequired`;
-/// - `InvalidClientTokenId`, `UnrecognizedClientException`, if the credentials are at least a minute old. A wrong endpoint and
-///   a disabled region answer like this too, to every request.
+/// - The request was signed with the current credentials of the provider.
+/// - The service responded with status 400, 401 or 403.
+/// - The error code is `ExpiredToken`, `ExpiredTokenException`, `InvalidToken` or `TokenRefreshRequired`. The codes
+///   `InvalidClientTokenId` and `UnrecognizedClientException` also count, if the credentials are at least a minute old. A wrong
+///   endpoint or a disabled region returns these two codes for every request.
 ///
-/// Then the credentials are [invalidated](EksCredentialsProvider::invalidate), and the attempt is repeated. However many
-/// requests are refused at the same time, there is one request for new credentials. `AccessDenied`, a 403 without a code (as to a
-/// `HEAD` request), sessions of S3 Express, and requests that were signed with other credentials change nothing.
+/// The credentials are then [invalidated](EksCredentialsProvider::invalidate), and the request is sent again. If many requests are
+/// refused at the same time, there is still only one request for new credentials.
 ///
-/// If the new credentials are refused by the same host too, nothing is renewed because of that host for a minute. This time
-/// doubles with each further refusal, up to an hour, until a request to the host succeeds.
+/// These responses have no effect: `AccessDenied`, and a 403 without a code, as for a `HEAD` request. Requests in sessions of S3
+/// Express, and requests that were signed with other credentials, have no effect either.
+///
+/// If the same host also refuses the new credentials, responses of this host cause no renewal for a minute. This time doubles
+/// with each further refusal, up to an hour. It ends when a request to the host succeeds.
 ///
 /// # Retries
 ///
-/// The interceptor renews, and the classifier asks for another attempt, within the limits that the client's retry configuration
-/// sets: of many calls that are refused at the same moment, those beyond the client's retry quota fail (a quota of 500, of which
-/// a retry takes 5 to 14). Without retries, or with the interceptor alone, the refused call fails and the next one has new credentials. A request
-/// body that cannot be sent twice is not sent twice. The new credentials reach the next attempt at once with the identity cache
-/// of [`sdk_config`](EksCredentialsProvider::sdk_config) or [`identity_cache`](EksCredentialsProvider::identity_cache). The SDK's
-/// own identity cache hands the refused ones out until they expire, so that nothing recovers with it.
+/// The interceptor renews the credentials, and the classifier requests another attempt. The retry configuration of the client
+/// limits these attempts:
+///
+/// - If many calls are refused at the same moment, those beyond the retry quota of the client fail. The quota is 500, and a retry
+///   uses 5 to 14 of it.
+/// - If retries are disabled, or if only the interceptor is set, the refused call fails. The next call uses new credentials.
+/// - A request body that cannot be sent twice is not sent twice.
+///
+/// The next attempt has the new credentials only with the identity cache of
+/// [`sdk_config`](EksCredentialsProvider::sdk_config) or [`identity_cache`](EksCredentialsProvider::identity_cache). The SDK's own
+/// identity cache returns the refused credentials until they expire, so recovery does not work with it.
 #[derive(Clone)]
 pub struct Recovery {
     provider: EksCredentialsProvider,
 }
 
 impl EksCredentialsProvider {
-    /// For the config of an SDK client, both as `interceptor` and as `retry_classifier`: renews credentials that the service
-    /// has refused, and repeats the attempt. See [`Recovery`].
+    /// Returns an interceptor and retry classifier for SDK clients, which renews credentials that a service has refused.
+    ///
+    /// It must be set as both. [`Recovery`] describes when it renews credentials.
+    ///
+    /// ```
+    /// # use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
+    /// # let provider = EksCredentialsProvider::builder().env([("AWS_REGION", "eu-central-1")]).build()?;
+    /// let config = provider.sdk_config(BehaviorVersion::latest()).build();
+    /// let config = aws_sdk_s3::config::Builder::from(&config)
+    ///     .interceptor(provider.recovery())
+    ///     .retry_classifier(provider.recovery());
+    /// let s3 = aws_sdk_s3::Client::from_conf(config.build());
+    /// # Ok::<(), eks_credentials::Error>(())
+    /// ```
     pub fn recovery(&self) -> Recovery {
         Recovery { provider: self.clone() }
     }
 }
 
-/// With what a request was signed, and for whom.
+/// The access key that signed a request, and the host that the request was sent to.
 #[derive(Debug)]
 struct Signed {
     access_key_id: String,
@@ -96,7 +119,7 @@ impl Storable for Signed {
 }
 
 impl Signed {
-    /// `None`: it was not signed, or with a session of S3 Express.
+    /// `None` if the request was not signed, or belongs to a session of S3 Express.
     fn of(request: &HttpRequest) -> Option<Self> {
         let headers = request.headers();
         if headers.contains_key("x-amz-s3session-token") {
@@ -170,9 +193,9 @@ impl fmt::Debug for Recovery {
 mod tests {
     use super::*;
 
-    /// By these names the SDK reports what went wrong in an interceptor or classifier.
+    /// The SDK uses these names when it reports an error of an interceptor or classifier.
     #[test]
-    fn recovery_has_a_name_in_messages_of_the_sdk() {
+    fn recovery_has_a_name_for_sdk_messages() {
         let provider = EksCredentialsProvider::builder().env([("PATH", "/bin")]).build().unwrap();
         let recovery = provider.recovery();
         assert_eq!(Intercept::name(&recovery), "EksCredentialsRecovery");

@@ -4,12 +4,12 @@ use crate::child::{Compared, compare};
 use crate::fields::{assert_same, changed};
 use crate::page;
 
-/// What is expected of a value.
+/// What is expected for a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
-    /// Both apply it in the same way.
+    /// Both configurations apply it in the same way.
     Valid,
-    /// Unset, with a WARN; aws-config may do something else.
+    /// It counts as unset and is logged at WARN. aws-config may do something else.
     Invalid,
 }
 use Value::{Invalid, Valid};
@@ -97,7 +97,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 impl Case {
-    /// The variables of the child. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` has an effect only on the others.
+    /// The variables of the child. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` has an effect only on other variables.
     fn env(&self) -> Vec<(&str, &str)> {
         let mut env = self.base();
         env.push((self.variable, self.value));
@@ -114,7 +114,7 @@ impl Case {
     }
 }
 
-/// The cells of `load_defaults` and of `sdk_config()`.
+/// The cells of the table for `load_defaults` and `sdk_config()`.
 fn cells(case: &Case, base: &Compared, with: &Compared) -> [String; 2] {
     let effect = |fields, base| Some(changed(fields, base)).filter(|effect| !effect.is_empty());
     let loader = with.loader.as_ref().map_or_else(
@@ -154,7 +154,7 @@ fn sdk_config_equals_load_defaults_for_every_variable() {
     page::compare_table(&rows);
 }
 
-/// Kubernetes manifests often have a trailing line break. aws-config takes it as part of the value.
+/// Values in Kubernetes manifests often end with a line break. For aws-config it is a part of the value.
 #[test]
 fn sdk_config_trims_values() {
     let with = compare(&[("AWS_MAX_ATTEMPTS", "5\n"), ("AWS_REGION", " eu-central-1 ")]);
@@ -164,7 +164,7 @@ fn sdk_config_trims_values() {
 }
 
 #[test]
-fn sdk_config_takes_the_default_region_if_the_region_is_blank() {
+fn sdk_config_uses_the_default_region_if_the_region_is_blank() {
     let with = compare(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-central-1")]);
     assert_eq!((with.loader.unwrap()["region"].as_str(), with.ours["region"].as_str()), ("(blank)", "`eu-central-1`"));
     assert!(with.warnings.contains("AWS_REGION has a blank value"), "{}", with.warnings);

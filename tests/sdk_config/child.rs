@@ -1,4 +1,4 @@
-//! A process with an environment of its own, which builds both configurations.
+//! A child process with its own environment, which builds both configurations.
 
 use std::io;
 use std::process::Command;
@@ -9,22 +9,23 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::fields::{Fields, fields};
 
-/// Begins the lines that the child prints for its parent.
+/// The prefix of the lines that the child prints for its parent.
 const MARK: &str = "@compared ";
 
 pub(crate) struct Compared {
     /// `None` if `load_defaults` panicked.
     pub(crate) loader: Option<Fields>,
     pub(crate) ours: Fields,
-    /// What this crate logged at WARN.
+    /// The events that this crate logged at WARN.
     pub(crate) warnings: String,
 }
 
-/// Runs the ignored test `name` of this program in a process with `env` alone. Its lines that begin with `mark`.
+/// Runs the ignored test `name` of this program in a child process whose only variables are `env`. Returns the lines that begin
+/// with `mark`.
 pub(crate) fn run(name: &str, mark: &str, env: &[(&str, &str)]) -> Vec<String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([name, "--exact", "--ignored", "--nocapture"]);
-    // Otherwise aws-config asks IMDS for a region.
+    // Otherwise aws-config requests a region from IMDS.
     command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
     let output = command.output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
@@ -42,13 +43,13 @@ pub(crate) fn compare(env: &[(&str, &str)]) -> Compared {
     }
 }
 
-/// The names are those of this same program.
+/// Leaks the names, which are few, because `Fields` has `'static` names.
 fn known(fields: std::collections::BTreeMap<String, String>) -> Fields {
     fields.into_iter().map(|(name, value)| (&*name.leak(), value)).collect()
 }
 
 #[tokio::test]
-#[ignore = "run by the others here, as a process with an environment of its own"]
+#[ignore = "the other tests run it as a child process with its own environment"]
 async fn child() {
     let loaded = tokio::spawn(aws_config::load_defaults(BehaviorVersion::latest())).await;
     let loader = loaded.ok().map(|config| fields(&config));
@@ -56,14 +57,14 @@ async fn child() {
         let provider = EksCredentialsProvider::from_env().unwrap();
         fields(&provider.sdk_config(BehaviorVersion::latest()).build())
     });
-    // The test harness has begun a line.
+    // The test harness has already written a part of this line.
     println!();
     for json in [serde_json::json!(loader), serde_json::json!(ours), serde_json::json!(warnings)] {
         println!("{MARK}{json}");
     }
 }
 
-/// What `action` returns, and what it logs down to `level`.
+/// The result of `action`, and what it logs at `level` and above.
 pub(crate) fn logged<T>(level: tracing::Level, action: impl FnOnce() -> T) -> (T, String) {
     let log = Log::default();
     let subscriber =

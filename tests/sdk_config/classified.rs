@@ -1,4 +1,4 @@
-//! Every `AWS_…` in the sources of aws-config, so that a new variable is noticed when aws-config is updated.
+//! Every `AWS_…` in the source code of aws-config. A new variable in an update of aws-config makes these tests fail.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,7 +44,7 @@ const OF_THE_SOURCE: &[&str] = &[
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 ];
 
-/// On purpose not read: reported once at DEBUG, and by `diagnose()`.
+/// Not read by design. They are logged once at DEBUG, and reported by `diagnose()`.
 const NOT_READ: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
     "AWS_ACCOUNT_ID",
@@ -63,17 +63,17 @@ const NOT_READ: &[&str] = &[
 const IRRELEVANT: &[(&str, &str)] = &[
     ("AWS_CHUNKED", "a constant"),
     ("AWS_EXECUTION_ENV", "read by every SDK client itself, with either configuration"),
-    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS_ENDPOINT", "a slip in a comment: the variable has no _ENDPOINT"),
+    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS_ENDPOINT", "a mistake in a comment: the variable has no _ENDPOINT"),
     ("AWS_LAMBDA_FUNCTION_NAME", "read by every SDK client itself, with either configuration"),
     ("AWS_SDK_RUST_BUILD_UA_METADATA", "read by the compiler"),
-    ("AWS_SOME_KEY", "of the SDK's own tests"),
-    ("AWS_SOME_KEY_ANOTHER_SERVICE", "of the SDK's own tests"),
-    ("AWS_SOME_KEY_EC2", "of the SDK's own tests"),
-    ("AWS_SOME_KEY_S3", "of the SDK's own tests"),
-    ("AWS_SOME_KEY_SERVICE", "of the SDK's own tests"),
+    ("AWS_SOME_KEY", "used in tests of the SDK"),
+    ("AWS_SOME_KEY_ANOTHER_SERVICE", "used in tests of the SDK"),
+    ("AWS_SOME_KEY_EC2", "used in tests of the SDK"),
+    ("AWS_SOME_KEY_S3", "used in tests of the SDK"),
+    ("AWS_SOME_KEY_SERVICE", "used in tests of the SDK"),
 ];
 
-/// The folder of a package that this build uses, as cargo has it.
+/// The source folder of a package that this build uses.
 fn folder(metadata: &serde_json::Value, package: &str) -> PathBuf {
     let packages = metadata["packages"].as_array().unwrap();
     let found: Vec<_> = packages.iter().filter(|candidate| candidate["name"] == package).collect();
@@ -95,8 +95,8 @@ fn names(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn classified_names_are_all_that_aws_config_has() {
-    // Only what was downloaded to build this test: without a filter, cargo wants the crates of every platform.
+fn classified_variables_are_those_of_aws_config() {
+    // Without the filter, cargo requires the crates of every platform, which may not be downloaded.
     let rustc = Command::new("rustc").arg("-vV").output().unwrap();
     let rustc = String::from_utf8(rustc.stdout).unwrap();
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
@@ -114,16 +114,20 @@ fn classified_names_are_all_that_aws_config_has() {
     let classified = APPLIED.iter().chain(OF_THE_SOURCE).chain(NOT_READ).chain(irrelevant);
     let classified: BTreeSet<_> = classified.map(|name| (*name).to_owned()).collect();
     let new: Vec<_> = found.difference(&classified).collect();
-    assert!(new.is_empty(), "new in aws-config, to be classified here and applied or documented: {new:?}");
+    assert!(new.is_empty(), "new in aws-config; classify them here, and apply or document them: {new:?}");
     let gone: Vec<_> = classified.difference(&found).collect();
     assert!(gone.is_empty(), "no longer in aws-config: {gone:?}");
 }
 
 #[test]
-fn classified_names_are_those_of_the_page_and_of_the_cases() {
+fn classified_variables_are_those_of_the_page_and_the_cases() {
     let cases: BTreeSet<_> = CASES.iter().map(|case| case.variable).collect();
     let page = names_below("Variables that are applied");
-    assert_eq!(page.iter().map(String::as_str).collect::<BTreeSet<_>>(), cases, "of the page, and compared");
+    assert_eq!(
+        page.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        cases,
+        "the page and the compared variables differ"
+    );
     for variable in APPLIED {
         let values = || CASES.iter().filter(|case| case.variable == *variable);
         let kinds: Vec<_> = values().map(|case| case.kind).collect();
@@ -132,14 +136,14 @@ fn classified_names_are_those_of_the_page_and_of_the_cases() {
     }
     let on_page = |heading| names_below(heading).into_iter().collect::<BTreeSet<_>>();
     let sorted = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    // Of other SDKs; aws-config does not have them.
+    // Variables of other SDKs, which aws-config does not read.
     let others = ["AWS_SECURITY_TOKEN", "AWS_STS_REGIONAL_ENDPOINTS"];
     assert_eq!(on_page("Variables that are not read"), sorted(&[NOT_READ, &others].concat()));
     assert_eq!(on_page("Variables of the credential source"), sorted(OF_THE_SOURCE));
 }
 
 #[test]
-fn sdk_config_reports_what_is_not_read_once() {
+fn sdk_config_logs_variables_that_are_not_read_once() {
     let secret = "very-secret";
     let env = NOT_READ.iter().map(|name| (*name, secret)).chain([("AWS_REGION", "eu-central-1")]);
     let provider = EksCredentialsProvider::builder().env(env).build().unwrap();

@@ -6,10 +6,11 @@ use aws_smithy_types::retry::{RetryConfig, RetrySpec};
 use aws_types::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
-/// By name, each as one line. Left out is what differs by design: the credentials provider and the identity cache.
+/// The value of each field as one line, by name. The credentials provider and the identity cache are left out, because they
+/// differ by design.
 pub(crate) type Fields = BTreeMap<&'static str, String>;
 
-/// What service clients look up: the service id, and the variable.
+/// What service clients look up: the service ID and the variable.
 const LOOKUPS: [(&str, &str, &str); 4] = [
     ("endpoint URL of S3", "S3", "AWS_ENDPOINT_URL"),
     ("endpoint URL of API Gateway", "API Gateway", "AWS_ENDPOINT_URL"),
@@ -21,7 +22,7 @@ pub(crate) fn fields(config: &SdkConfig) -> Fields {
     let retries = config.retry_config();
     let new_retries =
         retries.and_then(RetryConfig::retry_spec).is_some_and(|spec| spec.is_at_least(RetrySpec::V2_1)).then_some(true);
-    // aws-config wraps it twice.
+    // aws-config wraps it in two layers.
     let clock = debug(config.time_source()).replace("SharedTimeSource(SharedTimeSource(", "SharedTimeSource(");
     let clock = clock.replace("))", ")");
     let schemes = config.auth_scheme_preference().cloned().map(|preference| {
@@ -67,14 +68,14 @@ pub(crate) fn fields(config: &SdkConfig) -> Fields {
     fields
 }
 
-/// That both have the same fields, or which differ.
+/// Asserts that both have the same fields.
 pub(crate) fn assert_same(loader: &Fields, ours: &Fields, of: &str) {
     let differences: Vec<_> = ours.iter().filter(|(name, value)| loader.get(*name) != Some(value)).collect();
     let theirs: Vec<_> = differences.iter().map(|(name, _)| (name, &loader[**name])).collect();
     assert!(loader.len() == ours.len() && differences.is_empty(), "{of}: {differences:?}, and aws-config {theirs:?}");
 }
 
-/// What of `fields` is not as in `base`, for people: details that follow from another field are left out.
+/// The fields that differ from `base`, as text for people. Details that follow from another field are left out.
 pub(crate) fn changed(fields: &Fields, base: &Fields) -> String {
     let names = fields.iter().filter(|(name, value)| base.get(*name) != Some(value));
     let names = names.filter(|(name, _)| **name != "retries" && !name.ends_with("set in"));

@@ -1,4 +1,4 @@
-//! The page *Switching from aws-config*: its tables are compared with what was found.
+//! Compares the tables of the page *Switching from aws-config* with the results of the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};

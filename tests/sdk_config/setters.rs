@@ -1,4 +1,4 @@
-//! Settings made in code: their effect is that of aws-config's, and they win over the environment.
+//! Settings made in code. They have the same effect as in aws-config, and precedence over the environment.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn no_configuration() -> SdkConfigBuilder {
 }
 
 #[tokio::test]
-async fn builder_setters_have_the_effect_of_config_loader() {
+async fn sdk_config_setters_have_the_effect_of_config_loader() {
     let loader = every_setting!(aws_config::defaults(BehaviorVersion::latest()).test_environment());
     let (loader, ours) = (loader.load().await, every_setting!(no_configuration()).build());
     assert_same(&fields(&loader), &fields(&ours), "every setter");
@@ -70,7 +70,7 @@ async fn builder_setters_have_the_effect_of_config_loader() {
         let (before, after) = (fields(&no_configuration().build()), fields(&ours));
         before.into_iter().filter(|(name, value)| after[name] == *value).map(|(name, _)| name).collect()
     };
-    // The rest is changed by the calls above, so that a setter that does nothing is noticed.
+    // Every other field must be changed by the calls above. Otherwise a setter without effect would not be noticed.
     let expected = [
         "S3 Express session auth disabled",
         "bearer token of Bedrock",
@@ -98,7 +98,7 @@ impl TestEnvironment for aws_config::ConfigLoader {
 }
 
 #[tokio::test]
-async fn builder_endpoint_in_code_wins_over_variables() {
+async fn sdk_config_endpoint_in_code_has_precedence_over_variables() {
     let pod = LocalPod::start().await.unwrap();
     let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", "http://from-the-environment.example");
     let env = with(env, "AWS_ENDPOINT_URL", "http://from-the-environment.example");
@@ -118,21 +118,21 @@ async fn builder_endpoint_in_code_wins_over_variables() {
 }
 
 #[test]
-fn builder_shows_no_value() {
+fn sdk_config_builder_debug_shows_no_value() {
     let builder = no_configuration().endpoint_url("http://me:hunter2@x");
     assert_eq!(format!("{builder:?}"), "SdkConfigBuilder { .. }");
 }
 
 #[test]
-fn builder_converts_to_the_builder_of_the_sdk() {
+fn sdk_config_builder_converts_into_the_sdk_builder() {
     let config = no_configuration().region(Region::new("garage")).into_builder().region(None).build();
     assert_eq!(config.region(), None);
     assert!(config.credentials_provider().is_some());
 }
 
-/// "A time source must be provided", said aws-config.
+/// Without a time source, aws-config panics with "A time source must be provided".
 #[tokio::test]
-async fn assume_role_provider_takes_an_sdk_config() {
+async fn assume_role_provider_accepts_an_sdk_config() {
     let pod = LocalPod::start().await.unwrap();
     let provider = support::provider(pod.irsa_env());
     let answer = "<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser>\
@@ -153,9 +153,9 @@ async fn assume_role_provider_takes_an_sdk_config() {
     assert!(requests.iter().all(|request| request.contains(&format!("Credential={}", ours.access_key_id()))));
 }
 
-/// Signing by a clock, waiting, and `config::Builder::from`, without a time source or a timer from the client's crate.
+/// Signing, waiting and `config::Builder::from` work without a time source and a timer from the crate of the client.
 #[tokio::test]
-async fn sdk_config_has_what_its_consumers_need() {
+async fn sdk_config_has_a_time_source_and_a_timer() {
     let pod = LocalPod::start().await.unwrap();
     let provider = support::provider(with(pod.irsa_env(), "AWS_ENDPOINT_URL_S3", "http://s3.example"));
     provider.warm_up().await.unwrap();
@@ -177,7 +177,7 @@ async fn sdk_config_has_what_its_consumers_need() {
     assert_eq!(sent.len(), 3, "{sent:#?}");
 }
 
-/// A provider with a clock of its own: clients sign by it too.
+/// Clients sign with the clock that was given to the provider.
 #[test]
 fn sdk_config_has_the_clock_of_the_provider() {
     let clock = || StaticTimeSource::from_secs(1_700_000_000);

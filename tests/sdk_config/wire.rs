@@ -1,4 +1,4 @@
-//! What S3 and DynamoDB clients send, with either configuration.
+//! The requests of S3 and DynamoDB clients with each of the two configurations.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,14 +14,14 @@ use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
 
 use crate::child::run;
 
-/// Begins the lines that the child prints for its parent.
+/// The prefix of the lines that the child prints for its parent.
 const MARK: &str = "@sent ";
 
-/// Records every request, and answers each with an error that is retried.
+/// Records every request, and responds with an error that clients retry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Vec<String>>>);
 
-/// What differs between two requests that mean the same.
+/// Parts that differ between two equivalent requests.
 const VARYING: [&str; 4] = ["authorization", "amz-sdk-invocation-id", "x-amz-date", "x-amz-security-token"];
 
 impl Recorder {
@@ -43,7 +43,7 @@ impl HttpConnector for Recorder {
         for (name, value) in headers.into_iter().filter(|(name, _)| !VARYING.contains(name)) {
             line.push_str(&format!(" {name}: {}", value.split(" ttl=").next().unwrap()));
         }
-        // Of the signature: for which region and which service.
+        // From the signature, only the region and the service are kept.
         let scope = request.headers().get("authorization").and_then(|value| value.split('/').nth(2));
         line.push_str(&format!(" signed for: {}", scope.unwrap_or("nothing")));
         self.0.lock().unwrap().push(line);
@@ -53,7 +53,7 @@ impl HttpConnector for Recorder {
     }
 }
 
-/// Three operations that all fail, with every attempt.
+/// All requests of three operations, of which every attempt fails.
 async fn sent(config: &SdkConfig, recorder: &Recorder) -> Vec<String> {
     let s3 = aws_sdk_s3::Client::new(config);
     let body = ByteStream::from_static(b"hello");
@@ -66,11 +66,11 @@ async fn sent(config: &SdkConfig, recorder: &Recorder) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "run by the others here, as a process with an environment of its own"]
+#[ignore = "the other tests run it as a child process with its own environment"]
 async fn child() {
     let provider = EksCredentialsProvider::from_env().unwrap();
     provider.warm_up().await.unwrap();
-    // From here on there is no I/O: delays before retries pass at once.
+    // There is no I/O after this line, so with paused time the retry delays end at once.
     tokio::time::pause();
     let recorder = Recorder::default();
     let loaded = aws_config::defaults(BehaviorVersion::latest())
@@ -79,15 +79,15 @@ async fn child() {
         .load()
         .await;
     let ours = provider.sdk_config(BehaviorVersion::latest()).http_client(recorder.client()).build();
-    // The test harness has begun a line.
+    // The test harness has already written a part of this line.
     println!();
     for config in [loaded, ours] {
         println!("{MARK}{}", serde_json::json!(sent(&config, &recorder).await));
     }
 }
 
-/// What both configurations make the clients send in a pod with EKS Pod Identity and with `vars` on top. Its stand-in is
-/// reached without a configured STS endpoint, which would exclude FIPS and dual-stack.
+/// The requests of the clients with both configurations, in a pod with EKS Pod Identity and the additional variables `vars`. The
+/// pod needs no configured STS endpoint, which would exclude FIPS and dual-stack.
 async fn compare(pod: &LocalPod, vars: &[(&str, &str)]) -> Vec<String> {
     compare_in(crate::support::without(pod.pod_identity_env(), "AWS_ENDPOINT_URL_STS"), vars).await
 }
@@ -158,12 +158,12 @@ async fn clients_send_the_same_with_either_configuration() {
     of(&sent, "PUT http://thumbnails.s3.example:9000/");
     of(&sent, "POST http://all.example:4566/");
 
-    // A region that AWS does not have: IRSA works, because its endpoint is configured.
+    // AWS has no such region. IRSA works nevertheless, because its endpoint is configured.
     let sent = compare(&pod, &[("AWS_REGION", "garage"), ("AWS_DEFAULT_REGION", "garage"), s3]).await;
     assert!(of(&sent, "PUT http://thumbnails.s3.example:9000/")[0].contains("signed for: garage"), "{sent:#?}");
 }
 
-/// Those that have no effect on these operations too: none of them makes a difference.
+/// The other variables have no effect on these operations, with either configuration.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_send_the_same_with_every_other_variable() {
     let pod = LocalPod::start().await.unwrap();
@@ -177,7 +177,7 @@ async fn clients_send_the_same_with_every_other_variable() {
         ("AWS_DISABLE_CLOCK_SKEW_CORRECTION", "true"),
         ("AWS_AUTH_SCHEME_PREFERENCE", "sigv4a,sigv4"),
         ("AWS_SIGV4A_SIGNING_REGION_SET", "*"),
-        // Invalid or blank, and unset with either configuration.
+        // Invalid or blank values count as unset with both configurations.
         ("AWS_USE_FIPS_ENDPOINT", "yes"),
         ("AWS_REQUEST_CHECKSUM_CALCULATION", ""),
         ("AWS_ACCOUNT_ID_ENDPOINT_MODE", "off"),

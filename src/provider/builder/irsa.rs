@@ -1,4 +1,4 @@
-//! Settings of IRSA.
+//! The settings of IRSA.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,71 +9,149 @@ use super::Builder;
 use crate::transport;
 
 impl Builder {
-    /// The role to assume. Default: `AWS_ROLE_ARN`.
+    /// Sets the ARN of the role to assume. Default: `AWS_ROLE_ARN`.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().role_arn("arn:aws:iam::111122223333:role/app");
+    /// ```
     pub fn role_arn(mut self, role_arn: impl Into<String>) -> Self {
         self.settings.irsa.role_arn = Some(role_arn.into());
         self
     }
 
-    /// The file with the service account token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`. Read anew for every attempt.
+    /// Sets the path of the service account token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`.
+    ///
+    /// The file is read for every attempt, because kubelet replaces the token while the process runs.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().token_file("/var/run/secrets/sts/token");
+    /// ```
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.irsa.token_file = Some(path.into());
         self
     }
 
-    /// The role session name, which CloudTrail shows: 2–64 characters of `[A-Za-z0-9_+=,.@-]`. Default:
-    /// `AWS_ROLE_SESSION_NAME`, else `{namespace}-{pod}` from the token, else the host name, cut to its last 64
-    /// characters. It stays the same for the life of the process.
+    /// Sets the role session name, which CloudTrail shows. It has 2 to 64 characters of `[A-Za-z0-9_+=,.@-]`.
+    ///
+    /// The default is the first of these that exists:
+    ///
+    /// 1. `AWS_ROLE_SESSION_NAME`.
+    /// 2. `{namespace}-{pod}`, from the token.
+    /// 3. The host name, from `HOSTNAME`.
+    /// 4. `eks-credentials`.
+    ///
+    /// In a name from the token or the host name, each character that is not allowed becomes a hyphen, and only the last 64
+    /// characters are used. The name stays the same for the life of the provider.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().session_name("orders-service");
+    /// # builder.build().unwrap();
+    /// ```
     pub fn session_name(mut self, name: impl Into<String>) -> Self {
         self.settings.irsa.session_name = Some(name.into());
         self
     }
 
-    /// `DurationSeconds`: 15 minutes to 12 hours, in whole seconds, and not more than the role's maximum session
-    /// duration. Default: not sent, for which STS gives one hour.
+    /// Sets the length of a session, which is the lifetime of its credentials. Default: one hour, the default of STS.
+    ///
+    /// STS calls this parameter `DurationSeconds`. It must be a number of whole seconds from 15 minutes to 12 hours, and must
+    /// not exceed the maximum session duration of the role.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().session_length(Duration::from_secs(2 * 3600));
+    /// # builder.build().unwrap();
+    /// ```
     pub fn session_length(mut self, length: Duration) -> Self {
         self.settings.irsa.session_length = Some(length);
         self
     }
 
-    /// An inline session policy in JSON, at most 2,048 characters, which narrows the role's permissions. EKS Pod Identity
-    /// cannot do that: in a pod that would use it, also as a fallback, it is an error of [`build`](Self::build).
+    /// Sets an inline session policy, which restricts the permissions of the role.
+    ///
+    /// The policy is JSON with at most 2,048 characters.
+    ///
+    /// EKS Pod Identity does not support session policies in a request. [`build`](Self::build) therefore returns an error if the
+    /// pod uses EKS Pod Identity, even if only as a fallback.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
+    /// let builder = EksCredentialsProvider::builder().policy(policy);
+    /// # builder.build().unwrap();
+    /// ```
     pub fn policy(mut self, policy: impl Into<String>) -> Self {
         self.settings.irsa.policy = Some(policy.into());
         self
     }
 
-    /// The ARNs of managed session policies, which narrow the role's permissions: at most 10. They replace those of an earlier
-    /// call. With EKS Pod Identity they are an error, as [`policy`](Self::policy) is.
+    /// Sets managed session policies by their ARNs. They restrict the permissions of the role.
+    ///
+    /// At most 10 are allowed. A second call replaces the ARNs of the first one. With EKS Pod Identity this is an error, as for
+    /// [`policy`](Self::policy).
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().policy_arns(["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]);
+    /// # builder.build().unwrap();
+    /// ```
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.irsa.policy_arns = arns.into_iter().map(Into::into).collect();
         self
     }
 
-    /// `ProviderId`: only for OAuth 2.0 identity providers, never for a Kubernetes token. STS requires it to be absent
-    /// for OpenID Connect.
+    /// Sets the `ProviderId` of the request. Default: not sent.
+    ///
+    /// Do not set it for a Kubernetes token. The parameter is only for OAuth 2.0 identity providers, and [must be absent for
+    /// OpenID Connect](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html).
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder().provider_id("www.amazon.com");
+    /// # builder.build().unwrap();
+    /// ```
     pub fn provider_id(mut self, provider_id: impl Into<String>) -> Self {
         self.settings.irsa.provider_id = Some(provider_id.into());
         self
     }
 
-    /// The URL of STS. Default: `AWS_ENDPOINT_URL_STS`, then `AWS_ENDPOINT_URL` (neither if
-    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`), then the regional endpoint, with `AWS_USE_FIPS_ENDPOINT` and
-    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    /// Sets the URL of STS.
+    ///
+    /// The default is the first of these that is configured:
+    ///
+    /// 1. `AWS_ENDPOINT_URL_STS`.
+    /// 2. `AWS_ENDPOINT_URL`.
+    /// 3. The endpoint of the region. `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT` select its variant.
+    ///
+    /// If `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`, the first two variables are ignored.
+    ///
+    /// ```
+    /// # use eks_credentials::EksCredentialsProvider;
+    /// let builder = EksCredentialsProvider::builder()
+    ///     .sts_endpoint("https://vpce-0a1b2c3d-example.sts.eu-central-1.vpce.amazonaws.com");
+    /// # builder.build().unwrap();
+    /// ```
     pub fn sts_endpoint(mut self, url: impl Into<String>) -> Self {
         self.settings.irsa.sts_endpoint = Some(url.into());
         self
     }
 
-    /// The HTTP client for STS, instead of the one that the [features](crate#features) choose. It is never used for an
-    /// agent, whose requests must not meet a proxy.
+    /// Sets the HTTP client for STS. Default: the client of the enabled [features](crate#features).
     ///
-    /// Any client of the AWS SDK can be given, for example one that the program already has for its service clients. It is
-    /// asked for one connector, with a connect timeout of 3.1 s, at the first request. `AWS_CA_BUNDLE` and the proxy variables
-    /// are not applied to it; the limits of time and the limit of 64 KiB for an answer are.
+    /// It accepts every HTTP client of the AWS SDK, for example a [`SharedHttpClient`](crate::SharedHttpClient) that the
+    /// program already uses for its service clients. The client is used only for STS. Requests to an agent never use it,
+    /// because they must not be sent through a proxy.
     ///
-    /// **It must not follow redirects**: the request carries the service account token, and a client that follows a 307
-    /// sends it to another host. The SDK's own client follows none.
+    /// The time limits of this crate apply to the client, and so does its limit of 64 KiB for a response. `AWS_CA_BUNDLE` and
+    /// the proxy variables do not apply. At the first request, one connector is created from the client, with a connect timeout
+    /// of 3.1 s.
+    ///
+    /// **The client must not follow redirects.** The request contains the service account token, and a client that follows a
+    /// 307 response sends the token to another host. The clients of the AWS SDK do not follow redirects.
     ///
     /// ```
     /// # use eks_credentials::EksCredentialsProvider;
@@ -97,10 +175,12 @@ impl Builder {
         self
     }
 
-    /// Like [`http_client`](Self::http_client), with a client of reqwest 0.13 that is built from these settings at once.
-    /// Redirects are switched off and idle connections are not kept, whatever the settings say.
+    /// Sets a client of reqwest 0.13 as the HTTP client for STS. It is built from `client` at once.
     ///
-    /// The feature `reqwest_0_13` turns on none of reqwest's own features: TLS is what the program chooses for its reqwest.
+    /// As with [`http_client`](Self::http_client), the client is used only for STS, and the limits of this crate for time and
+    /// response size apply. Redirects are always switched off, and idle connections are never kept.
+    ///
+    /// The feature `reqwest_0_13` enables no feature of reqwest. The program chooses the TLS implementation of its reqwest.
     /// If reqwest cannot build the client, [`build`](Self::build) returns
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration).
     ///

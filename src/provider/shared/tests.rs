@@ -28,12 +28,14 @@ fn is_same(one: &EksCredentialsProvider, other: &EksCredentialsProvider) -> bool
 fn registry_returns_the_provider_in_use_for_an_equal_environment() {
     let registry = Registry::new();
     let first = get(&registry, &env(&[]));
-    let second = registry.get_or_build(&env(&[("PATH", "/bin")]), || unreachable!("there is one already")).unwrap();
+    let second = registry
+        .get_or_build(&env(&[("PATH", "/bin")]), || unreachable!("a provider for this environment exists"))
+        .unwrap();
     assert!(is_same(&first, &second), "PATH is not read by this crate");
 }
 
 #[test]
-fn registry_makes_another_provider_for_another_environment() {
+fn registry_builds_another_provider_for_another_environment() {
     let registry = Registry::new();
     let variables: [&[_]; 4] =
         [&[], &[(HOSTNAME, "pod-0")], &[("AWS_ENDPOINT_URL_SQS", "http://localhost:9324")], &[("NO_PROXY", "*")]];
@@ -45,28 +47,28 @@ fn registry_makes_another_provider_for_another_environment() {
 }
 
 #[test]
-fn registry_holds_neither_provider_nor_environment_after_the_last_user() {
+fn registry_keeps_nothing_after_the_last_user() {
     let registry = Registry::new();
     let env = env(&[]);
     let first = get(&registry, &env);
     let (second, state) = (first.clone(), Arc::downgrade(first.core()));
     drop(first);
-    assert!(state.upgrade().is_some(), "there is a user left");
+    assert!(state.upgrade().is_some(), "one user is left");
     drop(second);
     assert!(state.upgrade().is_none());
-    assert_eq!(env.users(), 1, "this test's own");
+    assert_eq!(env.users(), 1, "only this test holds it");
 
     let after = get(&registry, &env);
-    assert!(!std::ptr::eq(state.as_ptr(), Arc::as_ptr(after.core())), "`state` keeps its place in memory occupied");
-    assert_eq!(registry.lock().len(), 1, "the entry of the one that has ended is gone");
+    assert!(!std::ptr::eq(state.as_ptr(), Arc::as_ptr(after.core())), "`state` prevents reuse of its memory");
+    assert_eq!(registry.lock().len(), 1, "the entry of the dropped provider was removed");
 }
 
-/// Each thread has found nothing, and has built a provider, before any of them inserts its own.
+/// Every thread finds no provider and builds one before any of them registers its own.
 #[test]
-fn registry_returns_one_provider_to_calls_that_race() {
+fn registry_returns_one_provider_to_concurrent_calls() {
     const THREADS: usize = 8;
     let (registry, all_have_built, builds) = (Registry::new(), Barrier::new(THREADS), AtomicUsize::new(0));
-    let racer = || {
+    let caller = || {
         let env = env(&[]);
         let built = registry.get_or_build(&env, || {
             let provider = build(&env);
@@ -77,7 +79,7 @@ fn registry_returns_one_provider_to_calls_that_race() {
         built.unwrap()
     };
     let providers: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(racer)).collect();
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(caller)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(builds.into_inner(), THREADS);
@@ -96,9 +98,9 @@ fn registry_does_not_keep_an_error_of_build() {
     registry.get_or_build(&env, || build(&env)).unwrap();
 }
 
-/// A subscriber that calls `shared` for an event of `build` must not wait for itself.
+/// A subscriber that calls `shared` while `build` logs must not deadlock.
 #[test]
-fn registry_builds_without_its_lock() {
+fn registry_builds_without_holding_its_lock() {
     let registry = Registry::new();
     let env = env(&[]);
     let mut inner = None;

@@ -1,8 +1,8 @@
-//! Environment variables → typed settings of the SDK, as aws-config's `ConfigLoader` applies them.
+//! Applies environment variables to the configuration of the SDK, as `ConfigLoader` of aws-config does.
 //!
-//! One difference is general: an invalid or blank value counts as unset here and is logged at WARN. aws-config panics on
-//! some (`AWS_MAX_ATTEMPTS`, `AWS_RETRY_MODE`) and takes others as they are (`AWS_REGION=""`). `tests/sdk_config` compares
-//! both for every variable.
+//! There is one general difference: an invalid or blank value counts as unset here and is logged at WARN. aws-config panics for
+//! some variables (`AWS_MAX_ATTEMPTS`, `AWS_RETRY_MODE`) and uses the value of others unchanged (`AWS_REGION=""`).
+//! `tests/sdk_config` compares both for every variable.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -28,8 +28,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
 const CHECKSUMS: &str = "WHEN_SUPPORTED or WHEN_REQUIRED";
 
-/// Sets everything that the environment configures, and the defaults of `ConfigLoader` that a client would not choose
-/// itself.
+/// Sets everything that the environment configures, and the defaults of `ConfigLoader` that differ from those of clients.
 pub(super) fn apply(env: &Env, region: Option<&str>, builder: &mut Builder) {
     let ignore_endpoint_urls = flag(env, env::IGNORE_ENDPOINT_URLS).unwrap_or_default();
     builder
@@ -80,7 +79,7 @@ pub(super) fn apply(env: &Env, region: Option<&str>, builder: &mut Builder) {
     }
 }
 
-/// What `ConfigLoader` sets where nothing else is configured.
+/// The timeouts that `ConfigLoader` sets by default.
 pub(super) fn default_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build()
 }
@@ -119,7 +118,7 @@ fn app_name(value: &str) -> Option<AppName> {
     AppName::new(value.to_owned()).ok()
 }
 
-/// `aws.auth#sigv4, sigv4a`: names with or without a namespace. Blanks in names are ignored, as in aws-config.
+/// A list such as `aws.auth#sigv4, sigv4a`, with or without namespaces. Blanks in names are ignored, as in aws-config.
 fn auth_schemes(value: &str) -> Option<AuthSchemePreference> {
     let scheme = |name: &str| {
         let name = name.trim().replace([' ', '\t'], "");

@@ -1,12 +1,12 @@
-//! Variables that a service client looks up itself: those with the name of the service (`AWS_ENDPOINT_URL_S3`), and those
-//! of the service alone (`AWS_S3_DISABLE_EXPRESS_SESSION_AUTH`, `AWS_BEARER_TOKEN_BEDROCK`).
+//! Variables that a service client looks up itself. Some end with the name of the service (`AWS_ENDPOINT_URL_S3`), others exist
+//! for one service only (`AWS_S3_DISABLE_EXPRESS_SESSION_AUTH`, `AWS_BEARER_TOKEN_BEDROCK`).
 
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use super::variables;
 use crate::env::{self, Env};
 
-/// Looks up `{KEY}_{SERVICE}`, then `{KEY}`. `Debug` shows names only: a value may be a bearer token.
+/// Looks up `{KEY}_{SERVICE}`, then `{KEY}`. `Debug` prints only names, because a value may be a bearer token.
 #[derive(Debug)]
 pub(super) struct EnvServiceConfig {
     env: Env,
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn service_config_passes_on_keys_of_any_name() {
+    fn service_config_returns_keys_of_any_name() {
         let env = Env::from([
             ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "true"),
             ("AWS_BEARER_TOKEN_BEDROCK", "very-secret"),

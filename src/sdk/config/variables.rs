@@ -1,4 +1,4 @@
-//! One variable at a time: a value that is blank or not valid is logged at WARN and counts as unset.
+//! Reading one variable. A blank or invalid value is logged at WARN and counts as unset.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use crate::error::problem::setting::Setting;
 
 const FLAG: &str = "true or false";
 
-/// The value of `name`. If it is not a URL, or blank, it is unset with a WARN.
+/// The value of `name`, if it is a URL.
 pub(super) fn endpoint_url(env: &Env, name: &str) -> Option<String> {
     setting(env, name, "a URL such as https://s3.example.com", |value| {
         let uri: http::Uri = value.parse().ok()?;
@@ -15,7 +15,7 @@ pub(super) fn endpoint_url(env: &Env, name: &str) -> Option<String> {
     })
 }
 
-/// The value of `name`, whatever it is. If it is blank, it is unset with a WARN.
+/// The value of `name`, if it is not blank.
 pub(super) fn text(env: &Env, name: &str) -> Option<String> {
     setting(env, name, "a value", |value| Some(value.to_owned()))
 }
@@ -28,7 +28,7 @@ pub(super) fn from_str<T: FromStr>(value: &str) -> Option<T> {
     value.parse().ok()
 }
 
-/// The value of `name` as `parse` reads it. A blank value, and one that `parse` does not take, is unset with a WARN.
+/// The value of `name`, if `parse` accepts it.
 pub(super) fn setting<T>(env: &Env, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
     if env.is_blank(name) {
         warn(&blank(name, expected));

@@ -1,13 +1,13 @@
-//! The error code of an answer, in the forms of all AWS protocols.
+//! The error code of a response, in the forms of all AWS protocols.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::refresh::renewal::Reason;
 
-/// More than this is no error of a service.
+/// A larger body is not an error of a service.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Why the service refused the credentials, if its answer says that it did.
+/// Why the service refused the credentials. `None` if the response does not say that it refused them.
 pub(super) fn reason(response: &HttpResponse) -> Option<Reason> {
     if ![400, 401, 403].contains(&response.status().as_u16()) {
         return None;
@@ -25,7 +25,7 @@ pub(super) fn reason(response: &HttpResponse) -> Option<Reason> {
     }
 }
 
-/// Services also write `com.amazonaws#Code`, `Code:http://…` and `Code;Sender`.
+/// Services also send `com.amazonaws#Code`, `Code:http://…` and `Code;Sender`.
 fn of_code(code: &str) -> Option<Reason> {
     let code = code.split([':', ';']).next().unwrap_or_default();
     match code.rsplit('#').next().unwrap_or_default().trim() {
@@ -35,7 +35,7 @@ fn of_code(code: &str) -> Option<Reason> {
     }
 }
 
-/// The code in `<Error>`, alone or in one of the documents of AWS. Elsewhere it may be a quotation.
+/// The code in `<Error>`, as the root element or in one of the root elements that AWS uses. In other places it may be a quotation.
 fn xml(text: &str) -> Option<&str> {
     let mut rest = text.trim_start();
     if rest.starts_with("<?xml") {
@@ -66,26 +66,26 @@ mod tests {
 
     use super::*;
 
-    fn judged(status: u16, header: Option<(&'static str, &'static str)>, body: &'static str) -> Option<Reason> {
-        let mut answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+    fn reason_of(status: u16, header: Option<(&'static str, &'static str)>, body: &'static str) -> Option<Reason> {
+        let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
         if let Some((name, value)) = header {
-            answer.headers_mut().insert(name, value);
+            response.headers_mut().insert(name, value);
         }
-        reason(&answer)
+        reason(&response)
     }
 
     #[test]
-    fn a_body_of_more_than_64_kib_is_no_error() {
+    fn error_code_ignores_bodies_of_more_than_64_kib() {
         let body = "<Error><Code>ExpiredToken</Code></Error>";
         for (size, expected) in [(64 * 1024, Some(Reason::Ended)), (64 * 1024 + 1, None)] {
             let padded = body.to_owned() + &" ".repeat(size - body.len());
-            let answer = HttpResponse::new(403.try_into().unwrap(), SdkBody::from(padded));
-            assert_eq!(reason(&answer), expected, "{size}");
+            let response = HttpResponse::new(403.try_into().unwrap(), SdkBody::from(padded));
+            assert_eq!(reason(&response), expected, "{size}");
         }
     }
 
     #[test]
-    fn codes_are_found_in_the_form_of_every_protocol() {
+    fn error_code_is_found_in_every_protocol() {
         use Reason::{Ended, Unknown};
         for (header, body, expected) in [
             (
@@ -113,7 +113,7 @@ mod tests {
             (None, "<Error><Code>AccessDenied</Code></Error>", None),
             (None, "", None),
             (None, "ExpiredToken", None),
-            // A service that quotes an error of another one.
+            // A service that quotes the error of another service.
             (None, "<Report><Error><Code>ExpiredToken</Code></Error></Report>", None),
             (None, "<html><Error><Code>ExpiredToken</Code></Error></html>", None),
             (None, "<ErrorsOfAnother><Error><Code>ExpiredToken</Code></Error></ErrorsOfAnother>", None),
@@ -121,12 +121,12 @@ mod tests {
             (None, r#"{"message":"ExpiredToken"}"#, None),
             (None, r#"["ExpiredToken"]"#, None),
         ] {
-            assert_eq!(judged(403, header, body), expected, "{header:?} {body}");
+            assert_eq!(reason_of(403, header, body), expected, "{header:?} {body}");
         }
         let body = "<Error><Code>ExpiredToken</Code></Error>";
         let statuses = [200, 307, 400, 401, 403, 404, 500, 503];
         assert_eq!(
-            statuses.map(|status| judged(status, None, body).is_some()),
+            statuses.map(|status| reason_of(status, None, body).is_some()),
             [false, false, true, true, true, false, false, false]
         );
     }
