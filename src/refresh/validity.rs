@@ -54,9 +54,9 @@ impl Validity {
     }
 }
 
-/// The advisory window: the configured one, or the value in the table of the AWS SDKs for the lifetime at the time of
-/// the fetch. A configured window is limited to half of the lifetime, because new credentials would otherwise be due
-/// immediately.
+/// The advisory window: the configured one, or a value that depends on the lifetime at the time of the fetch. The values are those
+/// of the AWS SDKs, except for lifetimes of up to 10 minutes: the SDKs use 5 minutes for these too. No window is longer than half
+/// of the lifetime, because new credentials would otherwise be due immediately.
 pub(super) fn advisory_window(policy: &Policy, lifetime: Duration) -> Duration {
     let minutes = Duration::from_mins;
     match policy.advisory_window {
