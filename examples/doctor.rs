@@ -1,8 +1,7 @@
-//! Says why a pod has no AWS credentials, or the wrong ones, and what to do: `kubectl exec` it, or give it to an ephemeral
-//! container (how: the documentation page `findings`).
-//!
-//! Anywhere else it diagnoses the environment as it is, or with `--local` a pod on loopback with a fault, which is refused in
-//! a cluster.
+//! Finds out why a pod has no AWS credentials or the wrong ones, and prints what to do. Run it in the pod with `kubectl
+//! exec` or in an ephemeral container; the documentation page `findings` describes both.
+//! Outside of a pod, it diagnoses the current environment. With `--local`, it diagnoses a local pod with a fault
+//! instead. `--local` is refused in a cluster.
 #[cfg(feature = "testing")]
 #[path = "local/doctor.rs"]
 mod local;
@@ -20,15 +19,15 @@ use eks_credentials::{Diagnosis, Severity};
 const USAGE: &str = "\
 usage: doctor [--json] [--local [FAULT]] [--list]
 
-Diagnoses the AWS credentials (IRSA, EKS Pod Identity) of the pod that it runs in.
+Diagnoses the AWS credentials (IRSA, EKS Pod Identity) of the pod in which it runs.
 
-  --json           for programs: severity, source, findings
-  --local [FAULT]  diagnoses a local pod with this fault instead; without FAULT, a healthy one. Refused in a cluster
+  --json           prints JSON for programs: severity, source, findings
+  --local [FAULT]  diagnoses a local pod with this fault instead, or a healthy one without FAULT. Refused in a cluster
   --list           lists the faults
 
-Exit code: 0 if nothing is wrong, 1 if there are warnings, 2 if there are errors, 64 if the arguments are wrong, 130
-or 143 if SIGINT or SIGTERM came before the end.
-Colours on a terminal, unless NO_COLOR is set.";
+Exit code: 0 if there are no warnings and no errors, 1 if there are warnings, 2 if there are errors, 64 if an argument
+is wrong, 130 or 143 if SIGINT or SIGTERM ended the program.
+The output has colours on a terminal, unless NO_COLOR is set.";
 
 #[derive(Default)]
 struct Options {
@@ -50,7 +49,7 @@ fn options(args: &mut program::Arguments) -> Result<Options, String> {
         match arg.as_str() {
             "--json" => options.json = true,
             "--list" => {
-                // That nothing can be listed is a wrong argument of this build.
+                // A build without local pods refuses the argument.
                 local::list_faults()?;
                 options.list = true;
             }
@@ -84,7 +83,7 @@ async fn run(options: Options) -> ExitCode {
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colored = stdout.is_terminal() && !no_color;
-    // The reader may have read enough: `| head` is no reason to fail.
+    // Errors are ignored: a reader such as `head` may close the pipe early.
     let _ = match options.json {
         true => writeln!(stdout, "{:#}", serde_json::json!(diagnosis)),
         false => write!(stdout, "{}", diagnosis.colored(colored)),

@@ -1,4 +1,4 @@
-//! The local pods of `doctor`, each with one fault.
+//! The local pods of `doctor`. Each pod has one fault.
 
 #[path = "../support/faults.rs"]
 mod faults;
