@@ -43,7 +43,8 @@ type Read = (Weak<()>, Instant);
 
 /// The reads of each file that have not returned.
 static READS: Mutex<BTreeMap<PathBuf, Vec<Read>>> = Mutex::new(BTreeMap::new());
-/// A volume that hangs must not take one more thread with every attempt. A second read finds out whether the path leads to
+/// A volume that hangs must not take one more thread with every attempt. A second read finds out whether the path leads
+/// to
 /// something else by now.
 const MAX_HANGING: usize = 2;
 /// A read that has not returned after this long hangs. Another provider may read the same file at the same time.
@@ -189,7 +190,8 @@ impl Token {
     }
 }
 
-/// One word, or two if the first one is an authentication scheme, as in `Basic …`: other servers than the EKS agent get their
+/// One word, or two if the first one is an authentication scheme, as in `Basic …`: other servers than the EKS agent get
+/// their
 /// header from the file or variable as it is.
 fn is_one_token(text: &str) -> bool {
     let mut words = text.split_ascii_whitespace();
@@ -286,9 +288,9 @@ mod tests {
             (io::ErrorKind::PermissionDenied.into(), TokenFile, "set fsGroup"),
             (io::ErrorKind::PermissionDenied.into(), TokenFile, "the file has mode 0600, owner "),
             (io::ErrorKind::InvalidInput.into(), TokenFile, "is not a regular file"),
-            (io::ErrorKind::NotADirectory.into(), TokenFile, "leads through a file"),
-            (io::Error::from_raw_os_error(40), TokenFile, "leads to itself"),
-            (io::Error::from_raw_os_error(5), Unavailable, "could not be read just now"),
+            (io::ErrorKind::NotADirectory.into(), TokenFile, "is a file and not a directory"),
+            (io::Error::from_raw_os_error(40), TokenFile, "a loop of symbolic links"),
+            (io::Error::from_raw_os_error(5), Unavailable, "could not be read; the file is read again"),
         ] {
             let explained = explain(file.path(), error);
             assert_eq!(explained.kind(), kind, "{explained}");

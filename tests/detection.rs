@@ -126,7 +126,8 @@ fn the_detection_says_what_serves_and_why_and_what_else_there_is() {
             builder().prefer(PodIdentity).fallback(true),
             vec![ROLE, TOKEN, REGION],
             format!(
-                "IRSA serves: {irsa}; EKS Pod Identity is not configured, in spite of the builder's prefer(pod-identity)"
+                "IRSA serves: {irsa}; EKS Pod Identity is not configured, in spite of the builder's \
+                 prefer(pod-identity)"
             ),
             Preference::Builder(PodIdentity),
             None,
@@ -151,7 +152,7 @@ fn the_detection_says_why_the_other_method_could_not_serve() {
     let remnant = EksCredentialsProvider::builder().env([ROLE, FULL, AGENT_TOKEN]);
     for (builder, said) in [
         (half, "EKS Pod Identity is not usable: EKS Pod Identity is only half configured: "),
-        (both.policy("{}"), "EKS Pod Identity is not usable: policy(..) or policy_arns(..) was given"),
+        (both.policy("{}"), "EKS Pod Identity is not usable: policy(..) or policy_arns(..) was called"),
         (remnant, "IRSA is not usable: IRSA is only half configured: AWS_ROLE_ARN="),
     ] {
         let provider = builder.build().unwrap();
@@ -173,7 +174,7 @@ fn half_configured_pods_are_told_what_is_missing_and_why() {
         (vec![AGENT_TOKEN], vec![AGENT_TOKEN.0, AGENT_TOKEN.1, "AWS_CONTAINER_CREDENTIALS_FULL_URI is not", webhook]),
         // The first of the order decides, even if the second would do.
         (vec![TOKEN, REGION, FULL, AGENT_TOKEN], vec!["AWS_ROLE_ARN is not"]),
-        (vec![ROLE, TOKEN], vec!["there is no region", "AWS_REGION"]),
+        (vec![ROLE, TOKEN], vec!["no region is configured", "AWS_REGION"]),
         // The agent's address in another form.
         (
             vec![(FULL.0, "http://[fd00:ec2:0:0:0:0:0:23]/v1/credentials")],
@@ -240,9 +241,13 @@ fn a_setting_that_would_silently_not_apply_is_an_error() {
     let broken = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL]);
     for (result, named) in [
         // More permissions than the author meant the process to have.
-        (pod_identity().policy("{}").build(), "cannot narrow a role"),
-        (pod_identity().policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"]).build(), "cannot narrow a role"),
-        (both().policy("{}").fallback(true).build(), "cannot narrow a role"),
+        (pod_identity().policy("{}").build(), "cannot contain session policies"),
+        (
+            pod_identity().policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"]).build(),
+            "cannot contain session \
+                                                                                          policies",
+        ),
+        (both().policy("{}").fallback(true).build(), "cannot contain session policies"),
         // The mistakes of a builder do not wait for the pod in which they matter.
         (
             pod_identity().role_arn(ROLE.1).build(),
@@ -289,7 +294,8 @@ async fn nothing_configured_says_what_was_looked_for_and_composes_in_a_chain() {
     let error = provider.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConfigured);
     let message = error.to_string();
-    for part in [ROLE.0, TOKEN.0, FULL.0, "annotate", "association", "webhook", "agent add-on", "restart the pod"] {
+    for part in [ROLE.0, TOKEN.0, FULL.0, "annotate", "association", "webhook", "agent add-on", "create the pod again"]
+    {
         assert!(message.contains(part), "{message}\nlacks {part}");
     }
     assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::NotConfigured);

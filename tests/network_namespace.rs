@@ -53,7 +53,7 @@ fn a_blackhole_is_a_timeout() {
 fn a_request_that_vanishes_is_a_timeout() {
     namespace::run("a_request_that_vanishes_is_a_timeout", async |network| {
         let rule = "tcp dport 80 tcp flags & psh == psh drop";
-        fails_and_passes(&network, rule, ErrorKind::Timeout, "did not answer within 3.0s").await;
+        fails_and_passes(&network, rule, ErrorKind::Timeout, "did not respond within 3.0s").await;
     });
 }
 

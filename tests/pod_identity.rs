@@ -135,7 +135,8 @@ async fn each_error_of_the_agent_is_permanent_or_passes() {
     assert_eq!(pod.agent().requests() - before, 2 * n, "each one asked twice");
 }
 
-/// A refusal in the agent's form is quoted, but not if it repeats the token. Of another answer nothing is quoted at all.
+/// A refusal in the agent's form is quoted, but not if it repeats the token. Of another answer nothing is quoted at
+/// all.
 #[tokio::test]
 async fn errors_quote_refusals_without_the_token_and_cut() {
     support::trace();
@@ -163,7 +164,7 @@ async fn errors_quote_refusals_without_the_token_and_cut() {
     let error = refused(Answer::refuse_with("AccessDeniedException", &long)).await.to_string();
     assert!(error.len() < 2000 && error.contains("é…"), "{error}");
     let error = refused(Answer::http(418, long)).await.to_string();
-    assert!(!error.contains('é') && error.contains("answered 418 with text"), "{error}");
+    assert!(!error.contains('é') && error.contains("returned status 418 with text"), "{error}");
 }
 
 /// An opaque token, and what servers make of what they repeat.
@@ -301,7 +302,7 @@ async fn with_fallback_a_denial_hands_over_and_an_outage_does_not() {
     let both = builder(pod.both_env()).fallback(true).build().unwrap();
     let error = both.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
-    assert!(error.to_string().contains("AccessDenied") && error.to_string().contains("and the fallback failed too"));
+    assert!(error.to_string().contains("AccessDenied") && error.to_string().contains("the fallback also failed"));
     let without = builder(pod.both_env()).build().unwrap();
     assert_eq!(without.credentials().await.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(pod.agent().requests(), agent + 1);

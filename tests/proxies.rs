@@ -126,7 +126,7 @@ async fn each_variable_for_https_leads_sts_to_the_proxy_and_those_for_http_do_no
             assert_obtained(&pod, &said);
             assert_eq!(trap.take(), Vec::<String>::new(), "{name}");
         } else {
-            let names_it = format!("failed: the proxy {} (from {name}), on the way to STS", trap.url());
+            let names_it = format!("failed: the proxy {} (from {name}), used for STS", trap.url());
             assert!(said.starts_with(&names_it) && said.contains("NO_PROXY"), "{name}: {said}");
             assert!(!trap.take().is_empty(), "{name}");
         }
@@ -201,8 +201,8 @@ async fn a_proxy_that_refuses_is_named_with_its_status() {
     let (env, _bundle) = sts(&pod).await;
     for (status, remedy) in [
         (407, "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"),
-        (403, "let the proxy's rules allow CONNECT to localhost:"),
-        (502, "see the proxy's log: usually it could not reach localhost:"),
+        (403, "allow CONNECT to localhost:"),
+        (502, "check the proxy's log: usually the proxy could not reach localhost:"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

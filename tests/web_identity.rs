@@ -103,7 +103,8 @@ async fn answers_in_any_form_that_xml_allows() {
     let (date, expected) = ("2099-01-01T00:00:00Z", SystemTime::UNIX_EPOCH + Duration::from_secs(4_070_908_800));
     let namespaced = success(&format!("{user}{}", credentials(date))).replacen(
         "<AssumeRoleWithWebIdentityResponse>",
-        "<?xml version=\"1.0\"?>\n<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">",
+        "<?xml version=\"1.0\"?>\n<AssumeRoleWithWebIdentityResponse \
+         xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">",
         1,
     );
     for (body, account) in [
@@ -273,7 +274,7 @@ async fn nobody_listening_and_nobody_answering_say_what_to_check() {
         .unwrap();
     let error = short.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.to_string().contains("did not answer within"), "{error}");
+    assert!(error.to_string().contains("did not respond within"), "{error}");
 }
 
 /// As Ceph RGW, MinIO and other implementations of STS have them: what their ARNs look like is for them to judge.

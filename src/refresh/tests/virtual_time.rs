@@ -689,7 +689,7 @@ async fn credentials_valid_for_a_time_are_fetched_if_those_at_hand_are_too_old()
     sleep(secs(120)).await;
     let error = ask(2 * HOUR).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
-    assert!(error.to_string().ends_with("fetching newer ones failed: scripted"), "{error}");
+    assert!(error.to_string().ends_with("fetching new credentials failed: scripted"), "{error}");
     assert_eq!(ask(Duration::MAX).await.unwrap_err().kind(), ErrorKind::Throttled);
     assert_eq!(bench.ask_at_once().unwrap().access_key_id(), "key-2");
 }

@@ -80,7 +80,8 @@ pub(crate) struct StsEndpoint {
 }
 
 impl StsEndpoint {
-    /// For messages, and with the way there. `https` is `None` for a client of the program's own, whose way is not known.
+    /// For messages, and with the way there. `https` is `None` for a client of the program's own, whose way is not
+    /// known.
     pub(crate) fn peer(&self, https: Option<&HttpsSettings>) -> Peer {
         let peer = Peer::new(Server::Sts, self.url.origin(), self.setting);
         match https {
@@ -151,11 +152,15 @@ mod tests {
     async fn the_sdks_own_resolver_is_the_oracle() {
         use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
         let oracle = DefaultResolver::new();
-        let regions = "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 \
+        let regions = "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 \
+                       ap-south-2 \
                        ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 \
-                       ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 \
-                       eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 \
-                       us-east-2 us-west-1 us-west-2 cn-north-1 cn-northwest-1 eusc-de-east-1 us-iso-east-1 us-iso-west-1 \
+                       ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 \
+                       eu-south-2 \
+                       eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 \
+                       us-east-1 \
+                       us-east-2 us-west-1 us-west-2 cn-north-1 cn-northwest-1 eusc-de-east-1 us-iso-east-1 \
+                       us-iso-west-1 \
                        us-isob-east-1 us-isob-west-1 eu-isoe-west-1 us-isof-east-1 us-isof-south-1 us-gov-east-1 \
                        us-gov-west-1 xx-future-1";
         for region in regions.split_whitespace() {
@@ -220,7 +225,7 @@ mod tests {
 
     #[test]
     fn no_region_is_an_error_that_says_so() {
-        assert!(resolved(&[]).unwrap_err().starts_with("there is no region"));
+        assert!(resolved(&[]).unwrap_err().starts_with("no region is configured"));
     }
 
     #[test]
