@@ -128,11 +128,7 @@ async fn compare_without_a_second_source_is_an_error() {
     let half = without(pod.both_env(), "AWS_CONTAINER_CREDENTIALS_FULL_URI");
     let none = Vec::<(String, String)>::new();
     for (env, kind, said) in [
-        (
-            pod.irsa_env(),
-            ErrorKind::InvalidConfiguration,
-            "only IRSA is configured in this pod, and no part of EKS Pod",
-        ),
+        (pod.irsa_env(), ErrorKind::InvalidConfiguration, "only IRSA is configured in this pod; EKS Pod"),
         (pod.pod_identity_env(), ErrorKind::InvalidConfiguration, "only EKS Pod Identity is configured in this pod"),
         (half, ErrorKind::InvalidConfiguration, "EKS Pod Identity is only half configured"),
         (none, ErrorKind::NotConfigured, "no AWS credentials are configured for this pod"),

@@ -152,7 +152,7 @@ fn detection_names_the_problem_of_the_other_source() {
     let remnant = EksCredentialsProvider::builder().env([ROLE, FULL, AGENT_TOKEN]);
     for (builder, said) in [
         (half, "EKS Pod Identity cannot be used: EKS Pod Identity is only half configured: "),
-        (both.policy("{}"), "EKS Pod Identity cannot be used: policy(..) or policy_arns(..) was given"),
+        (both.policy("{}"), "EKS Pod Identity cannot be used: policy(..) or policy_arns(..) was called"),
         (remnant, "IRSA cannot be used: IRSA is only half configured: AWS_ROLE_ARN="),
     ] {
         let provider = builder.build().unwrap();
@@ -174,7 +174,7 @@ fn build_error_names_what_is_missing_or_invalid() {
         (vec![AGENT_TOKEN], vec![AGENT_TOKEN.0, AGENT_TOKEN.1, "AWS_CONTAINER_CREDENTIALS_FULL_URI is not", webhook]),
         // The first source in the order decides, even if the second one is complete.
         (vec![TOKEN, REGION, FULL, AGENT_TOKEN], vec!["AWS_ROLE_ARN is not"]),
-        (vec![ROLE, TOKEN], vec!["there is no region", "AWS_REGION"]),
+        (vec![ROLE, TOKEN], vec!["no region is configured", "AWS_REGION"]),
         // Another form of the agent's address.
         (
             vec![(FULL.0, "http://[fd00:ec2:0:0:0:0:0:23]/v1/credentials")],
@@ -241,9 +241,12 @@ fn build_rejects_settings_that_would_have_no_effect() {
     let broken = || EksCredentialsProvider::builder().env([ROLE, TOKEN, REGION, FULL]);
     for (result, named) in [
         // The process would have more permissions than intended.
-        (pod_identity().policy("{}").build(), "cannot narrow a role"),
-        (pod_identity().policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"]).build(), "cannot narrow a role"),
-        (both().policy("{}").fallback(true).build(), "cannot narrow a role"),
+        (pod_identity().policy("{}").build(), "cannot contain session policies"),
+        (
+            pod_identity().policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"]).build(),
+            "cannot contain session policies",
+        ),
+        (both().policy("{}").fallback(true).build(), "cannot contain session policies"),
         // Settings of IRSA are checked in a pod with Pod Identity too.
         (
             pod_identity().role_arn(ROLE.1).build(),
@@ -290,7 +293,8 @@ async fn not_configured_names_variables_and_passes_on_in_a_chain() {
     let error = provider.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConfigured);
     let message = error.to_string();
-    for part in [ROLE.0, TOKEN.0, FULL.0, "annotate", "association", "webhook", "agent add-on", "restart the pod"] {
+    for part in [ROLE.0, TOKEN.0, FULL.0, "annotate", "association", "webhook", "agent add-on", "create the pod again"]
+    {
         assert!(message.contains(part), "{message}\nlacks {part}");
     }
     assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::NotConfigured);

@@ -49,7 +49,7 @@ async fn http_client_of_the_sdk_reaches_sts_over_https() {
     #[cfg(feature = "__tls")]
     {
         let message = error.to_string();
-        assert!(message.contains("unknown issuer") && message.contains("given to the builder"), "{message}");
+        assert!(message.contains("unknown issuer") && message.contains("passed to the builder"), "{message}");
         assert!(!message.contains("AWS_CA_BUNDLE"), "the bundle is not applied to this client: {message}");
     }
     assert_eq!(pod.sts().requests(), 1);
@@ -64,8 +64,8 @@ async fn http_client_failures_are_distinguished() {
     let cut = Recorder::start("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<Assume").await;
     for (address, kind, said) in [
         (closed, ErrorKind::Unavailable, "refused the connection"),
-        (garbled.address, ErrorKind::InvalidResponse, "answered something that is not HTTP"),
-        (cut.address, ErrorKind::Unavailable, "closed the connection before its answer was complete"),
+        (garbled.address, ErrorKind::InvalidResponse, "sent a response that is not HTTP"),
+        (cut.address, ErrorKind::Unavailable, "closed the connection before the response was complete"),
     ] {
         let provider = at(&pod, &format!("http://{address}")).http_client(sdk_client(&ca)).build().unwrap();
         let error = provider.warm_up().await.unwrap_err();

@@ -54,7 +54,7 @@ fn network_blackhole_is_a_timeout() {
 fn network_request_that_is_dropped_is_a_timeout() {
     namespace::run("network_request_that_is_dropped_is_a_timeout", async |network| {
         let rule = "tcp dport 80 tcp flags & psh == psh drop";
-        fails_and_passes(&network, rule, ErrorKind::Timeout, "did not answer within 3.0s").await;
+        fails_and_passes(&network, rule, ErrorKind::Timeout, "did not respond within 3.0s").await;
     });
 }
 

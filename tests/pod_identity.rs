@@ -167,7 +167,7 @@ async fn pod_identity_error_quotes_refusals_without_the_token() {
     let error = refused(Answer::refuse_with("AccessDeniedException", &long)).await.to_string();
     assert!(error.len() < 2000 && error.contains("é…"), "{error}");
     let error = refused(Answer::http(418, long)).await.to_string();
-    assert!(!error.contains('é') && error.contains("answered 418 with text"), "{error}");
+    assert!(!error.contains('é') && error.contains("returned status 418 with text"), "{error}");
 }
 
 /// The token is opaque, and the server repeats it in various encodings.
@@ -305,7 +305,7 @@ async fn fallback_is_used_after_a_denial_and_not_in_an_outage() {
     let both = builder(pod.both_env()).fallback(true).build().unwrap();
     let error = both.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
-    assert!(error.to_string().contains("AccessDenied") && error.to_string().contains("and the fallback failed too"));
+    assert!(error.to_string().contains("AccessDenied") && error.to_string().contains("the fallback also failed"));
     let without = builder(pod.both_env()).build().unwrap();
     assert_eq!(without.credentials().await.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(pod.agent().requests(), agent + 1);

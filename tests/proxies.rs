@@ -128,7 +128,7 @@ async fn proxy_variables_for_https_apply_to_sts_and_http_ones_do_not() {
             assert_obtained(&pod, &printed);
             assert_eq!(proxy.take(), Vec::<String>::new(), "{name}");
         } else {
-            let names_it = format!("failed: the proxy {} (from {name}), on the way to STS", proxy.url());
+            let names_it = format!("failed: the proxy {} (from {name}), used for STS", proxy.url());
             assert!(printed.starts_with(&names_it) && printed.contains("NO_PROXY"), "{name}: {printed}");
             assert!(!proxy.take().is_empty(), "{name}");
         }
@@ -203,8 +203,8 @@ async fn proxy_error_has_the_status_of_a_refused_tunnel() {
     let (env, _bundle) = sts(&pod).await;
     for (status, remedy) in [
         (407, "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"),
-        (403, "let the proxy's rules allow CONNECT to localhost:"),
-        (502, "see the proxy's log: usually it could not reach localhost:"),
+        (403, "allow CONNECT to localhost:"),
+        (502, "check the proxy's log: usually the proxy could not reach localhost:"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

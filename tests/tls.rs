@@ -56,9 +56,9 @@ async fn tls_error_distinguishes_invalid_certificates() {
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     for (certificate, what, detail, remedy) in [
         (authority, "presents a CA certificate as its own certificate", "CaUsedAsEndEntity", "CA:FALSE"),
-        (expired, "has a certificate that has expired", "seconds ago", "renewed"),
+        (expired, "has a certificate that has expired", "seconds ago", "renew the certificate"),
         (early, "has a certificate that is not valid yet", "in future", "clock"),
-        (named("sts.example.com"), "has a certificate for another name", "sts.example.com", "endpoint's URL"),
+        (named("sts.example.com"), "has a certificate for another host name", "sts.example.com", "endpoint's URL"),
     ] {
         let sts = ca.in_front_of(pod.sts().address(), certificate).await;
         let error = warm_up(&pod, sts, Some(&ca.bundle())).await.unwrap_err();

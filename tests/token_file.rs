@@ -165,7 +165,7 @@ async fn token_file_error_says_what_the_path_leads_to() {
     fs::remove_dir(&fixture.path).unwrap();
     fs::write(&fixture.path, "file").unwrap();
     fixture.path = fixture.path.join("token");
-    assert!(fixture.refusal().await.contains("leads through a file"));
+    assert!(fixture.refusal().await.contains("is a file and not a directory"));
 }
 
 /// A permanent error. It must not be treated as an error of the volume, which is retried for the whole startup timeout.
@@ -174,12 +174,12 @@ async fn token_file_error_says_what_the_path_leads_to() {
 async fn token_file_symlink_to_itself_is_refused_at_once() {
     let fixture = Fixture::start().await;
     symlink("token", &fixture.path).unwrap();
-    assert!(fixture.refusal().await.contains("leads to itself"));
+    assert!(fixture.refusal().await.contains("a loop of symbolic links"));
     let other = fixture.folder.path().join("other");
     fs::remove_file(&fixture.path).unwrap();
     symlink("other", &fixture.path).unwrap();
     symlink("token", other).unwrap();
-    assert!(fixture.refusal().await.contains("leads to itself"));
+    assert!(fixture.refusal().await.contains("a loop of symbolic links"));
 }
 
 #[tokio::test]

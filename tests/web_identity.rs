@@ -105,7 +105,8 @@ async fn web_identity_accepts_any_equivalent_xml() {
     let (date, expected) = ("2099-01-01T00:00:00Z", SystemTime::UNIX_EPOCH + Duration::from_secs(4_070_908_800));
     let namespaced = success(&format!("{user}{}", credentials(date))).replacen(
         "<AssumeRoleWithWebIdentityResponse>",
-        "<?xml version=\"1.0\"?>\n<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">",
+        "<?xml version=\"1.0\"?>\n<AssumeRoleWithWebIdentityResponse \
+         xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">",
         1,
     );
     for (body, account) in [
@@ -276,7 +277,7 @@ async fn web_identity_error_has_a_remedy_if_sts_is_unreachable() {
         .unwrap();
     let error = short.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.to_string().contains("did not answer within"), "{error}");
+    assert!(error.to_string().contains("did not respond within"), "{error}");
 }
 
 /// Ceph RGW, MinIO and other implementations of STS have ARNs of other formats. They validate the ARN themselves.

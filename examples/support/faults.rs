@@ -1,7 +1,6 @@
-//! A local pod with one fault each: what the example `doctor` shows, and what the tests run through.
-//!
-//! `tests/diagnose` makes sure that there is a fault for every finding.
-#![allow(clippy::unwrap_used, reason = "a stand-in that cannot be set up is the end of the program")]
+//! Local pods with one fault each, for the example `doctor` and for the tests.
+//! `tests/diagnose` checks that every finding has a fault.
+#![allow(clippy::unwrap_used, reason = "without its stand-in, the program cannot continue")]
 
 use std::fs;
 use std::time::Duration;
@@ -17,18 +16,18 @@ const ROLE: &str = "AWS_ROLE_ARN";
 const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const STS: &str = "AWS_ENDPOINT_URL_STS";
 const REGION: &str = "AWS_REGION";
-/// Nothing listens at port 9 (discard) of a machine of today.
-const NOBODY: &str = "http://127.0.0.1:9";
+/// Port 9 (discard), at which no server listens on current systems.
+const NO_SERVER: &str = "http://127.0.0.1:9";
 
 type Env = Vec<(String, String)>;
 
 /// One fault.
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
-    /// What must be found, among others.
+    /// The finding that the fault must cause. There may be others.
     pub(crate) finds: FindingId,
     source: Source,
-    spoil: fn(&LocalPod, &mut Env),
+    inject: fn(&LocalPod, &mut Env),
 }
 
 #[derive(Clone, Copy)]
@@ -36,12 +35,12 @@ enum Source {
     Irsa,
     PodIdentity,
     Both,
-    /// No variables but what the fault sets.
+    /// Only the variables that the fault sets.
     Nothing,
 }
 
 impl Fault {
-    /// The fault, and what is found of it.
+    /// Starts a pod with the fault, and diagnoses it.
     pub(crate) async fn diagnose(&self) -> Diagnosis {
         let pod = match self.name {
             "agent-ipv6-only" => LocalPod::builder().agent_address((std::net::Ipv6Addr::LOCALHOST, 0).into()),
@@ -58,9 +57,9 @@ impl Fault {
             Source::Both => pod.both_env(),
             Source::Nothing => Env::new(),
         };
-        (self.spoil)(&pod, &mut env);
+        (self.inject)(&pod, &mut env);
         let diagnosis = self.builder(env).diagnose().await;
-        // Faults that no correct client makes are recorded; here they are meant.
+        // The stand-ins record requests that a correct client does not send. Some faults cause such requests.
         pod.sts().take_unexpected();
         pod.agent().take_unexpected();
         diagnosis
@@ -72,7 +71,7 @@ impl Fault {
     }
 }
 
-/// Where `name` is set to `value`, whatever it was.
+/// Sets `name` to `value`, and replaces an existing value.
 fn set(env: &mut Env, name: &str, value: &str) {
     unset(env, name);
     env.push((name.to_owned(), value.to_owned()));
@@ -86,24 +85,24 @@ fn get<'a>(env: &'a Env, name: &str) -> &'a str {
     env.iter().find(|(existing, _)| existing == name).map_or("", |(_, value)| value)
 }
 
-/// A token file of the pod's, with something else in it.
+/// Replaces the token file in `name` with another file that contains `holds`.
 fn token_file(env: &mut Env, name: &str, holds: &str) {
     let path = std::path::Path::new(get(env, name)).with_file_name("other");
     fs::write(&path, holds).unwrap();
     set(env, name, path.to_str().unwrap());
 }
 
-/// The region's real endpoint, behind a proxy that is not there: nothing leaves this machine.
+/// Uses the real STS endpoint of the region, through a proxy that does not exist. No request leaves this machine.
 fn regional(env: &mut Env, region: &str) {
     unset(env, STS);
     set(env, REGION, region);
     set(env, "AWS_DEFAULT_REGION", region);
-    set(env, "HTTPS_PROXY", NOBODY);
+    set(env, "HTTPS_PROXY", NO_SERVER);
     unset(env, "NO_PROXY");
 }
 
-fn fault(name: &'static str, finds: FindingId, source: Source, spoil: fn(&LocalPod, &mut Env)) -> Fault {
-    Fault { name, finds, source, spoil }
+fn fault(name: &'static str, finds: FindingId, source: Source, inject: fn(&LocalPod, &mut Env)) -> Fault {
+    Fault { name, finds, source, inject }
 }
 
 /// All faults, in the order in which the findings are listed.
@@ -111,7 +110,7 @@ pub(crate) fn all() -> Vec<Fault> {
     use FindingId as Id;
     use Source::{Both, Irsa, Nothing, PodIdentity};
     vec![
-        // The environment.
+        // Environment.
         fault("nothing-configured", Id::EnvNone, Nothing, |_, _| {}),
         fault("irsa-role-only", Id::IrsaHalf, Irsa, |_, env| unset(env, TOKEN)),
         fault("irsa-token-only", Id::IrsaHalf, Irsa, |_, env| unset(env, ROLE)),
@@ -129,7 +128,7 @@ pub(crate) fn all() -> Vec<Fault> {
             set(env, "AWS_CA_BUNDLE", "/etc/hostname");
         }),
         fault("source-misspelled", Id::Source, Both, |_, env| set(env, "EKS_CREDENTIALS_SOURCE", "podidentity")),
-        fault("switch-neither-true-nor-false", Id::Flag, Irsa, |_, env| set(env, "AWS_USE_FIPS_ENDPOINT", "yes")),
+        fault("flag-neither-true-nor-false", Id::Flag, Irsa, |_, env| set(env, "AWS_USE_FIPS_ENDPOINT", "yes")),
         fault("session-name-too-long", Id::Config, Irsa, |_, env| {
             set(env, "AWS_ROLE_SESSION_NAME", &"x".repeat(65));
         }),
@@ -150,7 +149,7 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("agent-uri-of-another-host", Id::ContainerUri, PodIdentity, |_, env| {
             set(env, FULL_URI, "http://10.0.0.7/v1/credentials");
         }),
-        // The token.
+        // Token.
         fault("token-not-mounted", Id::TokenMissing, Irsa, |_, env| {
             set(env, TOKEN, "/var/run/secrets/eks.amazonaws.com/serviceaccount/not-mounted");
         }),
@@ -171,7 +170,7 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("token-not-valid-yet", Id::TokenNotYet, PodIdentity, |pod, _| {
             pod.agent_token().postdate(10 * MINUTE + MINUTE / 2).unwrap();
         }),
-        fault("token-for-the-other-method", Id::TokenAudience, PodIdentity, |pod, env| {
+        fault("token-for-the-other-source", Id::TokenAudience, PodIdentity, |pod, env| {
             set(env, AGENT_TOKEN, pod.irsa_token().path().to_str().unwrap());
         }),
         fault("issuer-without-https", Id::TokenIssuer, Irsa, |pod, _| {
@@ -234,25 +233,25 @@ pub(crate) fn all() -> Vec<Fault> {
                 "<html><body>Blocked by your administrator</body></html>",
             ));
         }),
-        fault("proxy-demands-a-password", Id::ProxyAuth, Irsa, |_, env| refusing_proxy(env, 407)),
+        fault("proxy-requires-authentication", Id::ProxyAuth, Irsa, |_, env| refusing_proxy(env, 407)),
         fault("proxy-forbids-the-host", Id::Proxy, Irsa, |_, env| refusing_proxy(env, 403)),
         fault("proxy-cannot-reach-sts", Id::Proxy, Irsa, |_, env| refusing_proxy(env, 502)),
-        fault("sts-refused", Id::StsUnreachable, Irsa, |_, env| set(env, STS, NOBODY)),
+        fault("sts-refused", Id::StsUnreachable, Irsa, |_, env| set(env, STS, NO_SERVER)),
         fault("sts-timeout", Id::StsTimeout, Irsa, |pod, _| {
             pod.sts().then(Answer::hang());
         }),
-        fault("sts-speaks-no-tls", Id::StsTls, Irsa, |pod, env| {
+        fault("sts-without-tls", Id::StsTls, Irsa, |pod, env| {
             set(env, STS, &format!("https://{}", pod.sts().address()));
         }),
         fault("issuer-keys-unreachable", Id::IssuerUnreachable, Irsa, |pod, _| {
             let said = "Couldn't retrieve verification key from your identity provider";
             pod.sts().then(Answer::refuse_with("InvalidIdentityToken", said));
         }),
-        // The agent.
+        // Agent.
         fault("association-missing", Id::AssociationNone, PodIdentity, |pod, _| {
             pod.agent_token().impersonate("payments", "api").unwrap();
         }),
-        fault("association-role-untrusting", Id::AssociationDenied, PodIdentity, |pod, _| {
+        fault("association-role-without-trust", Id::AssociationDenied, PodIdentity, |pod, _| {
             let said = "Unauthorized Exception! EKS does not have permissions to assume the associated role.";
             pod.agent().then(Answer::refuse_with("AccessDeniedException", said));
         }),
@@ -282,7 +281,7 @@ pub(crate) fn all() -> Vec<Fault> {
             let url = get(env, FULL_URI).replace("[::1]", "127.0.0.1");
             set(env, FULL_URI, &url);
         }),
-        fault("agent-panics", Id::AgentUnreachable, PodIdentity, |pod, _| {
+        fault("agent-closes-the-connection", Id::AgentUnreachable, PodIdentity, |pod, _| {
             pod.agent().then(Answer::close());
         }),
         fault("agent-timeout", Id::AgentTimeout, PodIdentity, |pod, _| {
@@ -297,7 +296,7 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("eks-auth-throttles", Id::AgentThrottled, PodIdentity, |pod, _| {
             pod.agent().then(Answer::refuse_with("ThrottlingException", "Rate exceeded"));
         }),
-        // What comes.
+        // The returned credentials.
         fault("credentials-with-a-bad-date", Id::FetchInvalid, PodIdentity, |pod, _| {
             pod.agent().then(Answer::http_as(200, "application/json", BAD_DATE));
         }),
@@ -306,7 +305,7 @@ pub(crate) fn all() -> Vec<Fault> {
         }),
         fault("clock-hours-behind", Id::ClockSkew, Irsa, |pod, _| {
             pod.sts().set_clock_offset(7230);
-            // The API server's clock is right, too.
+            // The clock of the API server is also correct.
             pod.irsa_token().postdate(Duration::from_secs(7200)).unwrap();
         }),
         fault("another-role", Id::IdentityOther, Irsa, |pod, _| {
@@ -317,10 +316,10 @@ pub(crate) fn all() -> Vec<Fault> {
             pod.sts().then(Answer::refuse_with("InvalidClientTokenId", said));
         }),
         // Warnings.
-        fault("half-of-the-other-method", Id::IrsaHalf, PodIdentity, |_, env| {
+        fault("other-source-half-configured", Id::IrsaHalf, PodIdentity, |_, env| {
             set(env, ROLE, "arn:aws:iam::111122223333:role/local-pod");
         }),
-        fault("chosen-method-absent", Id::SourceAbsent, Irsa, |_, env| {
+        fault("chosen-source-not-configured", Id::SourceAbsent, Irsa, |_, env| {
             set(env, "EKS_CREDENTIALS_SOURCE", "pod-identity");
         }),
         fault("static-keys", Id::StaticKeys, Irsa, |_, env| set(env, "AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")),
@@ -334,20 +333,20 @@ pub(crate) fn all() -> Vec<Fault> {
         }),
         fault("region-of-another-store", Id::RegionOther, PodIdentity, |_, _| {}),
         fault("sts-in-clear-text", Id::StsClearText, Irsa, |_, env| {
-            // No address that is in use: from a block that is reserved for documentation.
+            // An unused address, from a block that is reserved for documentation.
             set(env, STS, "http://192.0.2.1");
             set(env, "AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token");
         }),
-        fault("fips-where-there-is-none", Id::StsFips, Irsa, |_, env| {
+        fault("region-without-fips-endpoint", Id::StsFips, Irsa, |_, env| {
             regional(env, "eu-central-1");
             set(env, "AWS_USE_FIPS_ENDPOINT", "true");
         }),
         fault("token-not-rotated", Id::TokenRotation, Irsa, |pod, _| pod.irsa_token().backdate(22 * HOUR).unwrap()),
-        fault("audience-of-its-own", Id::TokenAudienceOwn, Irsa, |pod, _| {
+        fault("custom-audience", Id::TokenAudienceOwn, Irsa, |pod, _| {
             pod.irsa_token().set_audience("my-audience").unwrap();
             pod.sts().then(Answer::refuse("ServiceUnavailable"));
         }),
-        fault("subject-of-another-form", Id::TokenSubject, Irsa, |pod, _| {
+        fault("subject-in-another-format", Id::TokenSubject, Irsa, |pod, _| {
             pod.irsa_token().impersonate("default", "a:b").unwrap();
         }),
         fault("sts-slow", Id::FetchSlow, Irsa, |pod, _| {
@@ -357,9 +356,9 @@ pub(crate) fn all() -> Vec<Fault> {
             pod.sts().set_clock_offset(-90);
             pod.irsa_token().backdate(Duration::from_secs(120)).unwrap();
         }),
-        // Worth knowing.
+        // Useful information.
         fault("both-configured", Id::EnvBoth, Both, |_, env| set(env, "EKS_CREDENTIALS_SOURCE", "pod-identity")),
-        fault("variables-by-hand", Id::EnvOwn, Irsa, |pod, env| {
+        fault("variables-set-manually", Id::EnvOwn, Irsa, |pod, env| {
             let token = fs::read_to_string(pod.irsa_token().path()).unwrap();
             token_file(env, TOKEN, &token);
         }),
@@ -376,20 +375,21 @@ pub(crate) fn all() -> Vec<Fault> {
         fault("cluster-in-another-region", Id::TokenRegion, PodIdentity, |_, env| {
             set(env, REGION, "us-east-1");
             set(env, "AWS_DEFAULT_REGION", "us-east-1");
-            // The stand-in of STS takes signatures for the cluster's region only.
-            set(env, STS, NOBODY);
+            // The stand-in for STS accepts only signatures for the region of the cluster.
+            set(env, STS, NO_SERVER);
         }),
         fault("sts-unreachable-from-a-pod-with-pod-identity", Id::IdentityUnknown, PodIdentity, |_, env| {
-            set(env, STS, NOBODY);
+            set(env, STS, NO_SERVER);
         }),
-        fault("sts-behind-a-proxy-that-is-gone", Id::Proxy, Irsa, |_, env| regional(env, "eu-central-1")),
-        // Nothing wrong.
+        fault("proxy-unreachable", Id::Proxy, Irsa, |_, env| regional(env, "eu-central-1")),
+        // Healthy pods.
         fault("none", Id::IdentityOk, Irsa, |_, _| {}),
         fault("none-pod-identity", Id::ClockUnknown, PodIdentity, |_, _| {}),
     ]
 }
 
-/// A proxy that refuses to connect to any host, with this status: once for an attempt, and once when it is asked why.
+/// A proxy that refuses every CONNECT with this status. It accepts two: the client repeats the CONNECT of a failed
+/// attempt to find out the status.
 fn refusing_proxy(env: &mut Env, status: u16) {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -407,7 +407,7 @@ fn refusing_proxy(env: &mut Env, status: u16) {
 const BAD_DATE: &str =
     r#"{"AccessKeyId":"ASIALOCAL","SecretAccessKey":"local-secret","Token":"local-session","Expiration":"soon"}"#;
 
-/// An STS that gives what nobody asked for.
+/// The response of STS for a role that was not requested.
 const CALLER: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult>\
     <Arn>arn:aws:sts::111122223333:assumed-role/node-role/i-0123456789abcdef0</Arn>\
     <UserId>AROALOCALLOCALLOCAL00:i-0123456789abcdef0</UserId><Account>111122223333</Account>\

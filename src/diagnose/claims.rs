@@ -1,13 +1,13 @@
-//! What the claims of a token say about the cluster and the service account.
+//! The cluster and the service account in the claims of a token.
 
 use crate::claims::Claims;
 
-/// What a claim may be shown as: a token file may hold anything.
+/// A claim in a form that is safe to show, because a token file may contain any text.
 pub(super) fn cut(claim: &str) -> String {
     claim.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// `https://oidc.eks.<region>.<domain>/id/<ID>`: the region.
+/// The region in an issuer `https://oidc.eks.<region>.<domain>/id/<ID>`.
 pub(super) fn eks_region(issuer: &str) -> Option<&str> {
     let host = issuer.strip_prefix("https://oidc.eks.").or_else(|| issuer.strip_prefix("https://oidc-eks."))?;
     host.contains("/id/").then_some(host)?.split('.').next()

@@ -1,8 +1,9 @@
-//! One root cause, one error: what follows from another finding is listed below it.
+//! Reports one error for each root cause: findings that another finding explains are listed below it.
 
 use super::{Finding, Severity};
 
-/// The findings, with those that another one explains among its consequences. A cause is as bad as its worst consequence.
+/// Moves each finding that another one explains into the `consequences` of that one. A cause gets the severity of its
+/// most severe consequence.
 pub(super) fn below_their_causes(findings: Vec<Finding>) -> Vec<Finding> {
     let is_cause_of = |cause: &Finding, other: &Finding| {
         cause.severity >= Severity::Warning && other.severity >= Severity::Info && cause.id.explains(other.id)
@@ -33,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn consequences_are_listed_below_their_cause_which_is_as_bad() {
+    fn consequences_are_below_their_cause_and_raise_its_severity() {
         let findings =
             [FindingId::StsUnreachable, FindingId::StsFips, FindingId::EnvOk].map(|id| Finding::new(id, "x"));
         let found = below_their_causes(findings.into());
@@ -43,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn consequences_of_a_consequence_are_not_lost() {
+    fn consequences_of_a_consequence_are_kept() {
         let ids = [FindingId::ClockSkew, FindingId::TokenExpired, FindingId::TokenRejected];
         let found = below_their_causes(ids.map(|id| Finding::new(id, "x")).into());
         let count = found.iter().map(|finding| 1 + finding.consequences.len()).sum::<usize>();

@@ -1,25 +1,25 @@
-//! A diagnosis as a screen for people.
+//! The text form of a diagnosis.
 
 use std::fmt;
 
 use super::{Diagnosis, Finding, FindingId, Severity};
 
-/// Where a line is broken, so that what belongs together stays below each other.
+/// The width of a paragraph, after which a line is broken. Continuation lines are indented.
 const WIDTH: usize = 100;
 const INDENT: &str = "            ";
 
 const WHERE_TO_RUN: &str =
-    "Commands run on a workstation with access to the account and the cluster, unless they say otherwise.
-Words in capitals are not known here. Changed variables and service accounts take effect in new pods only.";
+    "Run the commands on a workstation with access to the account and the cluster, unless a comment says otherwise.
+Replace the words in capitals. Changes of variables and service accounts take effect only in new pods.";
 
 impl Diagnosis {
-    /// The same as `Display`, with colours if `colored`: for a terminal, and where `NO_COLOR` is not set.
+    /// The same as `Display`, with colours if `colored` is true. Use it for terminals, unless `NO_COLOR` is set.
     pub fn colored(&self, colored: bool) -> impl fmt::Display + '_ {
         View { diagnosis: self, colored }
     }
 }
 
-/// Without colours: [`colored`](Diagnosis::colored) has them.
+/// Without colours. [`colored`](Diagnosis::colored) adds them.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&View { diagnosis: self, colored: false }, f)
@@ -34,7 +34,7 @@ struct View<'a> {
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Diagnosis { source, findings, .. } = self.diagnosis;
-        let source = source.map_or_else(|| "no source is used".to_owned(), |source| source.to_string());
+        let source = source.map_or_else(|| "no credential source is used".to_owned(), |source| source.to_string());
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
         let (errors, warnings) =
             (counted(count(Severity::Error), "error"), counted(count(Severity::Warning), "warning"));
@@ -43,7 +43,7 @@ impl fmt::Display for View<'_> {
         writeln!(f, "AWS credentials of this pod: {source}, {errors}, {warnings}{verified}")?;
         let mut quiet = false;
         for finding in findings {
-            // Below what must be acted on.
+            // Separates the errors and warnings from the other findings.
             if finding.severity <= Severity::Info && !std::mem::replace(&mut quiet, true) {
                 writeln!(f)?;
             }
@@ -78,7 +78,7 @@ impl View<'_> {
         for (label, text) in rest {
             text.as_ref().map_or(Ok(()), |text| paragraph(f, label, text))?;
         }
-        // Not broken, because they are pasted.
+        // Lines of commands and policies are not broken, because they are pasted.
         for command in &finding.commands {
             writeln!(f, "  {INDENT}  {command}")?;
         }
@@ -94,8 +94,10 @@ impl View<'_> {
 
     fn line(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         writeln!(f, "{}{}: {}", self.label(finding.severity), finding.id, finding.title)?;
-        paragraph(f, INDENT, &finding.observed)?;
-        finding.remedy.as_ref().map_or(Ok(()), |remedy| paragraph(f, INDENT, remedy))
+        match &finding.remedy {
+            Some(remedy) => paragraph(f, INDENT, &format!("{}; {remedy}", finding.observed)),
+            None => paragraph(f, INDENT, &finding.observed),
+        }
     }
 }
 
@@ -103,7 +105,7 @@ fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Broken between words; a word that is longer than a line stays whole.
+/// Writes `text` with line breaks between words. A word that is longer than a line is not broken.
 fn paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
     write!(f, "  {label}")?;
     let mut column = 0_usize;

@@ -1,4 +1,4 @@
-//! The variables: what detection has found of each source, and what else in the environment matters.
+//! Checks of the environment variables: the result of the detection for each source, and other variables that matter.
 
 use std::path::Path;
 
@@ -13,12 +13,12 @@ use crate::source::settings::Settings;
 use crate::source_kind::SourceKind;
 use crate::token_file::TokenSource;
 
-/// A value that is not UTF-8 counts as unset here; detection says what is wrong with it.
+/// A value that is not UTF-8 counts as unset here, because detection already reports it.
 fn get<'a>(env: &'a Env, name: &str) -> Option<&'a str> {
     env.get(name).ok().flatten()
 }
 
-/// What was found of each source.
+/// The result of the detection for each source.
 pub(super) fn sources(survey: &Survey) -> Vec<Finding> {
     let mut findings = Vec::new();
     for kind in [SourceKind::WebIdentity, SourceKind::PodIdentity] {
@@ -38,7 +38,8 @@ pub(super) fn sources(survey: &Survey) -> Vec<Finding> {
     findings
 }
 
-/// A source that is not needed hinders nothing.
+/// Lowers errors to warnings. Called if one source is usable, because the problem of the other source then stops
+/// nothing.
 pub(super) fn soften(findings: &mut [Finding]) {
     for finding in findings {
         finding.severity = finding.severity.min(Severity::Warning);
@@ -64,7 +65,7 @@ fn shown(kind: SourceKind, configured: &Configured<SourceConfig>) -> String {
     }
 }
 
-/// Whether the EKS webhook has set the variables: its paths are known.
+/// Reports variables that were not set by the EKS webhook, which injects known paths.
 fn own(source: &SourceConfig) -> Option<Finding> {
     let Some(TokenSource::File(path)) = source.tokens() else { return None };
     let webhook = match source.kind() {
@@ -75,7 +76,7 @@ fn own(source: &SourceConfig) -> Option<Finding> {
     (!Path::new(&path).ends_with(webhook)).then(|| Finding::new(FindingId::EnvOwn, observed()))
 }
 
-/// The token files that are configured, for a pod of which no source can be used.
+/// The configured token files. They are checked if no source can be used.
 pub(super) fn tokens(env: &Env, settings: &Settings) -> Vec<(SourceKind, TokenSource)> {
     let web_identity =
         settings.irsa.token_file.clone().or_else(|| get(env, env::WEB_IDENTITY_TOKEN_FILE).map(Into::into));
@@ -84,7 +85,7 @@ pub(super) fn tokens(env: &Env, settings: &Settings) -> Vec<(SourceKind, TokenSo
     files.into_iter().filter_map(|(kind, file)| Some((kind, TokenSource::File(file?)))).collect()
 }
 
-/// What does not depend on the source, and the choice between them.
+/// Checks that do not depend on the source, and the choice between the sources.
 pub(super) fn check(env: &Env, settings: &Settings, detected: Option<&Detected>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = detected.and_then(chosen).into_iter().collect();
     findings.extend(static_keys(env));
@@ -95,7 +96,7 @@ pub(super) fn check(env: &Env, settings: &Settings, detected: Option<&Detected>)
     findings
 }
 
-/// Detection refuses those on which the source depends. Of the others SDK clients take no notice.
+/// Warns about switches with an invalid value. If the source depends on a switch, detection already returned an error.
 fn flags(env: &Env) -> impl Iterator<Item = Finding> {
     let names = [env::USE_FIPS, env::USE_DUALSTACK, env::IGNORE_ENDPOINT_URLS];
     let problems = names.into_iter().filter_map(|name| env.flag(name).err());
@@ -107,16 +108,16 @@ fn chosen(detected: &Detected) -> Option<Finding> {
     let (used, preference) = (detection.source(), detection.preference());
     if detection.other().is_some() {
         let others = match used {
-            SourceKind::WebIdentity => "as other SDKs and the AWS CLI do",
-            SourceKind::PodIdentity => "but other SDKs and the AWS CLI do not know this choice: they use IRSA",
+            SourceKind::WebIdentity => "other SDKs and the AWS CLI also use IRSA",
+            SourceKind::PodIdentity => "other SDKs and the AWS CLI do not know this setting and use IRSA",
         };
         return Some(Finding::new(
             FindingId::EnvBoth,
-            format!("{used} is used, because of {preference}, {others}; {} was not checked", used.other()),
+            format!("{used} is used because of {preference}; {others}; {} was not checked", used.other()),
         ));
     }
     let Preference::Environment(chosen) = preference else { return None };
-    let observed = || format!("{}={}, which is not configured; {used} is used", env::SOURCE, chosen.as_str());
+    let observed = || format!("{}={}, but that source is not configured; {used} is used", env::SOURCE, chosen.as_str());
     (chosen != used).then(|| {
         Finding::new(FindingId::SourceAbsent, observed())
             .expected(format!("the variables of {chosen}"))
@@ -124,26 +125,29 @@ fn chosen(detected: &Detected) -> Option<Finding> {
     })
 }
 
-/// Only whether it is there.
+/// Checks only whether the variable is set. Its value is not shown.
 fn static_keys(env: &Env) -> Option<Finding> {
     env.is_set(env::ACCESS_KEY_ID).then(|| {
         Finding::new(FindingId::StaticKeys, format!("{} is set (its value is not shown)", env::ACCESS_KEY_ID))
             .expected("no static keys in a pod")
             .remedy(
-                "remove AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN from the container's env and from \
-                 envFrom",
+                "remove AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN from the container's env and \
+                 from envFrom",
             )
     })
 }
 
-/// Static keys that are complete have a finding of their own.
+/// Variables that this crate does not read. If `AWS_ACCESS_KEY_ID` is set, [`static_keys`] reports the static keys
+/// instead.
 fn not_read(env: &Env) -> Option<Finding> {
     let keys = env.is_set(env::ACCESS_KEY_ID);
     let names: Vec<_> = env.not_read().filter(|name| !(keys && env::STATIC_KEYS.contains(name))).collect();
-    (!names.is_empty()).then(|| Finding::new(FindingId::EnvNotRead, format!("set: {}", names.join(", "))))
+    (!names.is_empty())
+        .then(|| Finding::new(FindingId::EnvNotRead, format!("these variables are set: {}", names.join(", "))))
 }
 
-/// What other SDKs would do. Not every one of them understands networks in `NO_PROXY`.
+/// Warns if other SDKs would send requests to the agent through a proxy. Not every SDK supports networks in `NO_PROXY`,
+/// so the host itself must be listed.
 fn proxy(env: &Env, detected: &Detected) -> Option<Finding> {
     let configs = std::iter::once(&detected.first).chain(detected.other.usable());
     let host = configs.into_iter().filter_map(container_host).next()?;
@@ -155,15 +159,15 @@ fn proxy(env: &Env, detected: &Detected) -> Option<Finding> {
     if entries.any(|entry| entry == host || entry == "*") {
         return None;
     }
-    let observed = format!("{set} is set (its value is not shown), and NO_PROXY does not name {host}");
+    let observed = format!("{set} is set (its value is not shown), and NO_PROXY does not contain {host}");
     Some(
         Finding::new(FindingId::ProxyAgent, observed)
-            .expected(format!("{host} in NO_PROXY, itself: not every SDK understands networks there"))
+            .expected(format!("{host} itself in NO_PROXY, because not every SDK supports networks in NO_PROXY"))
             .remedy(format!("add {host} to NO_PROXY and no_proxy")),
     )
 }
 
-/// As it stands in `NO_PROXY`.
+/// The host as it is written in `NO_PROXY`.
 fn container_host(config: &SourceConfig) -> Option<String> {
     match config {
         SourceConfig::PodIdentity(config) => {

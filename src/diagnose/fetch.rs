@@ -1,4 +1,5 @@
-//! One real fetch, of the diagnosis's own: what is served is not touched, and nothing is tried again.
+//! One real request for credentials by the diagnosis itself. It is not retried, and it does not change the current
+//! credentials of the provider.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,13 +13,14 @@ use crate::source::{Source, SourceConfig};
 use crate::source_kind::SourceKind;
 use crate::token_file::Token;
 
-/// A difference between clocks that no server minds, and one from which on AWS refuses signatures.
+/// Every server accepts a difference between the clocks that is smaller than this.
 const DRIFT: Duration = Duration::from_secs(30);
+/// From this difference on, AWS services reject signatures.
 const SKEW: Duration = Duration::from_secs(300);
-/// A healthy answer takes tens of milliseconds.
+/// A healthy response takes tens of milliseconds.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// The credentials, if there are any that could be used.
+/// Returns the credentials if they can be used.
 pub(super) async fn check(
     setup: &Setup,
     config: &SourceConfig,
@@ -42,7 +44,7 @@ pub(super) async fn check(
     findings.extend(reply.date.map(|date| skew(source, now, date)));
     match source.read(&reply, token) {
         Ok(read) => {
-            // By the server's clock, if it has one of its own.
+            // STS has its own clock. The agent runs on the node and shares its clock.
             let date = reply.date.filter(|_| source.kind() == SourceKind::WebIdentity).unwrap_or(now);
             let lasts = read.credentials.expiry().and_then(|expiry| expiry.duration_since(date).ok());
             let (read, _) = read.on_clock(now);
@@ -71,15 +73,14 @@ fn fetched(
     }
     let left = lasts.map_or("without an expiry".to_owned(), |left| format!("for {}", token::roughly(left)));
     let until = expiry.map_or(String::new(), |expiry| format!(", until {}", clock::rfc3339(expiry)));
-    let observed = format!("{} answered in {took_ms} ms: account {account}, valid {left}{until}", source.peer().name());
+    let observed =
+        format!("{} responded in {took_ms} ms: account {account}, valid {left}{until}", source.peer().name());
     let mut findings = vec![Finding::new(FindingId::FetchOk, observed)];
     if took > SLOW {
         let observed = format!("{} took {took_ms} ms", source.peer().name());
-        findings.push(
-            Finding::new(FindingId::FetchSlow, observed)
-                .expected("an answer within a second")
-                .remedy("check the network path to STS, or the agent's log: every start of the pod waits for this"),
-        );
+        findings.push(Finding::new(FindingId::FetchSlow, observed).expected("a response within a second").remedy(
+            "check the network path to STS, or the agent's log: every start of the pod waits for this response",
+        ));
     }
     findings
 }
@@ -93,25 +94,31 @@ fn skew(source: &Source, now: SystemTime, date: SystemTime) -> Finding {
     let from_sts = source.kind() == SourceKind::WebIdentity;
     if apart < DRIFT {
         return match from_sts {
-            true => Finding::new(FindingId::ClockOk, format!("it differs by {roughly} from the clock of {server}")),
+            true => Finding::new(
+                FindingId::ClockOk,
+                format!("the node's clock differs by {roughly} from the clock of {server}"),
+            ),
             false => Finding::new(
                 FindingId::ClockUnknown,
-                format!("it was compared only with the clock of {server}, which usually runs on the same node"),
+                format!(
+                    "the node's clock was compared only with the clock of {server}, which usually runs on the same node"
+                ),
             ),
         };
     }
     let fetches = match from_sts {
-        true => "; it does not affect the request for credentials, which is not signed",
+        true => "; the request for credentials is not affected, because it is not signed",
         false => "",
     };
     let observed = format!(
-        "the node's clock is {roughly} {direction} the clock of {server}; most AWS services refuse requests that are signed \
-         with a clock 5 minutes off (SignatureDoesNotMatch), S3 from 15 minutes on (RequestTimeTooSkewed){fetches}"
+        "the node's clock is {roughly} {direction} the clock of {server}; if the clock is wrong by 5 minutes, most AWS \
+         services reject signed requests (SignatureDoesNotMatch); S3 rejects them from 15 minutes \
+         (RequestTimeTooSkewed){fetches}"
     );
     let severity = if apart >= SKEW { Severity::Error } else { Severity::Warning };
     Finding::new(FindingId::ClockSkew, observed)
         .severity(severity)
-        .expected("a difference of less than 30 seconds; from 5 minutes on it is an error")
+        .expected("a difference of less than 30 seconds (from 5 minutes on, it is an error)")
         .remedy(super::SET_THE_CLOCK)
         .commands(super::remedies::set_the_clock())
 }

@@ -1,4 +1,4 @@
-//! Who the fetched credentials are, by the word of STS, against the role that was asked for.
+//! Compares the identity that STS returns for the fetched credentials with the requested role.
 
 use aws_credential_types::Credentials;
 
@@ -14,7 +14,8 @@ pub(super) async fn check(setup: &Setup, config: &SourceConfig, credentials: &Cr
     let Some(caller) = caller else {
         return Finding::new(
             FindingId::IdentityUnknown,
-            "not called: this build has no client for STS; the feature `irsa` of eks-credentials brings it",
+            "STS was not called, because this build has no STS client; to add it, enable the feature `irsa` of \
+             eks-credentials",
         );
     };
     let CallerIdentity { arn, account, .. } = match caller {
@@ -23,7 +24,7 @@ pub(super) async fn check(setup: &Setup, config: &SourceConfig, credentials: &Cr
         Err(error) => {
             let by = match error.problem() {
                 Problem::NoAnswer(no_answer) => {
-                    no_answer.peer.setting.map(|setting| format!("; the address is that of {setting}"))
+                    no_answer.peer.setting.map(|setting| format!("; the address is from {setting}"))
                 }
                 _ => None,
             };
@@ -36,13 +37,14 @@ pub(super) async fn check(setup: &Setup, config: &SourceConfig, credentials: &Cr
             let observed = format!("{arn}, in account {account}");
             Finding::new(FindingId::IdentityOther, observed)
                 .expected(format!("a session of {role_arn}"))
-                .remedy("check AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL: the answer was not that of AWS STS")
+                .remedy("check AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL: the response did not come from AWS STS")
         }
         _ => Finding::new(FindingId::IdentityOk, arn),
     }
 }
 
-/// `arn:aws:sts::111122223333:assumed-role/name/session` of `arn:aws:iam::111122223333:role/path/name`. The path is lost.
+/// Whether `arn`, such as `arn:aws:sts::111122223333:assumed-role/name/session`, is a session of `role_arn`, such as
+/// `arn:aws:iam::111122223333:role/path/name`. The ARN of a session does not contain the path of the role.
 fn is_session_of(arn: &str, role_arn: &str) -> bool {
     let part = |arn: &str, n| arn.split(':').nth(n).unwrap_or_default().to_owned();
     let role = part(role_arn, 5);
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_known_by_partition_account_and_the_last_part_of_the_roles_path() {
+    fn session_matches_role_by_partition_account_and_name() {
         let role = "arn:aws:iam::111122223333:role/team/app";
         for (arn, expected) in [
             ("arn:aws:sts::111122223333:assumed-role/app/session", true),

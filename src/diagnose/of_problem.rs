@@ -1,4 +1,5 @@
-//! A problem as a finding: the same facts that an error shows as one line, with what was expected, and what to run or paste.
+//! Converts a problem into a finding. It has the same facts as the error line, and also what was expected, the commands
+//! to run and the policy to paste.
 
 use std::error::Error as _;
 
@@ -15,14 +16,14 @@ use crate::error::problem::{Problem, token as bad_token};
 use crate::error::{Error, ErrorKind};
 use crate::source_kind::SourceKind;
 
-/// The usual mistake, which neither STS nor EKS Auth can know of.
-const DEFAULT_ACCOUNT: &str = "This pod runs as the service account \"default\": is spec.serviceAccountName missing in the \
-                               pod's template? If \"default\" is meant: ";
+/// A common mistake that neither STS nor EKS Auth can detect.
+const DEFAULT_ACCOUNT: &str = "This pod runs as the service account \"default\". Check whether spec.serviceAccountName \
+                               is missing in the pod template. If \"default\" is intended: ";
 
 impl Finding {
     pub(super) fn of(error: &Error) -> Self {
         let finding = Self::of_problem(error.problem());
-        // How the HTTP client words what the proxy answered says nothing more.
+        // The text of the HTTP client about the proxy's response adds no information.
         let said = matches!(error.problem(), Problem::NoAnswer(no_answer) if matches!(no_answer.what, network::What::ProxyRefused(_)));
         let cause = if said { None } else { causes(error, &finding.observed) };
         Self { cause, ..finding }
@@ -36,8 +37,8 @@ impl Finding {
             Problem::Setting(setting) => Self::of_setting(setting),
             Problem::NotConfigured => finding.expected(
                 "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE (IRSA), or AWS_CONTAINER_CREDENTIALS_FULL_URI and \
-                 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (EKS Pod Identity), set by the EKS webhook when the pod was created; \
-                 without them other SDKs fall back to the node's role",
+                 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (EKS Pod Identity), set by the EKS webhook when the pod was \
+                 created; without them other SDKs fall back to the node's role",
             ),
             Problem::Token(bad) => finding.expected(match bad.what {
                 bad_token::What::Missing => "the projected token at this path",
@@ -55,10 +56,10 @@ impl Finding {
                 network::What::NotAllowed { .. } => "an address on this machine or of a link-local agent",
                 network::What::NoRoute { .. } | network::What::NotConnected { .. } => "a connection",
                 network::What::Tls(_) => "a TLS connection to a server whose certificate is trusted",
-                _ => "a complete answer in time",
+                _ => "a complete response in time",
             }),
-            Problem::BadAnswer(bad) => finding.expected(format!("an answer of {}", bad.peer.server.name())),
-            Problem::Expired { .. } => finding.expected("credentials that are valid for hours"),
+            Problem::BadAnswer(bad) => finding.expected(format!("a response from {}", bad.peer.server.name())),
+            Problem::Expired { .. } => finding.expected("credentials that have not expired"),
             _ => finding.expected("credentials"),
         }
     }
@@ -201,15 +202,15 @@ fn of_setting(finding: Finding, setting: &Setting) -> Finding {
         Setting::Flag { .. } => finding.expected("true or false"),
         Setting::Source { .. } => finding.expected("irsa, pod-identity or auto"),
         Setting::StsUrl { .. } | Setting::StsUrlAndSwitch { .. } => {
-            finding.expected("no configured endpoint, or a valid URL with both switches off")
+            finding.expected("no configured endpoint, or a valid URL without the FIPS and dual-stack switches")
         }
         Setting::ContainerUri { .. } | Setting::ContainerPath { .. } => finding.expected(
             "http://169.254.170.23/v1/credentials, or http://[fd00:ec2::23]/v1/credentials on an IPv6 cluster",
         ),
         Setting::CaBundle { .. } | Setting::NoRootCertificates => {
-            finding.expected("certificates of the authorities to trust")
+            finding.expected("the CA certificates to trust, in PEM format")
         }
-        _ => finding.expected("a setting that can be used"),
+        _ => finding.expected("a valid setting"),
     }
 }
 
@@ -227,28 +228,28 @@ fn of_sts(finding: Finding, refusal: &StsRefusal) -> Finding {
             let differs = match own_audience {
                 false => "usually the condition on sub differs",
                 true => {
-                    "the audience is not sts.amazonaws.com, so that the condition on aud or the one on sub may differ"
+                    "the audience is not sts.amazonaws.com, so the condition on aud or the condition on sub may differ"
                 }
             };
             let compare = format!(
-                "(1) Show the trust policy with the first command; if it says NoSuchEntity, the role does not exist: correct \
-                 its ARN. (2) Compare its statements with the token: the provider in Federated is the token's iss, the \
-                 conditions name its sub and aud; {differs}."
+                "(1) Show the trust policy with the first command; if the command returns NoSuchEntity, the role does \
+                 not exist: correct its ARN. (2) Compare the statements with the token: the provider in Federated must \
+                 match the token's iss, and the conditions must match its sub and aud; {differs}."
             );
             let finding =
                 finding.expected("a role that exists, with a statement in its trust policy that matches this token");
             let [show, replace] = remedies::trust_policy(role_arn);
             match is_default {
-                // A policy that allows it would allow every pod without a service account of its own.
+                // No trust policy is suggested: it would allow every pod that has no service account of its own.
                 true => finding
                     .remedy(format!("{DEFAULT_ACCOUNT}{compare}"))
                     .commands([show, remedies::get_service_account(claims)]),
                 false => finding
                     .remedy(format!(
-                        "{compare} (3) If this service account should have the role, save the whole policy as trust.json with \
-                         the statement below added to its statements, and run the second command, which replaces the whole \
-                         policy. If a different service account should have it, set that one in spec.serviceAccountName of \
-                         the pod's template."
+                        "{compare} (3) If this service account should have the role, save the whole policy as \
+                         trust.json with the statement below added to its statements, and run the second command, \
+                         which replaces the whole policy. If another service account should have the role, set it in \
+                         spec.serviceAccountName of the pod template."
                     ))
                     .commands([show, replace])
                     .policy(remedies::web_identity_trust(role_arn, claims)),
@@ -263,8 +264,11 @@ fn of_sts(finding: Finding, refusal: &StsRefusal) -> Finding {
             finding.commands(remedies::oidc_provider(claims))
         }
         Meaning::Thumbprint => {
-            let finding = finding.expected("the thumbprint of the CA that has issued the issuer's certificate now");
-            let finding = finding.remedy("update the thumbprint of the provider; it need not be created again");
+            let finding =
+                finding.expected("the thumbprint of the CA that issued the current certificate of the token's issuer");
+            let finding = finding.remedy(
+                "update the thumbprint of the IAM OIDC provider; the provider does not have to be created again",
+            );
             finding.commands([remedies::update_thumbprint(role_arn, claims)])
         }
         _ => finding.expected("credentials"),
@@ -283,21 +287,21 @@ fn of_agent(finding: Finding, refusal: &AgentRefusal) -> Finding {
             match is_default {
                 true => finding.remedy(format!("{DEFAULT_ACCOUNT}create an association for it")),
                 false => finding
-                    .remedy("create the association; a new one takes some seconds until it is visible")
+                    .remedy("create the association; it becomes visible after some seconds")
                     .commands([remedies::create_association(claims)]),
             }
         }
         Meaning::AssociationInvalid => finding
             .expected("an association with a role that exists")
-            .remedy("look at the association, and update it to a role that exists")
+            .remedy("check the association, and change it to a role that exists")
             .commands(remedies::update_association(claims, "--role-arn ROLE_ARN")),
         Meaning::RoleDenied => finding
-            .expected("a role that trusts pods.eks.amazonaws.com for both actions")
-            .remedy(format!("{remedy}. To use another role, update the association"))
+            .expected("a role that trusts pods.eks.amazonaws.com for sts:AssumeRole and sts:TagSession")
+            .remedy(format!("{remedy}. To use another role, change the association"))
             .policy(remedies::POD_IDENTITY_TRUST)
             .commands(remedies::update_association(claims, "--role-arn ROLE_ARN")),
         Meaning::PolicyTooLarge => finding
-            .expected("session policies and tags that are small enough")
+            .expected("session policies and session tags within the size limit")
             .commands(remedies::update_association(claims, "--disable-session-tags")),
         _ => finding.expected("credentials"),
     }
@@ -307,7 +311,7 @@ fn is_default_account(claims: &Claims) -> bool {
     service_account(claims).is_some_and(|(_, name)| name == "default")
 }
 
-/// The technical causes, but for what `observed` says already.
+/// The technical causes, without those that `observed` already contains.
 fn causes(error: &Error, observed: &str) -> Option<String> {
     let mut texts: Vec<String> = Vec::new();
     let mut cause = error.source();
@@ -329,7 +333,7 @@ mod tests {
     use crate::error::problem::peer::{Peer, Server};
 
     #[test]
-    fn problems_of_settings_have_the_ids_of_their_settings() {
+    fn problem_of_a_setting_has_the_id_of_the_setting() {
         let path = Setting::ContainerPath { setting: "AWS_CONTAINER_CREDENTIALS_FULL_URI", url: String::new() };
         assert_eq!(id_of_setting(&path), FindingId::ContainerPath);
         assert_eq!(id_of(&Problem::Setting(path)), FindingId::ContainerPath);
@@ -342,9 +346,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_of_a_connection_depends_on_what_failed() {
+    fn expected_connection_depends_on_what_failed() {
         use network::What;
-        let (host, cause) = (|| "credentials.example".to_owned(), || "the system's words".to_owned());
+        let (host, cause) = (|| "credentials.example".to_owned(), || "the text of the system".to_owned());
         let ip = std::net::IpAddr::from([192, 0, 2, 1]);
         for (what, expected) in [
             (What::Refused, "a server that accepts connections at this address"),
@@ -355,7 +359,7 @@ mod tests {
             ),
             (What::NoRoute { cause: cause() }, "a connection"),
             (What::NotConnected { cause: cause() }, "a connection"),
-            (What::Closed, "a complete answer in time"),
+            (What::Closed, "a complete response in time"),
         ] {
             let peer = Peer::new(Server::Container, "http://credentials.example".to_owned(), None);
             let problem = Problem::NoAnswer(Box::new(NoAnswer { peer, phase: Phase::Connect, what }));

@@ -1,4 +1,4 @@
-//! Whether the agent listens at its other address, when it cannot be reached at the configured one.
+//! If the agent cannot be reached at the configured address, checks whether it listens at its other address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::error::problem::Problem;
 use crate::source::SourceConfig;
 use crate::transport::HttpUrl;
 
-/// On the same node it answers in microseconds.
-const LOOK: Duration = Duration::from_secs(1);
+/// The agent runs on the same node and accepts a connection within microseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The failed fetch.
+/// The finding for a failed fetch.
 pub(super) async fn finding(config: &SourceConfig, error: &Error) -> Finding {
     match config {
         SourceConfig::WebIdentity(_) => Finding::of(error),
@@ -28,16 +28,16 @@ async fn agent(url: &HttpUrl, error: &Error) -> Finding {
     match other_address(url) {
         Some((configured, other)) if listens(other).await => {
             let observed = format!("{}, but a server listens at {other}", finding.observed);
-            let remedy = "remove AWS_CONTAINER_CREDENTIALS_FULL_URI from the container's env, so that the EKS webhook sets \
-                          the cluster's own";
+            let remedy = "remove AWS_CONTAINER_CREDENTIALS_FULL_URI from the container's env: the EKS webhook then \
+                          sets the URI of this cluster";
             let family = Finding::new(FindingId::AgentFamily, observed).remedy(remedy);
-            Finding { cause: finding.cause, ..family.expected(format!("an answer at {configured}")) }
+            Finding { cause: finding.cause, ..family.expected(format!("a response from {configured}")) }
         }
         _ => finding,
     }
 }
 
-/// The same agent by the other family of addresses.
+/// The configured address, and the address of the same agent in the other address family.
 fn other_address(url: &HttpUrl) -> Option<(SocketAddr, SocketAddr)> {
     const PAIRS: [(IpAddr, IpAddr); 2] = [
         (IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23))),
@@ -54,7 +54,7 @@ fn other_address(url: &HttpUrl) -> Option<(SocketAddr, SocketAddr)> {
 }
 
 async fn listens(address: SocketAddr) -> bool {
-    matches!(tokio::time::timeout(LOOK, tokio::net::TcpStream::connect(address)).await, Ok(Ok(_)))
+    matches!(tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::TcpStream::connect(address)).await, Ok(Ok(_)))
 }
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_agent_has_an_address_of_each_family() {
+    fn other_address_is_in_the_other_address_family() {
         for (url, expected) in [
             ("http://169.254.170.23/v1/credentials", Some(("169.254.170.23:80", "[fd00:ec2::23]:80"))),
             ("http://[fd00:ec2::23]/v1/credentials", Some(("[fd00:ec2::23]:80", "169.254.170.23:80"))),

@@ -1,21 +1,21 @@
-//! What to paste: policy statements and commands, with all that the token and the role say already in them.
+//! Policy statements and commands to paste, completed with the values from the token and the role.
 
 use super::claims::{self as said, cut, is_of_eks};
 use crate::claims::Claims;
 
-/// As it stands in a policy: with quotes, and escaped.
+/// `text` as a JSON string, with quotes and escaped.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// What can be pasted into a shell as it is; anything else is a placeholder.
-fn word(text: &str, otherwise: &str) -> String {
+/// `text` if it can be pasted into a shell without quotes. Otherwise, `placeholder`.
+fn word(text: &str, placeholder: &str) -> String {
     let plain =
         !text.is_empty() && text.len() <= 200 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c));
-    if plain { text.to_owned() } else { otherwise.to_owned() }
+    if plain { text.to_owned() } else { placeholder.to_owned() }
 }
 
-/// The last part of the role's path.
+/// The name of the role, without its path.
 pub(super) fn role_name(role_arn: &str) -> String {
     word(role_arn.rsplit('/').next().unwrap_or_default(), "ROLE_NAME")
 }
@@ -59,29 +59,30 @@ fn provider_arn(role_arn: &str, host: &str) -> String {
     format!("arn:{}:iam::{}:oidc-provider/{host}", part(1), part(4))
 }
 
-/// As [`provider_arn`], for a shell.
+/// The ARN of the IAM OIDC provider, for a shell.
 fn provider(role_arn: &str, claims: &Claims) -> String {
     word(&provider_arn(role_arn, &issuer_host(claims)), "PROVIDER_ARN")
 }
 
-/// Makes the IAM OIDC provider accept this audience.
+/// The command that makes the IAM OIDC provider accept the token's audience.
 pub(super) fn add_audience(role_arn: &str, claims: &Claims) -> String {
     let audience = word(claims.aud.first().map_or("", String::as_str), "AUDIENCE");
     let provider = provider(role_arn, claims);
     format!(
-        "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {provider} --client-id {audience}"
+        "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {provider} --client-id \
+         {audience}"
     )
 }
 
 pub(super) fn update_thumbprint(role_arn: &str, claims: &Claims) -> String {
     let provider = provider(role_arn, claims);
     format!(
-        "aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {provider} --thumbprint-list \
-         THUMBPRINT"
+        "aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {provider} \
+         --thumbprint-list THUMBPRINT"
     )
 }
 
-/// The ways to create the provider.
+/// The commands that create the IAM OIDC provider.
 pub(super) fn oidc_provider(claims: &Claims) -> Vec<String> {
     let audience = word(claims.aud.first().map_or("", String::as_str), "sts.amazonaws.com");
     let create =
@@ -103,21 +104,22 @@ fn service_account(claims: &Claims) -> (String, String) {
     (word(namespace, "NAMESPACE"), word(name, "SERVICE_ACCOUNT"))
 }
 
-/// The association that this service account would need.
+/// The command that creates an association for this service account.
 pub(super) fn create_association(claims: &Claims) -> String {
     let (namespace, name) = service_account(claims);
     format!(
-        "aws eks create-pod-identity-association --cluster-name CLUSTER --namespace {namespace} --service-account {name} \
-         --role-arn ROLE_ARN"
+        "aws eks create-pod-identity-association --cluster-name CLUSTER --namespace {namespace} --service-account \
+         {name} --role-arn ROLE_ARN"
     )
 }
 
-/// Finds the association that there is, and changes it.
+/// The commands that find the association and change it.
 pub(super) fn update_association(claims: &Claims, change: &str) -> [String; 2] {
     let (namespace, name) = service_account(claims);
     [
         format!(
-            "aws eks list-pod-identity-associations --cluster-name CLUSTER --namespace {namespace} --service-account {name}"
+            "aws eks list-pod-identity-associations --cluster-name CLUSTER --namespace {namespace} --service-account \
+             {name}"
         ),
         format!(
             "aws eks update-pod-identity-association --cluster-name CLUSTER --association-id ASSOCIATION_ID {change}"
@@ -125,7 +127,7 @@ pub(super) fn update_association(claims: &Claims, change: &str) -> [String; 2] {
     ]
 }
 
-/// Shows the role's trust policy, and replaces it.
+/// The commands that show and replace the role's trust policy.
 pub(super) fn trust_policy(role_arn: &str) -> [String; 2] {
     let role = role_name(role_arn);
     [
@@ -134,13 +136,13 @@ pub(super) fn trust_policy(role_arn: &str) -> [String; 2] {
     ]
 }
 
-/// Shows the annotations of the service account.
+/// The command that shows the service account with its annotations.
 pub(super) fn get_service_account(claims: &Claims) -> String {
     let (namespace, name) = service_account(claims);
     format!("kubectl get serviceaccount {name} -n {namespace} -o yaml")
 }
 
-/// The ARN of a role that is only named.
+/// The command that prints the ARN of the role whose name is in `value`.
 pub(super) fn get_role_arn(value: &str) -> String {
     let role = word(value.rsplit(['/', ':']).next().unwrap_or_default(), "ROLE_NAME");
     format!("aws iam get-role --role-name {role} --query Role.Arn --output text")
@@ -154,7 +156,7 @@ pub(super) fn kubelet() -> [String; 2] {
     ["kubectl describe node NODE".to_owned(), "journalctl -u kubelet  # on the node".to_owned()]
 }
 
-/// What the association's role must trust.
+/// The statement that the trust policy of the association's role must contain.
 pub(super) const POD_IDENTITY_TRUST: &str = r#"{
   "Effect": "Allow",
   "Principal": { "Service": "pods.eks.amazonaws.com" },

@@ -1,4 +1,5 @@
-//! The service account token: whether it can be read, whether kubelet keeps it fresh, and whether it is one for this method.
+//! Checks of the service account token: whether it can be read, whether kubelet rotates it, and whether it is meant for
+//! the credential source.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,16 +11,16 @@ use crate::env::region;
 use crate::source_kind::SourceKind;
 use crate::token_file::{Token, TokenSource};
 
-/// kubelet rotates a token at this age, or at 80 % of its life.
+/// kubelet rotates a token at this age, or after 80 % of its lifetime if that is earlier.
 const ROTATED_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// kubelet looks at its volumes every minute or two.
+/// kubelet checks its volumes every minute or two.
 const ROTATION_SLACK: Duration = Duration::from_secs(10 * 60);
 
-const IF_NOT_ROTATED: &str = "mount the projected volume directly: a copy of the file, or a mount with subPath, is never updated. \
-                              If it is mounted directly, kubelet has stopped rotating it: the commands show why. Then \
-                              restart the pod";
+const IF_NOT_ROTATED: &str = "mount the projected volume directly: a copy of the file, or a mount with subPath, is \
+                              never updated. If the volume is mounted directly, kubelet has stopped rotating the \
+                              token: the commands show why. Then create the pod again";
 
-/// The token, if there is one that can be sent.
+/// Checks the token, and returns it if it can be sent.
 pub(super) async fn check(
     setup: &Setup,
     kind: SourceKind,
@@ -34,13 +35,14 @@ pub(super) async fn check(
         }
     };
     let Some(claims) = token.claims() else {
-        let observed = format!("{} holds {} characters that are not a JWT", origin(tokens), token.expose().len());
+        let observed = format!("{} contains {} characters that are not a JWT", origin(tokens), token.expose().len());
         findings.push(
-            Finding::new(FindingId::TokenInvalid, observed).expected("a JWT: three parts with dots between").remedy(
-                "point the variable at the projected token, which the webhook does when the container does not set it",
+            Finding::new(FindingId::TokenInvalid, observed).expected("a JWT: three parts separated by dots").remedy(
+                "set the variable to the path of the projected token (the webhook does this unless the container sets \
+                 the variable)",
             ),
         );
-        // What it is sent to says more.
+        // It is sent anyway, because the response contains more information.
         return Some(token);
     };
     let before = findings.len();
@@ -49,8 +51,8 @@ pub(super) async fn check(
     findings.extend(issuer(&claims, kind));
     findings.extend(issuer_region(&claims, setup));
     findings.extend(subject_form(&claims));
-    let blamed = findings.iter().skip(before).any(|finding| finding.severity > super::Severity::Info);
-    if !blamed {
+    let has_problem = findings.iter().skip(before).any(|finding| finding.severity > super::Severity::Info);
+    if !has_problem {
         findings.push(Finding::new(FindingId::TokenOk, describe(tokens, &token, &claims, setup.time_source().now())));
     }
     Some(token)
@@ -66,11 +68,11 @@ fn origin(tokens: &TokenSource) -> String {
 fn describe(tokens: &TokenSource, token: &Token, claims: &Claims, now: SystemTime) -> String {
     let left = at(claims.exp).and_then(|exp| exp.duration_since(now).ok());
     format!(
-        "{}: {} bytes, {} old, valid for {}, sub={} aud={}",
+        "{}: {} bytes, {} old, {}, sub={} aud={}",
         origin(tokens),
         token.expose().len(),
         at(claims.iat).and_then(|iat| now.duration_since(iat).ok()).map_or("unknown".to_owned(), roughly),
-        left.map_or("ever".to_owned(), roughly),
+        left.map_or("without an expiry".to_owned(), |left| format!("valid for {}", roughly(left))),
         claims.sub.as_deref().map_or("none".to_owned(), cut),
         cut(&claims.aud.join(","))
     )
@@ -80,7 +82,7 @@ fn at(seconds: Option<u64>) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds?))
 }
 
-/// `23 h`, `5 min`, `12 s`
+/// Rounded down to one unit, such as `23 h`, `5 min` or `12 s`.
 pub(super) fn roughly(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ ..120 => format!("{seconds} s"),
@@ -116,12 +118,12 @@ fn times(origin: &str, claims: &Claims, now: SystemTime) -> Option<Finding> {
     let (age, life) = (since(iat?)?, exp?.duration_since(iat?).ok()?);
     let due = life.mul_f32(0.8).min(ROTATED_AFTER);
     let observed = format!(
-        "the token in {origin} is {} old, valid for {} in all, until {}",
+        "the token in {origin} is {} old; its total validity is {}, until {}",
         roughly(age),
         roughly(life),
         shown(exp)
     );
-    let expected = format!("a new one after {}", roughly(due));
+    let expected = format!("a new token after {}", roughly(due));
     (age > due.saturating_add(ROTATION_SLACK)).then(|| {
         Finding::new(FindingId::TokenRotation, observed)
             .expected(expected)
@@ -130,7 +132,7 @@ fn times(origin: &str, claims: &Claims, now: SystemTime) -> Option<Finding> {
     })
 }
 
-/// The audience of a method's tokens.
+/// The audience of the tokens of a source.
 pub(super) fn audience_of(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::WebIdentity => "sts.amazonaws.com",
@@ -144,7 +146,9 @@ fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
     if audiences().any(|audience| audience == expected) {
         return None;
     }
-    // An annotation may give STS's tokens another one; those of the other method and of the API server it cannot mean.
+    // An annotation may set another audience for tokens that are sent to STS, but not the audience of the other source
+    // or of
+    // the API server.
     let foreign =
         audiences().any(|aud| aud.is_empty() || aud == "pods.eks.amazonaws.com" || aud.contains("kubernetes"));
     let id = match kind {
@@ -152,10 +156,10 @@ fn audience(claims: &Claims, kind: SourceKind) -> Option<Finding> {
         _ => FindingId::TokenAudience,
     };
     let finding = Finding::new(id, format!("aud={}", cut(&claims.aud.join(",")))).expected(format!("aud={expected}"));
-    let remedy = "let the EKS webhook set the variable, or set serviceAccountToken.audience of the projected volume to the \
-                  expected value";
+    let remedy = "let the EKS webhook set the variable, or set serviceAccountToken.audience of the projected volume to \
+                  the expected audience";
     Some(match id {
-        FindingId::TokenAudienceOwn => finding.remedy(format!("if that is not meant, {remedy}")),
+        FindingId::TokenAudienceOwn => finding.remedy(format!("if this is not intended, {remedy}")),
         _ => finding.remedy(remedy),
     })
 }
@@ -166,8 +170,9 @@ fn issuer(claims: &Claims, kind: SourceKind) -> Option<Finding> {
         let expected = "https://oidc.eks.<region>.amazonaws.com/id/<ID>, or another https URL";
         let finding = Finding::new(FindingId::TokenIssuer, format!("iss={}", cut(issuer))).expected(expected);
         return Some(finding.remedy(
-            "mount a projected service account token: one from a Secret has the issuer kubernetes/serviceaccount. If the \
-             projected token has this issuer, too, change the API server's --service-account-issuer, or use EKS Pod Identity",
+            "mount a projected service account token: a token from a Secret has the issuer kubernetes/serviceaccount. \
+             If the projected token also has this issuer, change the API server's --service-account-issuer, or use EKS \
+             Pod Identity",
         ));
     }
     let own = || Finding::new(FindingId::TokenIssuerOwn, format!("iss={}", cut(issuer)));
@@ -179,20 +184,21 @@ fn issuer_region(claims: &Claims, setup: &Setup) -> Option<Finding> {
     let ours = region::region(&setup.env, setup.settings.region.as_deref()).ok()??;
     let observed = || {
         format!(
-            "the cluster is in {}, the configured region is {ours}: STS, and by default every client, is called in {ours}",
+            "the cluster is in {}, but the configured region is {ours}: requests to STS and, by default, to all \
+             services go to {ours}",
             cut(theirs)
         )
     };
     (theirs != ours.as_str()).then(|| {
         Finding::new(FindingId::TokenRegion, observed())
-            .remedy(format!("if that is not meant, set {} to the cluster's region", crate::env::REGION))
+            .remedy(format!("if this is not intended, set {} to the cluster's region", crate::env::REGION))
     })
 }
 
 fn subject_form(claims: &Claims) -> Option<Finding> {
     let observed = || format!("sub={}", claims.sub.as_deref().map_or("none".to_owned(), cut));
     let expected = "sub=system:serviceaccount:<namespace>:<service account>";
-    let remedy = "check which file the variable names: the projected service account token is meant";
+    let remedy = "check that the path in the variable is that of the projected service account token";
     let finding = || Finding::new(FindingId::TokenSubject, observed()).expected(expected).remedy(remedy);
     service_account(claims).is_none().then(finding)
 }

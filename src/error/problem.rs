@@ -1,15 +1,15 @@
-//! What can be wrong, as facts. A problem is decided where it is found, once: an [`Error`] shows it as one line, and a
-//! diagnosis as a finding. No text of this crate is ever parsed.
+//! Everything that can go wrong, as typed data. The code that detects a problem classifies it once. An [`Error`] shows
+//! the problem as one line, and a diagnosis shows it as a finding. Neither of them parses text.
 //!
 //! | file | problems of |
 //! |---|---|
 //! | `setting.rs` | variables and settings of the builder |
 //! | `token.rs` | the token file |
-//! | `network.rs` | attempts without a complete answer |
-//! | `answer.rs` | answers that are not in the server's form |
-//! | `sts.rs`, `agent.rs` | refusals in the form of STS and of the agent, with the table of each |
-//! | `table.rs` | the form of these tables, and the table of all other failures |
-#![allow(dead_code, reason = "which of them occur depends on the features")]
+//! | `network.rs` | attempts without a complete response |
+//! | `answer.rs` | responses that are not in the format of the server |
+//! | `sts.rs`, `agent.rs` | refusals in the format of STS and of the agent, with a table for each |
+//! | `table.rs` | the row type of these tables, and the table of all other failures |
+#![allow(dead_code, reason = "the features decide which of them occur")]
 
 pub(crate) mod agent;
 pub(crate) mod answer;
@@ -35,17 +35,17 @@ use crate::error::{Error, ErrorKind};
 use crate::source_kind::SourceKind;
 use crate::variable;
 
-/// When the answer is not of the expected protocol.
-const IF_NOT_ITSELF: &str = "check what answers at that address: a proxy or another server may be in its place";
-const IF_THROTTLED: &str = "the provider repeats the request; if this lasts, let each process use one provider, start fewer pods at the same time, \
-     or ask AWS to raise the account's request rate";
+/// The remedy for a response that is not of the expected protocol.
+const IF_NOT_ITSELF: &str = "check which server responds at that address: it may be a proxy or another server";
+const IF_THROTTLED: &str = "the provider retries the request; if this continues, use only one provider in each \
+                            process, start fewer pods at the same time, or ask AWS to raise the account's request rate";
 
-/// Something that is wrong.
+/// A problem.
 #[derive(Debug)]
 pub(crate) enum Problem {
     NotConfigured,
     Setting(Setting),
-    /// The other source is needed, and no part of it is configured.
+    /// The other source is needed, but it is not configured at all.
     OtherNotConfigured {
         configured: SourceKind,
     },
@@ -60,13 +60,13 @@ pub(crate) enum Problem {
         peer: Peer,
         refusal: Box<AgentRefusal>,
     },
-    /// What came back had expired at `expiry`.
+    /// The source returned credentials that had expired at `expiry`.
     Expired {
         source: SourceKind,
         expiry: SystemTime,
         now: SystemTime,
     },
-    /// What came back is what a service has refused.
+    /// The source returned the same credentials that a service has refused.
     RefusedAgain {
         source: SourceKind,
     },
@@ -82,7 +82,7 @@ pub(crate) enum Problem {
     },
     NoRuntime(Runtime),
     NoOutcomeYet,
-    /// Something of this process itself.
+    /// A failure in this process.
     Internal {
         observed: String,
         kind: ErrorKind,
@@ -116,7 +116,7 @@ impl Problem {
                     denied.kind()
                 }
             }
-            // An outage may pass: the caller need not ask for less.
+            // The outage is the error: a request for a shorter validity would fail too.
             Self::LifetimeTooShort { cause: Some(cause), .. } => cause.kind(),
             Self::LifetimeTooShort { cause: None, .. } => ErrorKind::LifetimeTooShort,
             Self::NoRuntime(_) => ErrorKind::NoRuntime,
@@ -129,7 +129,7 @@ impl Problem {
         match self {
             Self::Sts { refusal, .. } => refusal.verdict,
             Self::Agent { refusal, .. } => refusal.verdict,
-            // An outage of the fallback may pass, so the whole may.
+            // If the failure of the fallback is transient, the whole failure is transient.
             Self::FallbackFailed { denied, second } => {
                 if second.verdict().serves_expired {
                     second.verdict()
@@ -142,7 +142,7 @@ impl Problem {
         }
     }
 
-    /// The code that the service gave.
+    /// The error code from the service.
     pub(crate) fn code(&self) -> Option<&str> {
         match self {
             Self::Sts { refusal, .. } => Some(refusal.code.as_str()),
@@ -151,12 +151,12 @@ impl Problem {
         }
     }
 
-    /// What is wrong: names and values, never a secret.
+    /// What is wrong, with names and values. Never contains a secret.
     pub(crate) fn observed(&self) -> String {
         match self {
             Self::NotConfigured => format!(
-                "no AWS credentials are configured for this pod: neither {} and {} (IRSA) nor {} or {} (EKS Pod Identity) \
-                 are set",
+                "no AWS credentials are configured for this pod: neither {} and {} (IRSA) nor {} or {} (EKS Pod \
+                 Identity) are set",
                 variable::ROLE_ARN,
                 variable::WEB_IDENTITY_TOKEN_FILE,
                 variable::CONTAINER_FULL_URI,
@@ -164,7 +164,7 @@ impl Problem {
             ),
             Self::Setting(setting) => setting.observed(),
             Self::OtherNotConfigured { configured } => {
-                format!("only {configured} is configured in this pod, and no part of {}", configured.other())
+                format!("only {configured} is configured in this pod; {} is not configured", configured.other())
             }
             Self::Token(token) => token.observed(),
             Self::NoAnswer(network) => network.observed(),
@@ -172,81 +172,91 @@ impl Problem {
             Self::Sts { peer, refusal } => refusal.observed(&peer.name()),
             Self::Agent { peer, refusal } => refusal.observed(&peer.name()),
             Self::Expired { source, expiry, now } => format!(
-                "{source} answered with credentials that had expired at {} (it is {} here)",
+                "{source} returned credentials that had expired at {} (the local time is {})",
                 clock::rfc3339(*expiry),
                 clock::rfc3339(*now)
             ),
             Self::RefusedAgain { source } => {
-                format!("{source} has returned the same credentials again that a service has refused")
+                format!("{source} returned the same credentials that a service has refused")
             }
-            Self::FallbackFailed { denied, second } => format!("{denied}; and the fallback failed too: {second}"),
+            Self::FallbackFailed { denied, second } => format!("{denied}; the fallback also failed: {second}"),
             Self::LifetimeTooShort { requested, expiry, cause } => {
-                let expiry = expiry.map_or_else(|| "never".to_owned(), clock::rfc3339);
+                let current = match expiry {
+                    Some(expiry) => format!("expire at {}", clock::rfc3339(*expiry)),
+                    None => "do not last that long".to_owned(),
+                };
                 let cause = match cause {
-                    Some(cause) => format!("fetching newer ones failed: {cause}"),
-                    None => "the source has no newer ones".to_owned(),
+                    Some(cause) => format!("fetching new credentials failed: {cause}"),
+                    None => "the source has no newer credentials".to_owned(),
                 };
                 format!(
-                    "credentials valid for {requested:?} were requested, and the current ones expire at {expiry}; {cause}"
+                    "credentials valid for {requested:?} were requested, but the current credentials {current}; {cause}"
                 )
             }
             Self::NoRuntime(Runtime::None) => {
-                "credentials must be fetched, and the call is not inside a tokio runtime".to_owned()
+                "credentials must be fetched, but the call was not made in a tokio runtime".to_owned()
             }
             Self::NoRuntime(Runtime::NoThread(error)) => {
                 format!("the thread that fetches credentials could not be started ({error})")
             }
             Self::NoRuntime(Runtime::Panicked) => {
-                "the task that fetches credentials panicked (its message is on stderr)".to_owned()
+                "the task that fetches credentials panicked (the panic message is on stderr)".to_owned()
             }
             Self::NoOutcomeYet => "no credentials have been fetched yet".to_owned(),
             Self::Internal { observed, .. } => observed.clone(),
         }
     }
 
-    /// What to do. Empty if the rest says it.
+    /// What to do. Empty if `observed` already contains it.
     pub(crate) fn remedy(&self) -> String {
         match self {
-            Self::NotConfigured => "annotate the service account with eks.amazonaws.com/role-arn or create a Pod Identity \
-                                    association, check that the pod identity webhook runs (and for EKS Pod Identity the \
-                                    eks-pod-identity-agent add-on), and restart the pod: running pods are never changed"
+            Self::NotConfigured => "annotate the service account with eks.amazonaws.com/role-arn or create a Pod \
+                                    Identity association, check that the pod identity webhook runs (for EKS Pod \
+                                    Identity, also the eks-pod-identity-agent add-on), and create the pod again: the \
+                                    webhook does not change existing pods"
                 .to_owned(),
             Self::Setting(setting) => setting.remedy(),
-            Self::OtherNotConfigured { .. } => "set the other source up for the service account too, and restart the pod, so \
-                                                that the EKS webhook injects both"
-                .to_owned(),
+            Self::OtherNotConfigured { configured } => format!(
+                "set up {} for the service account too, and create the pod again: the EKS webhook then injects the \
+                 variables of both sources",
+                configured.other()
+            ),
             Self::Token(token) => token.remedy().to_owned(),
             Self::NoAnswer(network) => network.remedy(),
             Self::BadAnswer(answer) => answer.remedy(),
             Self::Sts { peer, refusal } => refusal.remedy(peer.if_failing()),
             Self::Agent { peer, refusal } => refusal.remedy(peer.if_failing()),
-            Self::Expired { .. } => "check the node's clock; if it is right, the source serves old credentials in an outage, \
-                                     and the request is repeated"
+            Self::Expired { .. } => "check the node's clock; if the clock is correct, the source may return old \
+                                     credentials because of an outage; the request is retried"
                 .to_owned(),
-            Self::RefusedAgain { .. } => "they are used until others can be had, and the request is repeated; check whether the \
-                                          role was deleted or its sessions were revoked, and that the service's endpoint and \
-                                          region are right"
-                .to_owned(),
+            Self::RefusedAgain { .. } => {
+                "they are used until the source returns other credentials, and the request is retried; check whether \
+                 the role was deleted or its sessions were revoked, and whether the endpoint and the region of the \
+                 service are correct"
+                    .to_owned()
+            }
             Self::FallbackFailed { .. } | Self::LifetimeTooShort { cause: Some(_), .. } | Self::Internal { .. } => {
                 String::new()
             }
-            Self::LifetimeTooShort { cause: None, .. } => "ask for less, or raise the session duration (IRSA: \
-                                                           .session_length(..), up to the role's maximum)"
+            Self::LifetimeTooShort { cause: None, .. } => "request a shorter validity, or increase the session length \
+                                                           (IRSA: .session_length(..), up to the role's maximum \
+                                                           session duration)"
                 .to_owned(),
             Self::NoRuntime(Runtime::None) => {
-                "call it from async code run by tokio (#[tokio::main], Runtime::block_on)".to_owned()
+                "call it from async code that runs on tokio (#[tokio::main], Runtime::block_on)".to_owned()
             }
             Self::NoRuntime(Runtime::NoThread(_)) => {
-                "check the limits of the container for processes (pids) and open files".to_owned()
+                "check the container's limits for processes (pids) and open files".to_owned()
             }
             Self::NoRuntime(Runtime::Panicked) => {
-                "it is started again; report the panic, or correct the HTTP client given to the builder".to_owned()
+                "the task is started again; report the panic, or fix the HTTP client that was passed to the builder"
+                    .to_owned()
             }
             Self::NoOutcomeYet => "call again".to_owned(),
         }
     }
 
-    /// As one line.
+    /// The observation and the remedy in one line.
     pub(crate) fn line(&self) -> String {
         let (observed, remedy) = (self.observed(), self.remedy());
         if remedy.is_empty() { observed } else { format!("{observed}; {remedy}") }
@@ -286,9 +296,9 @@ mod tests {
         Problem::FallbackFailed { denied: denied.into(), second: second.into() }
     }
 
-    /// Several rows of a table have the same kind and another verdict.
+    /// Rows of a table can have the same kind and different verdicts, so both are compared.
     #[test]
-    fn verdict_and_kind_are_those_of_the_refusal_that_decides() {
+    fn problem_has_kind_and_verdict_of_the_deciding_refusal() {
         use ErrorKind::{Denied, Refused};
         let mistake = || by_sts("ValidationError");
         let missing = || by_agent("ResourceNotFoundException");
@@ -296,7 +306,7 @@ mod tests {
         for (problem, kind, verdict) in [
             (mistake(), Refused, Verdict::MISTAKE),
             (missing(), Denied, Verdict::NOT_VISIBLE_YET),
-            // A failure that may pass decides. If both are denials, the first one does.
+            // A transient failure decides. If both are permanent, the first one decides.
             (either(by_sts("AccessDenied"), mistake()), Refused, Verdict::MISTAKE),
             (either(missing(), by_sts("AccessDenied")), Denied, Verdict::NOT_VISIBLE_YET),
             (either(by_sts("AccessDenied"), missing()), Denied, Verdict::PERMANENT),

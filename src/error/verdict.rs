@@ -1,9 +1,9 @@
-//! The four decisions that are made for a failure. Which failure has which: the tables in [`crate::error::problem`].
+//! The four decisions that are made for each failure. The tables in [`crate::error::problem`] contain the decisions.
 
 /// How a failure is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Whether a cold start tries again within its startup timeout.
+    /// Whether a cold start retries within its startup timeout.
     pub(crate) retries_cold_start: bool,
     /// Whether credentials that have expired may be served.
     pub(crate) serves_expired: bool,
@@ -23,18 +23,18 @@ pub(crate) enum Delay {
 }
 
 impl Verdict {
-    /// Expected to pass by itself.
+    /// A failure that is expected to end without a change of the configuration.
     pub(crate) const TRANSIENT: Self =
         Self { retries_cold_start: true, serves_expired: true, falls_back: false, delay: Delay::Backoff };
-    /// A mistake in this pod's own configuration: waiting does not help at a start. It may also be a server that is set up
-    /// wrongly for a moment, so that nothing is given up because of it.
+    /// A mistake in the configuration of this pod. At a start, waiting does not help. The cause may also be a server
+    /// whose configuration is wrong for a short time, so expired credentials are still served and no fallback is used.
     pub(crate) const MISTAKE: Self = Self { retries_cold_start: false, ..Self::TRANSIENT };
-    /// A refusal in the service's own form, until somebody changes a policy or an association.
+    /// A refusal in the format of the service. It lasts until a policy or an association is changed.
     pub(crate) const PERMANENT: Self =
         Self { retries_cold_start: false, serves_expired: false, falls_back: true, delay: Delay::Hold };
-    /// The same, but a new association is not visible at once.
+    /// Like [`PERMANENT`](Self::PERMANENT), but retried sooner, because a new association is not visible at once.
     pub(crate) const NOT_VISIBLE_YET: Self =
         Self { retries_cold_start: true, delay: Delay::Backoff, ..Self::PERMANENT };
-    /// Nothing was asked of any service.
+    /// No request was sent to a service.
     pub(crate) const NOT_ATTEMPTED: Self = Self { falls_back: false, ..Self::PERMANENT };
 }

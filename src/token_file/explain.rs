@@ -59,9 +59,9 @@ mod tests {
             (io::ErrorKind::PermissionDenied.into(), TokenFile, "set fsGroup"),
             (io::ErrorKind::PermissionDenied.into(), TokenFile, "the file has mode 0600, owner "),
             (io::ErrorKind::InvalidInput.into(), TokenFile, "is not a regular file"),
-            (io::ErrorKind::NotADirectory.into(), TokenFile, "leads through a file"),
-            (io::Error::from_raw_os_error(40), TokenFile, "leads to itself"),
-            (io::Error::from_raw_os_error(5), Unavailable, "could not be read just now"),
+            (io::ErrorKind::NotADirectory.into(), TokenFile, "is a file and not a directory"),
+            (io::Error::from_raw_os_error(40), TokenFile, "a loop of symbolic links"),
+            (io::Error::from_raw_os_error(5), Unavailable, "could not be read; the file is read again"),
         ] {
             let explained = explain(file.path(), error);
             assert_eq!(explained.kind(), kind, "{explained}");

@@ -112,7 +112,7 @@ mod tests {
         use io::ErrorKind as Io;
         for (phase, kind, expected) in [
             (Phase::Connect, Io::ConnectionRefused, "refused the connection"),
-            (Phase::Connect, Io::TimedOut, "did not answer in time"),
+            (Phase::Connect, Io::TimedOut, "did not respond in time"),
             (Phase::Connect, Io::HostUnreachable, "there is no route to it (the system's words)"),
             (Phase::Connect, Io::NetworkUnreachable, "there is no route to it (the system's words)"),
             (Phase::Connect, Io::AddrNotAvailable, "there is no route to it (the system's words)"),
@@ -120,7 +120,7 @@ mod tests {
             (Phase::Exchange, Io::ConnectionReset, "reset the connection"),
             (Phase::Exchange, Io::ConnectionAborted, "reset the connection"),
             (Phase::Exchange, Io::BrokenPipe, "reset the connection"),
-            (Phase::Exchange, Io::UnexpectedEof, "closed the connection before its answer was complete"),
+            (Phase::Exchange, Io::UnexpectedEof, "closed the connection before the response was complete"),
         ] {
             let message = message(phase, kind);
             assert!(message.contains(expected), "{kind:?}: {message}");

@@ -1,5 +1,5 @@
-//! Every finding can be produced, and contains enough to act on. `findings.txt` holds what the example `doctor` prints for
-//! each fault, and the catalogue in the documentation is generated from it.
+//! Every finding can be produced, and contains enough to act on. `findings.txt` contains what the example `doctor`
+//! prints for each fault, and the catalogue in the documentation is generated from it.
 //! `EKS_CREDENTIALS_BLESS=1 cargo test --test diagnose` updates both: review the changes. It updates the entries of
 //! the tests that run and keeps all others. The entry of `token-not-readable` can only be updated by a user who may not
 //! read every file, for example with `unshare --user`.
@@ -30,7 +30,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Whether this user can produce the fault: a file that nobody may read is readable for root.
+/// Whether this user can produce the fault. Root can read every file.
 fn can_be_produced(fault: &Fault) -> bool {
     let denied = fault.name == "token-not-readable";
     !denied || !support::may_read_everything()
@@ -103,7 +103,7 @@ fn every_finding_has_a_fault_and_every_fault_a_snapshot() {
 
 /// The generated part of the page is written from the catalogue and the snapshots.
 #[test]
-fn the_catalogue_in_the_documentation_is_whole_and_its_examples_are_real() {
+fn catalogue_page_lists_every_finding_with_an_example() {
     let mut catalogue = String::new();
     for id in FindingId::ALL {
         let (fault, example) = example(id.as_str()).unwrap_or_default();
@@ -116,7 +116,8 @@ fn the_catalogue_in_the_documentation_is_whole_and_its_examples_are_real() {
     bless_or_compare(&path, &format!("{before}{}\n{after}", catalogue.trim_end()));
 }
 
-/// An example of a finding, and the name of the fault that produces it: preferably a fault that is meant for this finding.
+/// An example of a finding, and the name of the fault that produces it: preferably a fault that is meant for this
+/// finding.
 fn example(id: &str) -> Option<(&'static str, String)> {
     let snapshots = snapshots::all();
     let shown = faults::all().into_iter().filter_map(|fault| {
@@ -246,7 +247,8 @@ async fn denial_prints_the_trust_policy_statement_that_matches() {
     assert_eq!(statement, expected);
 }
 
-/// No content of a token or an environment may cause a panic or a hang, or get into a command that is meant to be pasted.
+/// No content of a token or an environment may cause a panic or a hang, or get into a command that is meant to be
+/// pasted.
 #[tokio::test]
 async fn hostile_input_ends_in_findings() {
     support::trace();

@@ -1,4 +1,4 @@
-//! One cell of the matrix: a provider in one state meets one fault.
+//! One cell of the matrix: a provider in one state and a source with one fault.
 
 use std::error::Error as _;
 use std::task::Poll;
@@ -21,8 +21,8 @@ use crate::support::ca::{Ca, named};
 
 /// 2030-01-01T00:00:00Z.
 const NEW_YEAR: Duration = Duration::from_secs(1_893_456_000);
-/// The first credentials live for an hour: its last fifteen minutes are the advisory window, in whose first half a
-/// refresh is due.
+/// The first credentials are valid for an hour. The last fifteen minutes are the advisory window. A refresh is due in
+/// the first half of this window.
 const DUE: Duration = Duration::from_secs(55 * 60);
 const EXPIRED: Duration = Duration::from_secs(61 * 60);
 const FRESH_EXPIRY: Duration = Duration::from_secs(6 * 3600);
@@ -31,14 +31,15 @@ const FRESH_EXPIRY: Duration = Duration::from_secs(6 * 3600);
 pub(crate) enum State {
     /// Nothing has been fetched yet.
     Cold,
-    /// Credentials that are still valid, and due to be refreshed.
+    /// The current credentials are still valid, and a refresh is due.
     Usable,
+    /// The current credentials have expired.
     Expired,
-    /// Nothing has been fetched yet, and the program asked for a fallback to the other source, which works.
+    /// Nothing has been fetched yet. The fallback is enabled, and the other source works.
     Fallback,
 }
 
-/// What all cells share.
+/// The parts that all cells share.
 pub(crate) struct World {
     pod: LocalPod,
     tls: TlsAcceptor,
@@ -56,25 +57,25 @@ impl World {
     }
 }
 
-/// What one cell has shown.
+/// The outcome of one cell.
 pub(crate) struct Outcome {
-    /// What the caller got, after how many attempts, and the health afterwards.
+    /// What the caller got, the number of attempts, and the health afterwards.
     pub(crate) line: String,
-    /// Without what differs from run to run. `None`: it went well.
+    /// The error message, without parts that differ between runs. `None` if there was no error to check.
     pub(crate) message: Option<String>,
 }
 
 struct Cell {
     server: Server,
     provider: EksCredentialsProvider,
-    /// What the provider had before the fault.
+    /// The credentials that the provider had before the fault.
     held: Option<Credentials>,
 }
 
-/// Panics if anything but the row's expectation comes true.
+/// Panics if the outcome is not the one that the row expects.
 pub(crate) async fn run(row: &Row, state: State, world: &World) -> Outcome {
     let (cell, printed) = Cell::before_the_fault(row, state, world).await;
-    let (got, error) = cell.ask(row, state).await;
+    let (got, error) = cell.call(row, state).await;
     assert_eq!(cell.server.unexpected(), Vec::<String>::new(), "unexpected");
     let status = cell.provider.status();
     for text in [printed, print(&cell, error.as_ref())] {
@@ -97,7 +98,7 @@ pub(crate) async fn run(row: &Row, state: State, world: &World) -> Outcome {
             }
             Some(masked(&message, &cell))
         }
-        Expect::Fresh | Expect::Everlasting => {
+        Expect::Fresh | Expect::NeverExpires => {
             assert!(error.is_none(), "{error:?}");
             assert_eq!(got, if state == State::Usable { Got::Held } else { Got::Fresh });
             assert_fresh(row.expect, &cell);
@@ -110,7 +111,7 @@ pub(crate) async fn run(row: &Row, state: State, world: &World) -> Outcome {
     };
     assert_eq!(status.health, health);
     let got = match got {
-        Got::Held if state == State::Usable => "the credentials at hand, at once",
+        Got::Held if state == State::Usable => "the current credentials, at once",
         Got::Held => "the expired credentials",
         Got::Fresh => "fresh credentials",
         Got::Other => "credentials of the other source",
@@ -130,7 +131,7 @@ enum Got {
 }
 
 impl Cell {
-    /// The provider in its state, and all that could be printed of it so far.
+    /// The provider in its state, and its `Debug` output so far.
     async fn before_the_fault(row: &Row, state: State, world: &World) -> (Self, String) {
         let mut server = Server::start(row.source, row.tls.then(|| world.tls.clone()), rows::first(row.source)).await;
         let clock = ManualTimeSource::new(SystemTime::UNIX_EPOCH + NEW_YEAR);
@@ -138,7 +139,7 @@ impl Cell {
         if state == State::Fallback {
             builder = builder.prefer(row.source).fallback(true);
         }
-        // The pod's own stand-in of the other source has the system's clock.
+        // The stand-in for the other source uses the clock of the system.
         let other_serves = matches!(row.expect, Expect::Fails { verdict, .. } if verdict.falls_back);
         if state != State::Fallback || !other_serves {
             builder = builder.time_source(clock.clone());
@@ -161,19 +162,19 @@ impl Cell {
         (Self { server, provider, held }, printed)
     }
 
-    /// One caller asks, and the flight that it sets off ends.
-    async fn ask(&self, row: &Row, state: State) -> (Got, Option<Error>) {
+    /// Calls the provider once, and waits until the refresh that the call starts has ended.
+    async fn call(&self, row: &Row, state: State) -> (Got, Option<Error>) {
         let mut changes = self.provider.subscribe();
-        let mut ask = tokio_test::task::spawn(self.provider.credentials());
-        let got = match (state, ask.poll()) {
+        let mut call = tokio_test::task::spawn(self.provider.credentials());
+        let got = match (state, call.poll()) {
             (State::Usable, Poll::Ready(got)) => got,
             (State::Usable, Poll::Pending) => panic!("a caller with usable credentials waits"),
             (_, Poll::Ready(got)) => got,
-            (_, Poll::Pending) => ask.await,
+            (_, Poll::Pending) => call.await,
         };
         let refreshes = u64::from(self.held.is_some());
-        let landed = changes.wait_for(|s| s.consecutive_failures > 0 || s.refreshes > refreshes).await.unwrap().clone();
-        let error = landed.last_error;
+        let status = changes.wait_for(|s| s.consecutive_failures > 0 || s.refreshes > refreshes).await.unwrap().clone();
+        let error = status.last_error;
         if matches!(state, State::Cold | State::Fallback)
             && let Err(got) = &got
         {
@@ -181,7 +182,7 @@ impl Cell {
         }
         let got = match got {
             Ok(credentials) if Some(&credentials) == self.held.as_ref() => Got::Held,
-            Ok(_) if state == State::Fallback && landed.source != Some(row.source) => Got::Other,
+            Ok(_) if state == State::Fallback && status.source != Some(row.source) => Got::Other,
             Ok(credentials) => {
                 assert_eq!(credentials.access_key_id(), "ASIALOCALFRESH", "{}", row.name);
                 Got::Fresh
@@ -191,7 +192,7 @@ impl Cell {
         (got, error)
     }
 
-    /// Exactly one attempt, but for the failures of a cold start that are worth another one.
+    /// Checks the number of attempts: one, except for the failures that a cold start retries.
     fn attempts(&self, row: &Row, state: State) -> &'static str {
         let retried = match (row.expect, state) {
             (Expect::Fails { verdict, .. }, State::Cold) => verdict.retries_cold_start,
@@ -199,10 +200,10 @@ impl Cell {
             _ => false,
         };
         match (self.server.requests(), retried) {
-            (None, _) => "nobody there to count attempts",
+            (None, _) => "attempts not counted",
             (Some(requests), true) => {
                 assert!(requests >= 2, "{requests} attempts of a cold start");
-                "retried within the budget"
+                "retried within the startup timeout"
             }
             (Some(requests), false) => {
                 assert_eq!(requests, 1, "attempts");
@@ -212,7 +213,7 @@ impl Cell {
     }
 }
 
-/// The environment of the pod, with the server in the place of STS or of the agent.
+/// The environment of the pod, with the server instead of STS or the agent.
 fn env(row: &Row, server: &Server, World { pod, ca_bundle, .. }: &World, state: State) -> Vec<(String, String)> {
     let both = (state == State::Fallback).then(|| pod.both_env());
     let url = format!("{}://{}", if row.tls { "https" } else { "http" }, server.address);
@@ -233,7 +234,7 @@ fn env(row: &Row, server: &Server, World { pod, ca_bundle, .. }: &World, state: 
     }
 }
 
-/// Usable credentials outlive everything, expired ones only what may pass.
+/// Valid credentials are served after every failure, and expired credentials only after transient failures.
 fn expected(cell: &Cell, state: State, verdict: Verdict, error: &Error) -> Got {
     match state {
         State::Usable => Got::Held,
@@ -247,7 +248,7 @@ fn expected(cell: &Cell, state: State, verdict: Verdict, error: &Error) -> Got {
 
 fn expected_health(expect: Expect, state: State) -> Health {
     match (expect, state) {
-        (Expect::Fresh | Expect::Everlasting, _) => Health::Ready,
+        (Expect::Fresh | Expect::NeverExpires, _) => Health::Ready,
         (_, State::Cold | State::Fallback) => Health::Failed,
         (_, State::Usable) => Health::Degraded,
         (_, State::Expired) => Health::Expired,
@@ -262,7 +263,7 @@ fn assert_fresh(expect: Expect, cell: &Cell) {
     assert_eq!(now.session_token(), Some(rows::SESSION_TOKEN));
 }
 
-/// Every Display and Debug that a program could come by.
+/// All `Display` and `Debug` output that a program can get.
 fn print(cell: &Cell, error: Option<&Error>) -> String {
     let Cell { provider, held, .. } = cell;
     let status = provider.status();
@@ -287,15 +288,15 @@ fn print(cell: &Cell, error: Option<&Error>) -> String {
     text
 }
 
-/// The message with names in place of what differs from run to run, and between states.
+/// The message, with placeholders for parts that differ between runs and between states.
 fn masked(message: &str, cell: &Cell) -> String {
     let message = message.replace(&cell.server.address.to_string(), "<address>");
-    let message = mask(message, "did not answer within ", |c| c != ':', "<time>");
+    let message = mask(message, "did not respond within ", |c| c != ';', "<time>");
     let message = mask(message, " exp=", |c| !";, ".contains(c), "<date>");
-    mask(message, "(it is ", |c| c != ' ', "<date>")
+    mask(message, "(the local time is ", |c| c != ')', "<date>")
 }
 
-/// `text` with `name` in place of the characters `of` it that follow `after`.
+/// `text`, with `name` instead of the characters after `after` for which `of` returns true.
 fn mask(text: String, after: &str, of: impl Fn(char) -> bool, name: &str) -> String {
     match text.split_once(after) {
         Some((before, rest)) => format!("{before}{after}{name}{}", rest.trim_start_matches(of)),

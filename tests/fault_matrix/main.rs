@@ -1,6 +1,6 @@
-//! The fault matrix: every fault that a source can show × what the provider has in hand, over real sockets. For each the
-//! kind of the error, how often the source is asked, what callers get, and the message, which is kept in
-//! `messages.txt`: `EKS_CREDENTIALS_BLESS=1 cargo test --test fault_matrix` writes it anew, for a person to read.
+//! The fault matrix: every fault of a source, in every state of the provider, over real sockets. Each cell checks the
+//! kind of the error, the number of attempts, what callers get, and the message. `messages.txt` contains the messages.
+//! `EKS_CREDENTIALS_BLESS=1 cargo test --test fault_matrix` updates it: review the changes.
 #![cfg(all(unix, any(feature = "irsa", feature = "pod-identity")))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -23,14 +23,14 @@ use rows::{Expect, Row};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Each cell has some sockets open, and a process may have a thousand.
+/// Each cell opens some sockets, and the limit is often about a thousand for each process.
 const AT_ONCE: usize = 100;
 const STATES: [State; 4] = [State::Cold, State::Usable, State::Expired, State::Fallback];
 
 type Outcomes = HashMap<(usize, State), Outcome>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fault_is_met_as_it_must_be_and_explained() {
+async fn fault_matrix_every_cell_has_the_expected_outcome() {
     support::trace();
     support::watch_panics();
     let world = Arc::new(World::new().await);
@@ -49,19 +49,19 @@ async fn every_fault_is_met_as_it_must_be_and_explained() {
     }
 }
 
-/// Each row of the documented tables that is about an answer of a service has a row here, with the same consequences. The
-/// tables are written from the code, and the rows here by hand.
+/// Each row of the documented tables for responses of a service has a row in the matrix, with the same consequences.
+/// The documented tables are generated from the code, and the rows of the matrix are written by hand.
 #[cfg(all(feature = "irsa", feature = "pod-identity"))]
 #[test]
-fn matrix_has_every_row_of_the_documented_tables() {
+fn fault_matrix_covers_the_documented_tables() {
     use eks_credentials::SourceKind::{PodIdentity, WebIdentity};
     let (rows, mut compared) = (rows::rows(), 0);
     let mut source = None;
     let (_, tables, _) = generated::split(include_str!("../../src/docs/failures.md")).unwrap();
     for line in tables.lines() {
         match line {
-            line if line.starts_with("## Refusals in the form of STS") => source = Some(WebIdentity),
-            line if line.starts_with("## Everything else") => source = None,
+            line if line.starts_with("## Refusals in the format of STS") => source = Some(WebIdentity),
+            line if line.starts_with("## All other failures") => source = None,
             line if line.starts_with("## ") => source = Some(PodIdentity),
             _ => {}
         }
@@ -76,7 +76,7 @@ fn matrix_has_every_row_of_the_documented_tables() {
         let codes: Vec<_> = answer.split('`').skip(1).step_by(2).collect();
         let codes = if codes.is_empty() { vec![""] } else { codes };
         for code in codes {
-            let is_shown = rows.iter().filter(|row| row.source == source && !row.tls).any(|row| {
+            let is_covered = rows.iter().filter(|row| row.source == source && !row.tls).any(|row| {
                 let Expect::Fails { kind: of_row, verdict, code: code_of_row, .. } = row.expect else { return false };
                 let cells = (
                     if verdict.retries_cold_start { "tries again" } else { "fails at once" },
@@ -88,14 +88,14 @@ fn matrix_has_every_row_of_the_documented_tables() {
                     && format!("`{of_row:?}`") == *kind
                     && cells == (*cold_start, *expired, *fallback)
             });
-            assert!(is_shown, "no row of the matrix for {code} {says:?} of {source}: {line}");
+            assert!(is_covered, "no row of the matrix for {code} {says:?} of {source}: {line}");
             compared += 1;
         }
     }
     assert!(compared > 70, "{compared}");
 }
 
-/// All cells, and why those failed that did.
+/// The outcomes of all cells, and the messages of those that failed.
 async fn run(rows: &Arc<[Row]>, world: &Arc<World>) -> (Outcomes, Vec<String>) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut cells = JoinSet::new();
@@ -127,7 +127,7 @@ async fn run(rows: &Arc<[Row]>, world: &Arc<World>) -> (Outcomes, Vec<String>) {
     (outcomes, failures)
 }
 
-/// One block for each row.
+/// The text of `messages.txt`, with one block for each row.
 fn report(rows: &[Row], outcomes: &Outcomes) -> String {
     let mut text = String::new();
     for (at, row) in rows.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! The table: every answer that the protocols know, and those that only a broken network or a wrong server gives.
-//!
-//! What each one means is written here by hand, from the protocols and not from the code, so that no snapshot can bless
-//! a wrong classification.
+//! The rows of the matrix: every response that the protocols define, and responses of broken networks and wrong
+//! servers.
+//! The expected classification is written by hand, from the protocols and not from the code. Otherwise, updating the
+//! snapshots could hide a wrong classification.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::server::Step::{Drip, Echo, Hang, Pause, Redirect, Reset, Send, Spaces
 use crate::server::{Fault, Step};
 use crate::support;
 
-/// Of the credentials that a cell begins with, and of those that a fault may bring instead.
+/// The expiry of the first credentials of a cell, and the expiry of those that a row may return.
 pub(crate) const FIRST_EXPIRY: &str = "2030-01-01T01:00:00Z";
 pub(crate) const FRESH_EXPIRY: &str = "2030-01-01T06:00:00Z";
 pub(crate) const SECRET_KEY: &str = "local-secret-k8sMatrix0123456789abcdefghij";
@@ -23,17 +23,17 @@ pub(crate) const SESSION_TOKEN: &str = "local-session-FwoGZXIvYXdzEJrMatrix01234
 
 /// Long enough for some retries.
 const STARTUP: Duration = Duration::from_secs(2);
-/// For answers that never come: an attempt, and a start that sees two of them.
+/// The timeout of an attempt in rows without a response. The startup timeout allows several attempts.
 const SHORT_ATTEMPT: Duration = Duration::from_millis(500);
 
 pub(crate) struct Row {
     pub(crate) source: SourceKind,
-    /// Over https, as STS really is: by another client than plain http.
+    /// Whether the server uses https, as STS does. Plain http uses another client.
     pub(crate) tls: bool,
     pub(crate) name: String,
     pub(crate) fault: Fault,
     pub(crate) expect: Expect,
-    /// `None`: the source's own.
+    /// `None` for the default of the source.
     pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) startup_timeout: Duration,
 }
@@ -43,11 +43,11 @@ pub(crate) enum Expect {
     /// Credentials that expire at [`FRESH_EXPIRY`].
     Fresh,
     /// Credentials that never expire.
-    Everlasting,
+    NeverExpires,
     Fails {
         kind: ErrorKind,
         verdict: Verdict,
-        /// The service's own code.
+        /// The error code from the service.
         code: Option<&'static str>,
         /// A part of the message that says what happened.
         cause: &'static str,
@@ -56,7 +56,7 @@ pub(crate) enum Expect {
     },
 }
 
-/// How a failure is treated, by hand from the documentation (`docs::failures`) and not from the code.
+/// How a failure is treated. Written by hand from the documentation (`docs::failures`), and not from the code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
     pub(crate) name: &'static str,
@@ -68,11 +68,11 @@ pub(crate) struct Verdict {
 const TRANSIENT: Verdict =
     Verdict { name: "transient", retries_cold_start: true, serves_expired: true, falls_back: false };
 const MISTAKE: Verdict =
-    Verdict { name: "a mistake", retries_cold_start: false, serves_expired: true, falls_back: false };
+    Verdict { name: "mistake", retries_cold_start: false, serves_expired: true, falls_back: false };
 const PERMANENT: Verdict =
     Verdict { name: "permanent", retries_cold_start: false, serves_expired: false, falls_back: true };
 const NOT_VISIBLE_YET: Verdict =
-    Verdict { name: "perhaps not visible yet", retries_cold_start: true, serves_expired: false, falls_back: true };
+    Verdict { name: "not visible yet", retries_cold_start: true, serves_expired: false, falls_back: true };
 
 const fn fails(verdict: Verdict, kind: ErrorKind, cause: &'static str, remedy: &'static str) -> Expect {
     Expect::Fails { kind, verdict, code: None, cause, remedy }
@@ -91,7 +91,7 @@ const fn mistake(kind: ErrorKind, cause: &'static str, remedy: &'static str) -> 
 }
 
 impl Expect {
-    /// With the service's own code.
+    /// Adds the error code from the service.
     fn with_code(self, expected: &'static str) -> Self {
         match self {
             Self::Fails { kind, verdict, cause, remedy, .. } => {
@@ -142,8 +142,8 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// Codes that mean "later" whatever the status: those that the AWS SDKs retry, and those of services that fail themselves.
-const LATER: [(&str, ErrorKind); 23] = [
+/// Codes that are transient with any status: codes that the AWS SDKs retry, and codes for a failure of the service.
+const TRANSIENT_CODES: [(&str, ErrorKind); 23] = [
     ("Throttling", Throttled),
     ("ThrottlingException", Throttled),
     ("ThrottledException", Throttled),
@@ -169,12 +169,12 @@ const LATER: [(&str, ErrorKind); 23] = [
     ("ServiceUnavailableException", Unavailable),
 ];
 
-/// PROTOCOLS §2 and §7: the codes of STS.
+/// The error codes of STS (`src/docs/protocols.md`).
 fn refusals_of_sts() -> Vec<Row> {
-    const TRUST: &str = "compare subject and audience with the conditions of the role's trust policy";
+    const TRUST: &str = "compare the token's subject and audience with the conditions of the role's trust policy";
     const TOKEN: &str = "check that the token was issued by this cluster";
-    const REQUEST: &str = "correct the role ARN, duration, session name or session policy";
-    const ROTATION: &str = "check that kubelet still rotates the token file and that the node's clock is right";
+    const REQUEST: &str = "correct the role ARN, the session length, the session name or the session policy";
+    const ROTATION: &str = "check that kubelet still rotates the token file and that the node's clock is correct";
     const ISSUER: &str = "check that the issuer's URL can be reached from the internet";
     const KEYS: &str = "Couldn't retrieve verification key from your identity provider, please reference \
                         AssumeRoleWithWebIdentity documentation for requirements";
@@ -256,7 +256,7 @@ fn refusals_of_sts() -> Vec<Row> {
             passes(Refused, "SomethingNew: Nobody knows", "see the STS API reference"),
         ),
     ];
-    let table = table.into_iter().chain(LATER.iter().map(|&(code, kind)| {
+    let table = table.into_iter().chain(TRANSIENT_CODES.iter().map(|&(code, kind)| {
         let remedy = if kind == Throttled { FEWER } else { HEALTH };
         (400, code, "Later", passes(kind, "Later", remedy))
     }));
@@ -273,7 +273,7 @@ fn refusals_of_sts() -> Vec<Row> {
             Row::new(SourceKind::WebIdentity, name, [whole(status, "text/xml", &body)], expect.with_code(code))
         })
         .collect();
-    // Ceph RGW leaves the outer element out.
+    // Ceph RGW omits the outer element.
     for (status, name) in
         [(403, "403 AccessDenied in a bare <Error>"), (200, "200 with AccessDenied in a bare <Error>")]
     {
@@ -282,11 +282,11 @@ fn refusals_of_sts() -> Vec<Row> {
         let expect = stays(Denied, "AccessDenied: no", TRUST).with_code("AccessDenied");
         rows.push(Row::new(SourceKind::WebIdentity, name, [whole(status, "application/xml", &body)], expect));
     }
-    // Somebody else's XML, and what is no code.
+    // XML of other servers, and texts that are not codes.
     for (name, body) in [
         ("403 with another root", "<Fault><Error><Code>AccessDenied</Code></Error></Fault>"),
         ("403 without a code", "<ErrorResponse><Error><Message>AccessDenied</Message></Error></ErrorResponse>"),
-        ("403 with a sentence for a code", "<Error><Code>Access is denied here</Code></Error>"),
+        ("403 with a sentence instead of a code", "<Error><Code>Access is denied here</Code></Error>"),
     ] {
         let expect = passes(InvalidResponse, "an XML or HTML document", "check AWS_ENDPOINT_URL_STS");
         rows.push(Row::new(SourceKind::WebIdentity, name, [whole(403, "text/xml", body)], expect));
@@ -294,17 +294,17 @@ fn refusals_of_sts() -> Vec<Row> {
     rows
 }
 
-/// PROTOCOLS §1: the agent's plain-text errors, its delays, its bug.
+/// Responses of the agent (`src/docs/protocols.md`): plain-text errors, delays, and status 500 with an empty message.
 fn answers_of_the_agent() -> Vec<Row> {
-    const ROTATION: &str = "check that kubelet still rotates the token file and that the node's clock is right";
-    const LOGS: &str = "see its log";
+    const ROTATION: &str = "check that kubelet still rotates the token file and that the node's clock is correct";
+    const LOGS: &str = "check the server's log";
     const FEWER: &str = "start fewer pods at the same time";
-    const ADDRESS: &str = "name the agent in the URI by its address, 169.254.170.23";
-    const MOUNT: &str = "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the projected token";
-    const FOREIGN: &str = "names the token that this cluster projects";
+    const ADDRESS: &str = "use the agent's IP address in the URI, 169.254.170.23";
+    const MOUNT: &str = "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is the path of the projected token";
+    const FOREIGN: &str = "is the path of the token that this cluster projects";
     const BOUND: &str = "use a token that kubelet projects into the pod";
     const REQUEST: &str = "check the association (aws eks list-pod-identity-associations --cluster-name …)";
-    const NOT_THE_AGENT: &str = "what answers at that address";
+    const NOT_THE_AGENT: &str = "which server responds at that address";
     let exception =
         |name: &str, said: &str| format!("[00000000-0000-4000-8000-0000000000ff]: ({name}): {said}, fault: client");
     let claims = |why: &str| format!("Service account token failed basic claim validations: {why}");
@@ -323,7 +323,7 @@ fn answers_of_the_agent() -> Vec<Row> {
             404,
             0,
             "404 page not found\n".into(),
-            passes(InvalidResponse, "answered 404 with text", "the path in the URI"),
+            passes(InvalidResponse, "returned status 404 with text", "the path in the URI"),
         ),
         (
             400,
@@ -346,7 +346,7 @@ fn answers_of_the_agent() -> Vec<Row> {
             400,
             0,
             deep("invalid audience: expected pods.eks.amazonaws.com"),
-            stays(TokenRejected, "invalid audience", "name the token with the audience"),
+            stays(TokenRejected, "invalid audience", "to the path of the token with the audience"),
         ),
         (400, 0, signature("no matching key found for kid: 00"), stays(TokenRejected, "no matching key", FOREIGN)),
         (400, 0, signature("key refresh failed: refused"), passes(Unavailable, "key refresh failed", LOGS)),
@@ -375,7 +375,7 @@ fn answers_of_the_agent() -> Vec<Row> {
             400,
             0,
             exception("InvalidTokenException", "wrong audience"),
-            stays(TokenRejected, "wrong audience", "name the token with the audience")
+            stays(TokenRejected, "wrong audience", "to the path of the token with the audience")
                 .with_code("InvalidTokenException"),
         ),
         (
@@ -451,7 +451,7 @@ fn answers_of_the_agent() -> Vec<Row> {
             exception("ServiceUnavailableException", "busy"),
             passes(Unavailable, "ServiceUnavailableException", LOGS).with_code("ServiceUnavailableException"),
         ),
-        (500, 4, "[]\n".into(), passes(Unavailable, "answered 500: []", LOGS)),
+        (500, 4, "[]\n".into(), passes(Unavailable, "returned status 500: []", LOGS)),
         (
             200,
             0,
@@ -459,8 +459,8 @@ fn answers_of_the_agent() -> Vec<Row> {
             passes(InvalidResponse, "not the expected JSON", NOT_THE_AGENT),
         ),
         (429, 0, "Too Many Requests\n".into(), passes(Throttled, "Too Many Requests", FEWER)),
-        // Other servers, which say something similar.
-        (403, 0, "Access Denied".into(), passes(InvalidResponse, "answered 403 with text", NOT_THE_AGENT)),
+        // Other servers with similar texts.
+        (403, 0, "Access Denied".into(), passes(InvalidResponse, "returned status 403 with text", NOT_THE_AGENT)),
         (401, 0, "(AccessDeniedException)".into(), passes(InvalidResponse, "not from the container", NOT_THE_AGENT)),
         (
             400,
@@ -470,7 +470,7 @@ fn answers_of_the_agent() -> Vec<Row> {
         ),
     ]
     .into_iter()
-    .chain(LATER.iter().map(|&(code, kind)| {
+    .chain(TRANSIENT_CODES.iter().map(|&(code, kind)| {
         let expect = passes(kind, code, if kind == Throttled { FEWER } else { LOGS });
         (400, 0, exception(code, "later"), expect.with_code(code))
     }))
@@ -478,7 +478,7 @@ fn answers_of_the_agent() -> Vec<Row> {
         let after = if delay > 0 { format!(" after {delay} s") } else { String::new() };
         let name = format!("{status}{after}: {}", body.trim());
         let steps = [Pause(s(delay)), whole(status, "text/plain; charset=utf-8", &body)];
-        // Twice, and a third time that the budget cuts short.
+        // Two attempts, and a third one that the startup timeout ends.
         Row::new(SourceKind::PodIdentity, name, steps, expect).starts_within(s(2 * delay + 2))
     })
     .chain([
@@ -502,17 +502,17 @@ fn answers_of_the_agent() -> Vec<Row> {
         json_error(
             403,
             r#"{"code":"AccessDeniedException","message":"no"}"#,
-            stays(Denied, "answered 403", "sts:TagSession").with_code("AccessDeniedException"),
+            stays(Denied, "returned status 403", "sts:TagSession").with_code("AccessDeniedException"),
         ),
         json_error(
             403,
             r#"{"Code":"AccessDeniedException","Message":"no"}"#,
-            stays(Denied, "answered 403", "sts:TagSession").with_code("AccessDeniedException"),
+            stays(Denied, "returned status 403", "sts:TagSession").with_code("AccessDeniedException"),
         ),
         json_error(
             200,
             r#"{"Code":"AccessDeniedException","Message":"no"}"#,
-            stays(Denied, "answered 200 AccessDeniedException: no", "sts:TagSession")
+            stays(Denied, "returned status 200 AccessDeniedException: no", "sts:TagSession")
                 .with_code("AccessDeniedException"),
         ),
         json_error(
@@ -523,7 +523,7 @@ fn answers_of_the_agent() -> Vec<Row> {
         json_error(403, r#"{"Code":403,"Message":"no"}"#, passes(InvalidResponse, "a JSON document", NOT_THE_AGENT)),
     ])
     .chain(
-        // What is not needed may have any type.
+        // A field that is not needed may have any type.
         [
             "\"AccountId\":123",
             "\"AccountId\":null",
@@ -543,13 +543,13 @@ fn answers_of_the_agent() -> Vec<Row> {
     .collect()
 }
 
-/// Of other container credentials servers (PROTOCOLS §5).
+/// Errors of other container credentials servers (`src/docs/protocols.md`).
 fn json_error(status: u16, body: &str, expect: Expect) -> Row {
     let steps = [whole(status, "application/json", body)];
     Row::new(SourceKind::PodIdentity, format!("{status} {body}"), steps, expect)
 }
 
-/// What can come from either source, or from what stands in its place.
+/// Responses that can come from either source, or from a server in its place.
 fn common(source: SourceKind) -> Vec<Row> {
     let mut rows = transport(source);
     rows.extend(http(source));
@@ -560,20 +560,20 @@ fn common(source: SourceKind) -> Vec<Row> {
     rows
 }
 
-/// Connections that break, or hang.
+/// Connections that are closed, or that hang.
 fn transport(source: SourceKind) -> Vec<Row> {
     let check =
-        if source == SourceKind::WebIdentity { "the pod's egress" } else { "check that the server at the address" };
+        if source == SourceKind::WebIdentity { "the pod's egress" } else { "check that the server at that address" };
     let reset = || passes(Unavailable, "reset the connection", check);
-    let closed = || passes(Unavailable, "closed the connection before its answer was complete", check);
-    let late = || passes(Timeout, "did not answer within", check);
+    let closed = || passes(Unavailable, "closed the connection before the response was complete", check);
+    let late = || passes(Timeout, "did not respond within", check);
     let row = |name: &str, steps: Vec<Step>, expect| Row::new(source, name, steps, expect);
     let hangs = |name: &str, steps: Vec<Step>| row(name, steps, late()).attempts(SHORT_ATTEMPT, STARTUP);
     let (head, body) = halves(source);
     let cut = |bytes: &[u8]| Send(bytes[..bytes.len() / 2].to_vec());
     let second = Duration::from_secs(1);
     vec![
-        Row::fault(source, "nobody listens", Fault::Refused, passes(Unavailable, "refused the connection", check)),
+        Row::fault(source, "no server listens", Fault::Refused, passes(Unavailable, "refused the connection", check)),
         Row::fault(source, "reset before the request is read", Fault::ResetUnread, reset()),
         row("reset before the head", vec![Reset], reset()),
         row("reset within the head", vec![cut(&head), Reset], reset()),
@@ -585,7 +585,7 @@ fn transport(source: SourceKind) -> Vec<Row> {
         row("closed within the body", vec![Send(head.clone()), cut(&body)], closed()),
         row("closed within a chunk", vec![Send(chunked(b"400\r\n{\"AccessKeyId\":"))], closed()),
         row("closed before the last chunk", vec![Send(chunked(b"2\r\n{}\r\n"))], closed()),
-        hangs("no answer", vec![Hang]),
+        hangs("no response", vec![Hang]),
         hangs("a head that stops", vec![cut(&head), Hang]),
         hangs("a head and nothing more", vec![Send(head.clone()), Hang]),
         hangs("a body that stops", vec![Send(head.clone()), cut(&body), Hang]),
@@ -596,10 +596,10 @@ fn transport(source: SourceKind) -> Vec<Row> {
     ]
 }
 
-/// What HTTP allows, and what it does not.
+/// Responses that HTTP allows, and responses that it does not allow.
 fn http(source: SourceKind) -> Vec<Row> {
     let row = |name: &str, steps: Vec<Step>, expect| Row::new(source, name, steps, expect);
-    let other = "what answers at that address";
+    let other = "which server responds at that address";
     let too_large = || passes(InvalidResponse, "more than 64 KiB", other);
     let not_http = || passes(InvalidResponse, "not HTTP", other);
     let body = document(source, &[]);
@@ -618,22 +618,22 @@ fn http(source: SourceKind) -> Vec<Row> {
         row(
             "a Content-Length of one byte too many",
             lengths(&format!("content-length: {}", length + 1)),
-            passes(Unavailable, "closed the connection before its answer was complete", "check "),
+            passes(Unavailable, "closed the connection before the response was complete", "check "),
         ),
         row(
             "a Content-Length of ten bytes too few",
             lengths(&format!("content-length: {}", length - 10)),
             passes(InvalidResponse, "a body that is not the expected", other),
         ),
-        row("a Content-Length that is no number", lengths("content-length: many"), not_http()),
+        row("a Content-Length that is not a number", lengths("content-length: many"), not_http()),
         row(
             "two Content-Lengths that differ",
             lengths(&format!("content-length: {length}\r\ncontent-length: 7")),
             not_http(),
         ),
         row("two hundred header fields", lengths(&"x: y\r\n".repeat(200)), not_http()),
-        row("a greeting of SSH", vec![Send(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec())], not_http()),
-        row("an alert of TLS", vec![Send(b"\x15\x03\x01\x00\x02\x02\x46".to_vec())], not_http()),
+        row("an SSH banner", vec![Send(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec())], not_http()),
+        row("a TLS alert", vec![Send(b"\x15\x03\x01\x00\x02\x02\x46".to_vec())], not_http()),
         row("HTTP/1.0 without a length", with_head(format!("HTTP/1.0 200 OK\r\ncontent-type: {text}")), Expect::Fresh),
         row("chunked", vec![Send(chunked(format!("{length:x}\r\n{body}\r\n0\r\n\r\n").as_bytes()))], Expect::Fresh),
         row(
@@ -657,19 +657,19 @@ fn http(source: SourceKind) -> Vec<Row> {
 }
 
 fn redirects(source: SourceKind) -> Vec<Row> {
-    let expect = passes(InvalidResponse, "a redirect", "what answers at that address");
+    let expect = passes(InvalidResponse, "a redirect", "which server responds at that address");
     let row = |status| Row::new(source, format!("{status} to another host"), [Redirect(status)], expect);
     [301, 302, 303, 307, 308].map(row).into()
 }
 
-/// Proxies, portals, load balancers.
+/// Responses of proxies, captive portals and load balancers.
 fn other_servers(source: SourceKind) -> Vec<Row> {
-    let other = "what answers at that address";
+    let other = "which server responds at that address";
     let html = |status: u16, expect| {
         let body = format!("<html><head><title>{status}</title></head><body>a proxy says {status}</body></html>");
         Row::new(source, format!("{status} in HTML"), [whole(status, "text/html", &body)], expect)
     };
-    let foreign = "the answer is not from";
+    let foreign = "the response is not from";
     let passes_with = |status: u16| match status {
         429 => passes(Throttled, foreign, other),
         408 | 425 | 500.. => passes(Unavailable, foreign, other),
@@ -686,7 +686,7 @@ fn other_servers(source: SourceKind) -> Vec<Row> {
             source,
             "204",
             [Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())],
-            passes(InvalidResponse, "answered 204", other),
+            passes(InvalidResponse, "returned status 204", other),
         ),
         html(200, passes(InvalidResponse, "not the expected", other)),
         Row::new(source, "400 that quotes the token", [Echo(400)], passes(InvalidResponse, "400 with text", other)),
@@ -694,15 +694,15 @@ fn other_servers(source: SourceKind) -> Vec<Row> {
         Row::new(source, "200 that quotes the token", [Echo(200)], passes(InvalidResponse, "not the expected", other)),
         Row::new(
             source,
-            "200 and bytes that are no text",
+            "200 and bytes that are not text",
             [whole_bytes(b"\xff\xfe\x00\x01")],
             passes(InvalidResponse, "not ", other),
         ),
     ];
-    // Nothing of it is a refusal of the service, whatever the status.
+    // None of these is a refusal by the service, with any status.
     let statuses = [400, 401, 403, 404, 405, 407, 408, 413, 418, 421, 425, 429, 431, 451, 500, 502, 503, 504, 511];
     for status in statuses {
-        // Of a 404 the path may be the cause.
+        // With 404, the path may be wrong.
         let expect = match (source, status) {
             (SourceKind::PodIdentity, 404) => passes(InvalidResponse, foreign, "the path in the URI"),
             _ => passes_with(status),
@@ -713,9 +713,9 @@ fn other_servers(source: SourceKind) -> Vec<Row> {
     rows
 }
 
-/// An answer that lacks each field in turn, or has it empty.
+/// Responses in which one field is missing, empty or blank.
 fn fields(source: SourceKind) -> Vec<Row> {
-    const OTHER: &str = "what answers at that address";
+    const OTHER: &str = "which server responds at that address";
     let token = session_token(source);
     let row = |what: &str, field: &str, value: Option<&str>, expect| {
         let body = document(source, &[(field, value)]);
@@ -731,17 +731,17 @@ fn fields(source: SourceKind) -> Vec<Row> {
         rows.push(row("with an empty", field, Some(""), passes(InvalidResponse, empty, OTHER)));
         rows.push(row("with a blank", field, Some(" "), passes(InvalidResponse, empty, OTHER)));
     }
-    // A generic container server may hand out credentials that never expire; STS never does.
-    let everlasting = if source == SourceKind::PodIdentity {
-        Expect::Everlasting
+    // A generic container server may return credentials that never expire. STS never does.
+    let without_expiry = if source == SourceKind::PodIdentity {
+        Expect::NeverExpires
     } else {
         passes(InvalidResponse, "Expiration", OTHER)
     };
-    rows.push(row("without", "Expiration", None, everlasting));
+    rows.push(row("without", "Expiration", None, without_expiry));
     rows
 }
 
-/// The same second in every form of RFC 3339, others that are none, and one that has passed.
+/// The same time in every format of RFC 3339, texts in other formats, and times in the past.
 fn dates(source: SourceKind) -> Vec<Row> {
     let row = |date: &str, expect| {
         let body = document(source, &[("Expiration", Some(date))]);
@@ -752,7 +752,7 @@ fn dates(source: SourceKind) -> Vec<Row> {
             expect,
         )
     };
-    let legal = [
+    let valid = [
         "2030-01-01T06:00:00Z",
         "2030-01-01T06:00:00.0Z",
         "2030-01-01T06:00:00.000Z",
@@ -766,7 +766,7 @@ fn dates(source: SourceKind) -> Vec<Row> {
         "2029-12-31T22:30:00.000-07:30",
         "2030-01-01t06:00:00z",
     ];
-    let none = [
+    let invalid = [
         "",
         "soon",
         "2030-01-01",
@@ -778,28 +778,28 @@ fn dates(source: SourceKind) -> Vec<Row> {
         "1893477600",
         "20300101T060000Z",
     ];
-    let illegal = || passes(InvalidResponse, "which is not an RFC 3339 date", "what answers at that address");
+    let rejected = || passes(InvalidResponse, "which is not an RFC 3339 date", "which server responds at that address");
     let past = || passes(ExpiredCredentials, "had expired at", "check the node's clock");
-    legal
+    valid
         .map(|date| row(date, Expect::Fresh))
         .into_iter()
-        .chain(none.map(|date| row(date, illegal())))
+        .chain(invalid.map(|date| row(date, rejected())))
         .chain(["2029-12-31T23:59:59Z", "1970-01-01T00:00:00Z"].map(|date| row(date, past())))
         .collect()
 }
 
-/// A whole answer with credentials that expire at [`FRESH_EXPIRY`].
+/// A complete response with credentials that expire at [`FRESH_EXPIRY`].
 pub(crate) fn good(source: SourceKind) -> Step {
     whole(200, content_type(source), &document(source, &[]))
 }
 
-/// The answer that a cell begins with.
+/// The first response in a cell.
 pub(crate) fn first(source: SourceKind) -> Fault {
     let body = document(source, &[("AccessKeyId", Some("ASIALOCALFIRST")), ("Expiration", Some(FIRST_EXPIRY))]);
     Fault::Play(vec![whole(200, content_type(source), &body)])
 }
 
-/// The answer's document, in which some fields have other values, or are missing.
+/// The body of a response, with changed or missing fields.
 fn document(source: SourceKind, changes: &[(&str, Option<&str>)]) -> String {
     let fields = [
         ("AccessKeyId", "ASIALOCALFRESH"),
@@ -845,9 +845,9 @@ fn whole_bytes(body: &[u8]) -> Step {
     Send([head.as_bytes(), body].concat())
 }
 
-/// The head and the body of a good answer.
+/// The head and the body of a complete response.
 fn halves(source: SourceKind) -> (Vec<u8>, Vec<u8>) {
-    let Send(whole) = good(source) else { unreachable!("an answer is sent") };
+    let Send(whole) = good(source) else { unreachable!("a response is sent") };
     let body = whole.len() - document(source, &[]).len();
     (whole[..body].to_vec(), whole[body..].to_vec())
 }

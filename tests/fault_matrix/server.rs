@@ -1,4 +1,4 @@
-//! A server that plays one script of bytes, and remembers every request that no correct client sends.
+//! A server that sends a fixed sequence of bytes, and records every request that a correct client does not send.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,12 +14,12 @@ use tokio_rustls::server::TlsStream;
 
 use crate::support;
 
-/// What happens to a connection.
+/// What the server does with a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// Nobody listens.
+    /// No server listens.
     Refused,
-    /// It is reset before the request is read.
+    /// The connection is reset before the request is read.
     ResetUnread,
     /// The request is read, these steps follow, and the connection is closed.
     Play(Vec<Step>),
@@ -30,14 +30,14 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// One byte at a time, with this pause before each.
     Drip(Vec<u8>, Duration),
-    /// So many bytes, sixteen KiB at a time, until the client has enough of them.
+    /// This number of spaces, in chunks of 16 KiB, until the client closes the connection.
     Spaces(usize),
     Pause(Duration),
-    /// A redirect to another server, which nobody may follow: the token would go there.
+    /// A redirect to another server. The client must not follow it, because the request contains the token.
     Redirect(u16),
-    /// An answer of this status that quotes the token it was sent.
+    /// A response with this status that quotes the token from the request.
     Echo(u16),
-    /// Nothing more, for as long as the client waits.
+    /// Sends nothing until the client closes the connection.
     Hang,
     /// RST instead of FIN.
     Reset,
@@ -48,7 +48,7 @@ pub(crate) struct Server {
     shared: Arc<Shared>,
     server: Option<JoinHandle<()>>,
     elsewhere: JoinHandle<()>,
-    /// Keeps the port from everybody else once nobody listens any more.
+    /// Reserves the port after the server has stopped.
     _port: TcpSocket,
 }
 
@@ -78,25 +78,25 @@ impl Server {
         Self {
             address,
             server: Some(tokio::spawn(serve(listener, Arc::clone(&shared)))),
-            elsewhere: tokio::spawn(trap(elsewhere, Arc::clone(&shared))),
+            elsewhere: tokio::spawn(redirect_target(elsewhere, Arc::clone(&shared))),
             shared,
             _port: port,
         }
     }
 
-    /// The answer from now on; requests are counted anew.
+    /// Changes the response, and resets the number of requests.
     pub(crate) async fn answer(&mut self, answer: Fault) {
         if matches!(answer, Fault::Refused) {
             let server = self.server.take().unwrap();
             server.abort();
-            // Only when it has ended is its listener closed.
+            // The listener is closed when the task has ended.
             let _ = server.await;
         }
         let mut state = self.shared.state();
         (state.answer, state.requests) = (answer, 0);
     }
 
-    /// How often it was asked; `None` where nobody was there to count.
+    /// The number of requests. `None` if the server was stopped.
     pub(crate) fn requests(&self) -> Option<u64> {
         self.server.as_ref().map(|_| self.shared.state().requests)
     }
@@ -120,15 +120,15 @@ impl Shared {
         self.state.lock().unwrap()
     }
 
-    /// Counts a request and says how to answer it.
+    /// Counts a request, and returns how to respond to it.
     fn next(&self) -> Fault {
         let mut state = self.state();
         state.requests += 1;
         state.answer.clone()
     }
 
-    /// What no correct client sends.
-    fn judge(&self, request: &str) {
+    /// Records the request if a correct client does not send it.
+    fn check(&self, request: &str) {
         let Self { source, address, .. } = self;
         let expected = match source {
             SourceKind::WebIdentity => [
@@ -156,7 +156,7 @@ fn reusable(address: SocketAddr) -> TcpSocket {
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    // Dropped with this task, which ends all connections with it.
+    // When this task ends, the set is dropped, which closes all connections.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         connections.spawn(connection(stream, Arc::clone(&shared)));
@@ -164,8 +164,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Where redirects point.
-async fn trap(listener: TcpListener, shared: Arc<Shared>) {
+/// The target of redirects.
+async fn redirect_target(listener: TcpListener, shared: Arc<Shared>) {
     while listener.accept().await.is_ok() {
         shared.state().unexpected.push("a redirect was followed".to_owned());
     }
@@ -174,7 +174,7 @@ async fn trap(listener: TcpListener, shared: Arc<Shared>) {
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let fault = shared.state().answer.clone();
     if matches!(fault, Fault::ResetUnread) {
-        // Once it has come: a reset that overtakes the request looks now like this, now like that to the client.
+        // Waits for the request: if the reset arrives before the request is sent, clients report different errors.
         let _ = stream.peek(&mut [0]).await;
         shared.next();
         return stream.set_zero_linger().unwrap();
@@ -183,13 +183,13 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         None => exchange(stream, &shared).await,
         Some(tls) => match tls.accept(stream).await {
             Ok(stream) => exchange(stream, &shared).await,
-            // A client that is short of time breaks off in the handshake already.
+            // A client with a short timeout may close the connection during the handshake.
             Err(_) => drop(shared.next()),
         },
     }
 }
 
-/// TCP, or TLS on it.
+/// TCP, or TLS over TCP.
 trait Wire: AsyncRead + AsyncWrite + Unpin {
     fn tcp(&self) -> &TcpStream;
 }
@@ -208,9 +208,9 @@ impl Wire for TlsStream<TcpStream> {
 
 async fn exchange(mut stream: impl Wire, shared: &Shared) {
     let Some(request) = support::read_request(&mut stream).await else { return };
-    shared.judge(&request);
+    shared.check(&request);
     if let Fault::Play(steps) = shared.next() {
-        // A client that goes away meanwhile has seen enough.
+        // Errors are ignored, because the client may close the connection early.
         let _ = play(&mut stream, &steps, &request, shared.elsewhere).await;
     }
 }

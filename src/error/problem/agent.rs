@@ -1,8 +1,9 @@
-//! What the EKS Pod Identity agent and other servers for container credentials refuse with. The only place that looks at
-//! their own words.
+//! Refusals by the EKS Pod Identity agent and by other servers for container credentials. This is the only file that
+//! interprets their messages.
 //!
-//! The agent's texts are those of `aws/eks-pod-identity-agent` up to 0.2 (`pkg/errors`, `internal/validation`): EKS Auth's
-//! exceptions as `[request-id]: (Name): message, fault: client`, and its own checks of the token as a sentence.
+//! The texts were taken from `aws/eks-pod-identity-agent` up to version 0.2 (`pkg/errors`, `internal/validation`). The
+//! agent returns an exception of EKS Auth as `[request-id]: (Name): message, fault: client`, and the result of its own
+//! token check as plain text.
 
 use super::table::{
     FAILING, Row, Ruling, SERVER_ERROR, THROTTLING, TOO_MANY_REQUESTS, by_status, is_code, look_up, row,
@@ -14,10 +15,10 @@ use crate::error::verdict::Verdict;
 /// What a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// The role of the association cannot be assumed, or the node may not ask.
+    /// EKS Auth cannot assume the role of the association, or the node's role does not allow the request.
     RoleDenied,
     NoAssociation,
-    /// The association's role was deleted, or the request does not fit the cluster.
+    /// The association's role was deleted, or the request does not match the cluster.
     AssociationInvalid,
     PolicyTooLarge,
     TokenExpired,
@@ -26,7 +27,7 @@ pub(crate) enum Meaning {
     WrongAudience,
     NoToken,
     NotAJwt,
-    /// The token is not bound to a pod, which agents from 0.2 on demand.
+    /// The token is not bound to a pod, which agents require since version 0.2.
     NotBoundToPod,
     /// The agent could not fetch the cluster's keys.
     KeysNotRetrieved,
@@ -36,7 +37,7 @@ pub(crate) enum Meaning {
     Unknown,
 }
 
-/// EKS Auth's exceptions, as the agent passes them on. Codes in the JSON of other servers are looked up here too.
+/// Exceptions of EKS Auth that the agent passes on. Codes in the JSON of other servers are looked up here too.
 pub(crate) const EXCEPTIONS: &[Row<Meaning>] = {
     use ErrorKind::{Denied, Refused, Throttled, TokenRejected, Unavailable};
     use Meaning as M;
@@ -76,7 +77,7 @@ pub(crate) const EXCEPTIONS: &[Row<Meaning>] = {
     ]
 };
 
-/// The agent's own sentences.
+/// Messages of the agent itself.
 pub(crate) const TEXTS: &[Row<Meaning>] = {
     use ErrorKind::{Denied, InvalidConfiguration, Refused, Throttled, TokenRejected, Unavailable};
     use Meaning as M;
@@ -101,7 +102,7 @@ pub(crate) const TEXTS: &[Row<Meaning>] = {
     ]
 };
 
-/// How the agent's own sentences begin.
+/// How the messages of the agent itself begin.
 const OPENINGS: [&str; 4] = [
     "Service account token ",
     "JWT signature validation failed",
@@ -109,11 +110,11 @@ const OPENINGS: [&str; 4] = [
     "Too Many Requests",
 ];
 
-/// A refusal in the form of the agent, or of another server for container credentials.
+/// A refusal in the format of the agent, or of another server for container credentials.
 #[derive(Debug)]
 pub(crate) struct AgentRefusal {
     pub(crate) status: u16,
-    /// As it may be shown, as is `said`. Empty for the agent's own sentences.
+    /// In a form that is safe to show, like `said`. Empty for messages of the agent itself.
     pub(crate) code: String,
     pub(crate) said: String,
     pub(crate) meaning: Meaning,
@@ -139,7 +140,7 @@ impl Sent {
     }
 }
 
-/// An answer that has the form of a refusal.
+/// The code and the message of a response in the format of a refusal.
 pub(crate) struct Said<'a> {
     code: &'a str,
     message: &'a str,
@@ -151,13 +152,13 @@ impl<'a> Said<'a> {
         Self { code, message }
     }
 
-    /// The agent's text. `None`: the text is not one of the agent's.
+    /// From a text of the agent. `None` if the text does not have the agent's format.
     pub(crate) fn text(status: u16, text: &'a str) -> Option<Self> {
         let text = text.trim();
         if OPENINGS.iter().any(|opening| text.starts_with(opening)) {
             return Some(Self { code: "", message: text });
         }
-        // The request's id stands before it, if EKS Auth has answered.
+        // If EKS Auth responded, its request id comes first.
         let (id, rest) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((id, rest)) => (Some(id), rest.strip_prefix(": ").unwrap_or(rest)),
             None => (None, text),
@@ -170,7 +171,7 @@ impl<'a> Said<'a> {
             Some((code, message)) if is_code(code) => {
                 message.rsplit_once(", fault: ").map(|(message, _)| Self { code, message })
             }
-            // EKS Auth could not be reached.
+            // This is the agent's message when it could not reach EKS Auth.
             _ if id.is_some() && rest.is_empty() && status >= 500 => Some(Self { code: "", message: text }),
             _ => None,
         }
@@ -178,7 +179,7 @@ impl<'a> Said<'a> {
 }
 
 impl AgentRefusal {
-    /// The answer decides; `shown` is what may be shown of a text.
+    /// Classifies the refusal by the original texts. `shown` returns the part of a text that is safe to show.
     pub(crate) fn new(status: u16, said: &Said<'_>, token: Sent, shown: impl Fn(&str) -> String) -> Self {
         let Said { code, message } = said;
         let table = if code.is_empty() { TEXTS } else { EXCEPTIONS };
@@ -196,56 +197,59 @@ impl AgentRefusal {
             Sent::NotAJwt => "; the token is not a JWT".to_owned(),
             Sent::Jwt(claims) => format!("; the token has {claims}"),
         };
-        format!("{server} answered {status}{code}: {said}{token}")
+        format!("{server} returned status {status}{code}: {said}{token}")
     }
 
     pub(crate) fn remedy(&self, if_failing: &str) -> String {
         let remedy = match self.meaning {
             Meaning::RoleDenied => {
-                "check that the association's role trusts pods.eks.amazonaws.com for sts:AssumeRole and for \
-                 sts:TagSession (without the second, some requests fail and others do not), and that the node's role may \
-                 call eks-auth:AssumeRoleForPodIdentity"
+                "check that the association's role trusts pods.eks.amazonaws.com for sts:AssumeRole and sts:TagSession \
+                 (without sts:TagSession, some requests fail and others succeed), and that the node's role allows \
+                 eks-auth:AssumeRoleForPodIdentity"
             }
             Meaning::NoAssociation => {
                 "create the association (aws eks create-pod-identity-association --cluster-name … --namespace … \
-                 --service-account … --role-arn …); a new one takes some seconds until it is visible"
+                 --service-account … --role-arn …); a new association becomes visible after some seconds"
             }
             Meaning::AssociationInvalid => {
-                "check the association (aws eks list-pod-identity-associations --cluster-name …) and that its role exists"
+                "check the association (aws eks list-pod-identity-associations --cluster-name …), and check that its \
+                 role exists"
             }
             Meaning::PolicyTooLarge => {
                 "the association's session policy and the session tags together are too large: shorten the policy, or \
-                 switch the tags off (aws eks update-pod-identity-association --disable-session-tags)"
+                 disable the session tags (aws eks update-pod-identity-association --disable-session-tags)"
             }
             Meaning::TokenExpired => {
-                "check that kubelet still rotates the token file and that the node's clock is right"
+                "check that kubelet still rotates the token file and that the node's clock is correct"
             }
             Meaning::ForeignToken => {
-                "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the token that this cluster projects into this pod"
+                "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is the path of the token that this cluster projects \
+                 into this pod"
             }
             Meaning::WrongAudience => {
-                "let AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE name the token with the audience pods.eks.amazonaws.com, as the \
-                 EKS webhook does"
+                "set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE to the path of the token with the audience \
+                 pods.eks.amazonaws.com, as the EKS webhook does"
             }
             Meaning::NoToken => {
-                "set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, which the EKS webhook sets when the container does not; if it \
-                 is set, a proxy or service mesh has removed the header Authorization"
+                "set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (the EKS webhook sets it unless the container does); if it \
+                 is already set, look for a proxy or service mesh that removes the Authorization header"
             }
             Meaning::NotAJwt => {
-                "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the projected token and no other file"
+                "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is the path of the projected token and not of \
+                 another file"
             }
             Meaning::NotBoundToPod => {
-                "use a token that kubelet projects into the pod: one from kubectl create token or from a Secret is not \
-                 bound to a pod"
+                "use a token that kubelet projects into the pod: a token from kubectl create token or from a Secret is \
+                 not bound to a pod"
             }
-            Meaning::InvalidAddress => "name the agent in the URI by its address, 169.254.170.23 or fd00:ec2::23",
+            Meaning::InvalidAddress => "use the agent's IP address in the URI, 169.254.170.23 or fd00:ec2::23",
             Meaning::Throttled => return super::IF_THROTTLED.to_owned(),
             Meaning::Failing | Meaning::KeysNotRetrieved => {
-                return format!("the request is repeated; if this lasts, {if_failing}");
+                return format!("the request is retried; if this continues, {if_failing}");
             }
             Meaning::Unknown => {
-                "the request is repeated; see the EKS Auth API reference (AssumeRoleForPodIdentity) or the server's \
-                 documentation for this answer"
+                "the request is retried; see the EKS Auth API reference (AssumeRoleForPodIdentity) or the server's \
+                 documentation for this error"
             }
         };
         remedy.to_owned()
@@ -262,9 +266,9 @@ mod tests {
         Some((refusal.meaning, refusal.verdict))
     }
 
-    /// What agents up to 0.2 answer, by their source.
+    /// The messages in the source code of agents up to version 0.2.
     #[test]
-    fn agent_refusal_knows_every_sentence_of_the_agent() {
+    fn agent_refusal_classifies_every_message_of_the_agent() {
         use Meaning as M;
         const CLAIMS: &str = "Service account token failed claim validations: ";
         const SIGNATURE: &str = "JWT signature validation failed: cryptographic validation failed: ";
@@ -293,9 +297,9 @@ mod tests {
         }
     }
 
-    /// A name of an exception somewhere in a text is not a refusal of the agent.
+    /// A text is not a refusal of the agent only because it contains the name of an exception.
     #[test]
-    fn agent_refusal_is_not_seen_in_the_text_of_another_server() {
+    fn agent_refusal_requires_the_format_of_the_agent() {
         for text in [
             "",
             "404 page not found",
@@ -318,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn agent_refusal_is_transient_for_every_code_that_the_sdks_retry() {
+    fn agent_refusal_is_transient_for_codes_that_sdks_retry() {
         use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
         for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS).chain(THROTTLING).chain(FAILING) {
             let text = format!("[0]: ({code}): later, fault: client");

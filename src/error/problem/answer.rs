@@ -1,15 +1,15 @@
-//! A complete answer that is not what the protocol says.
+//! Complete responses that do not follow the protocol.
 
 use super::peer::{Peer, Server};
 use super::table;
 use crate::error::ErrorKind;
 
-/// An answer that is not in the form of the server that was asked, or a success that cannot be used.
+/// A response that is not in the format of the called server, or a success without usable credentials.
 #[derive(Debug)]
 pub(crate) struct BadAnswer {
     pub(crate) peer: Peer,
     pub(crate) status: u16,
-    /// What the body is, without anything of it.
+    /// The type of the body, without its content.
     pub(crate) body: Body,
     pub(crate) what: What,
 }
@@ -18,13 +18,13 @@ pub(crate) struct BadAnswer {
 pub(crate) enum What {
     Redirect,
     TooLarge,
-    /// The status is not one of success, and the body is not a refusal of the server.
+    /// The status is not 200, and the body is not a refusal in the server's format.
     Foreign,
-    /// The status is 200; in the server's form `0` is wrong.
+    /// The status is 200, but the content is invalid. The text says what it is instead.
     Invalid(String),
 }
 
-/// What can be said of a body without quoting it: it may contain the token in any form.
+/// The type of a body. A body is never quoted, because it may contain the token in any form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     NotRead,
@@ -83,61 +83,66 @@ impl BadAnswer {
         let (name, server) = (peer.name(), peer.server.name());
         match what {
             What::Redirect => format!(
-                "{name} answered {status}, a redirect, which is not followed because the token would be sent along; the \
-                 answer is not from {server}: a proxy or another server has sent it"
+                "{name} returned status {status}, a redirect, which is not followed because the request contains the \
+                 token; the response is not from {server}: a proxy or another server sent it"
             ),
             What::TooLarge => format!(
-                "{name} answered {status} with more than 64 KiB; the answer is not from {server}: a proxy or another \
-                 server has sent it"
+                "{name} returned status {status} with more than 64 KiB; the response is not from {server}: a proxy or \
+                 another server sent it"
             ),
             What::Foreign if self.may_be_path() => format!(
-                "{name} answered {status} with {}: either the path of the URI is wrong, or the answer is not from {server} \
-                 but from a proxy or another server",
+                "{name} returned status {status} with {}: either the path of the URI is wrong, or the response is not \
+                 from {server} but from a proxy or another server",
                 body.shown()
             ),
             What::Foreign => format!(
-                "{name} answered {status} with {}; the answer is not from {server}: a proxy or another server has sent it",
+                "{name} returned status {status} with {}; the response is not from {server}: a proxy or another server \
+                 sent it",
                 body.shown()
             ),
             What::Invalid(wrong) => {
                 let wrong = if *body == Body::Empty { body.shown() } else { wrong.as_str() };
-                format!("{name} answered {status} with {wrong}")
+                format!("{name} returned status {status} with {wrong}")
             }
         }
     }
 
-    /// Whether the path of the URI may be the mistake. That of the EKS agent is known.
+    /// Whether the path of the URI may be wrong. The EKS agent's path is known, and a wrong path is reported
+    /// separately.
     pub(crate) fn may_be_path(&self) -> bool {
         self.peer.server == Server::Container && matches!(self.what, What::Foreign) && self.status == 404
     }
 
     pub(crate) fn remedy(&self) -> String {
         let Self { peer, .. } = self;
-        let on_the_way = match (&peer.proxy, peer.server) {
-            (Some(proxy), _) => format!("check the proxy {} of {}", proxy.address, proxy.variable),
+        let check = match (&peer.proxy, peer.server) {
+            (Some(proxy), _) => format!("check the proxy {} (from {})", proxy.address, proxy.variable),
             (None, Server::Sts) => match peer.setting {
-                Some(setting) => format!("check {setting} and what answers at that address"),
-                None => "check what answers at that address: a service mesh, a transparent proxy, a private DNS zone or a VPC \
-                         endpoint"
+                Some(setting) => format!("check {setting} and which server responds at that address"),
+                None => "check which server responds at that address: a service mesh, a transparent proxy, a private \
+                         DNS zone or a VPC endpoint may redirect the requests"
                     .to_owned(),
             },
             (None, Server::EksAgent) => {
-                "check what answers at that address: a service mesh or another metadata agent must not intercept it"
+                "check which server responds at that address: a service mesh or another metadata agent must not \
+                 intercept the requests"
                     .to_owned()
             }
             (None, Server::Container) => {
                 let path = match self.may_be_path() {
-                    true => "the path in the URI (the EKS agent's is /v1/credentials, without a slash at the end) and ",
+                    true => {
+                        "the path in the URI (the EKS agent's path is /v1/credentials, without a trailing slash) and "
+                    }
                     false => "",
                 };
-                format!("check {path}what answers at that address: {} names it", peer.setting_or_default())
+                format!("check {path}which server responds at that address (from {})", peer.setting_or_default())
             }
         };
         match self.kind() {
             ErrorKind::Throttled | ErrorKind::Unavailable => {
-                format!("the request is repeated; if this lasts, {on_the_way}")
+                format!("the request is retried; if this continues, {check}")
             }
-            _ => on_the_way,
+            _ => check,
         }
     }
 }
@@ -147,23 +152,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_that_is_repeated_is_said_to_be() {
+    fn bad_answer_remedy_mentions_retries() {
         let remedy = |status| {
             let peer = Peer::new(Server::Sts, "https://sts.example".to_owned(), None);
             BadAnswer { peer, status, body: Body::Html, what: What::Foreign }.remedy()
         };
-        for (status, repeated) in [(429, true), (503, true), (403, false), (200, false)] {
+        for (status, retried) in [(429, true), (503, true), (403, false), (200, false)] {
             assert_eq!(
-                remedy(status).starts_with("the request is repeated; if this lasts, check "),
-                repeated,
+                remedy(status).starts_with("the request is retried; if this continues, check "),
+                retried,
                 "{status}"
             );
-            assert!(remedy(status).contains("check what answers at that address"), "{status}");
+            assert!(remedy(status).contains("check which server responds at that address"), "{status}");
         }
     }
 
     #[test]
-    fn body_is_told_without_a_word_of_it() {
+    fn body_type_is_recognized() {
         for (bytes, expected) in [
             (&b""[..], Body::Empty),
             (b" \n", Body::Empty),

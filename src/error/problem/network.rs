@@ -1,4 +1,4 @@
-//! Why there is no complete answer.
+//! Attempts without a complete response.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::peer::{Peer, Server, Trust};
 use crate::error::ErrorKind;
 
-/// An attempt that ended without a complete answer.
+/// An attempt that ended without a complete response.
 #[derive(Debug)]
 pub(crate) struct NoAnswer {
     pub(crate) peer: Peer,
@@ -14,52 +14,52 @@ pub(crate) struct NoAnswer {
     pub(crate) what: What,
 }
 
-/// How far an attempt came.
+/// How far an attempt got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Name, connection, proxy and TLS.
+    /// Name resolution, connection, proxy and TLS.
     Connect,
-    /// The request has begun to be sent.
+    /// The client has begun to send the request.
     Exchange,
 }
 
 #[derive(Debug)]
 pub(crate) enum What {
-    /// `cause` is the resolver's own text.
+    /// `cause` is the text of the resolver.
     NotResolved {
         host: String,
         cause: String,
     },
-    /// Plain http is not for this address.
+    /// Plain http is not allowed for this address.
     NotAllowed {
         host: String,
         ip: IpAddr,
         allowed: &'static str,
     },
-    /// `None`: by a limit of the client that is not known here.
+    /// `None` if the HTTP client applied a limit that is not known here.
     TimedOut(Option<Duration>),
     Refused,
     Reset,
     Closed,
-    /// No route; `cause` is the system's own text.
+    /// No route. `cause` is the text of the operating system.
     NoRoute {
         cause: String,
     },
-    /// `cause` is the client's own text.
+    /// `cause` is the text of the HTTP client.
     NotConnected {
         cause: String,
     },
     Tls(Tls),
     NotHttp,
-    /// A status with which the proxy refused to connect to the server.
+    /// The status with which the proxy refused to connect to the server.
     ProxyRefused(u16),
 }
 
-/// Why there is no TLS.
+/// A failed TLS handshake.
 #[derive(Debug)]
 pub(crate) struct Tls {
     pub(crate) objection: Objection,
-    /// The TLS library's own text.
+    /// The text of the TLS library.
     pub(crate) cause: String,
 }
 
@@ -69,11 +69,11 @@ pub(crate) enum Objection {
     NotValidYet,
     WrongName,
     UnknownIssuer,
-    /// The server presents a certificate that is itself a CA certificate.
+    /// The server presents a CA certificate as its own certificate.
     CaUsedAsEndEntity,
-    /// Another objection to the certificate.
+    /// The certificate is not accepted for another reason.
     Certificate,
-    /// What answers does not speak TLS, or not as this client does.
+    /// The server does not speak TLS, or shares no protocol version or cipher suite with this client.
     Protocol,
 }
 
@@ -87,7 +87,7 @@ impl NoAnswer {
         }
     }
 
-    /// Whether it is the proxy that failed: nothing of the server was reached.
+    /// Whether the proxy failed before the server was reached.
     pub(crate) fn is_of_proxy(&self) -> bool {
         let reached = matches!(self.what, What::Tls(_) | What::NotAllowed { .. });
         self.peer.proxy.is_some() && self.phase == Phase::Connect && !reached
@@ -97,7 +97,7 @@ impl NoAnswer {
         let Self { peer, what, .. } = self;
         let proxy = peer.proxy.as_ref().map(|proxy| format!("the proxy {} (from {})", proxy.address, proxy.variable));
         let (who, through) = match (&proxy, self.is_of_proxy()) {
-            (Some(proxy), true) => (format!("{proxy}, on the way to {},", peer.name()), String::new()),
+            (Some(proxy), true) => (format!("{proxy}, used for {},", peer.name()), String::new()),
             (Some(proxy), false) => (peer.name(), format!(" (through {proxy})")),
             (None, _) => (peer.name(), String::new()),
         };
@@ -106,32 +106,33 @@ impl NoAnswer {
                 format!("{who} could not be reached: the host name \"{host}\" could not be resolved ({cause})")
             }
             What::NotAllowed { host, ip, allowed } => format!(
-                "{who} was not asked: the host name \"{host}\" resolves to {ip}, but plain http is only for {allowed}"
+                "no request was sent to {who}: the host name \"{host}\" resolves to {ip}, but plain http is only \
+                 allowed for {allowed}"
             ),
             What::TimedOut(Some(limit)) if self.phase == Phase::Connect => {
                 format!("{who} did not accept a connection within {limit:?}{through}")
             }
-            What::TimedOut(Some(limit)) => format!("{who} did not answer within {limit:.1?}{through}"),
-            What::TimedOut(None) => format!("{who} did not answer in time{through}"),
+            What::TimedOut(Some(limit)) => format!("{who} did not respond within {limit:.1?}{through}"),
+            What::TimedOut(None) => format!("{who} did not respond in time{through}"),
             What::Refused => format!("{who} refused the connection{through}"),
             What::Reset => format!("{who} reset the connection{through}"),
-            What::Closed => format!("{who} closed the connection before its answer was complete{through}"),
+            What::Closed => format!("{who} closed the connection before the response was complete{through}"),
             What::NoRoute { cause } => format!("{who} could not be reached: there is no route to it ({cause})"),
             What::NotConnected { cause } => format!("{who} could not be reached ({cause}){through}"),
             What::Tls(tls) => format!("{who}{through} {}{}", tls.observed(), self.trusted()),
-            What::NotHttp => format!("{who} answered something that is not HTTP{through}"),
+            What::NotHttp => format!("{who} sent a response that is not HTTP{through}"),
             What::ProxyRefused(status) => {
                 let proxy = proxy.as_deref().unwrap_or("the proxy");
-                format!("{proxy} answered CONNECT {} with status {status}", self.host_and_port())
+                format!("{proxy} responded to CONNECT {} with status {status}", self.host_and_port())
             }
         }
     }
 
-    /// Which certificates are trusted, where that matters.
+    /// The trusted certificates, if a certificate was not accepted.
     fn trusted(&self) -> String {
         match (&self.what, &self.peer.trust) {
             (What::Tls(_), Trust::Bundle(bundle)) => {
-                format!("; trusted are the certificates of AWS_CA_BUNDLE={}", bundle.display())
+                format!("; the trusted certificates are those in AWS_CA_BUNDLE={}", bundle.display())
             }
             _ => String::new(),
         }
@@ -145,8 +146,8 @@ impl NoAnswer {
             What::NotHttp => super::IF_NOT_ITSELF.to_owned(),
             _ if self.is_of_proxy() => self.proxy_remedy(),
             What::NoRoute { .. } if peer.server == Server::Sts && peer.setting.is_none() => format!(
-                "a pod that has only IPv6 needs AWS_USE_DUALSTACK_ENDPOINT=true, because the default endpoint of STS has only \
-                 IPv4 addresses; otherwise {}",
+                "if the pod has only IPv6, set AWS_USE_DUALSTACK_ENDPOINT=true, because the default STS endpoint has \
+                 only IPv4 addresses; otherwise {}",
                 peer.if_unreachable()
             ),
             What::NotResolved { .. } => format!("check the spelling of the host name; {}", peer.if_unreachable()),
@@ -170,18 +171,16 @@ impl NoAnswer {
         let host = self.host();
         match self.what {
             What::ProxyRefused(407) => format!(
-                "set {variable} to http://USER:PASSWORD@HOST:PORT, with special characters of user name and password \
-                 percent-encoded, from a Secret"
+                "set {variable} to http://USER:PASSWORD@HOST:PORT from a Secret, and percent-encode special characters \
+                 in the user name and the password"
             ),
             What::ProxyRefused(403 | 405) => {
-                format!(
-                    "let the proxy's rules allow CONNECT to {host}, or add {host} to NO_PROXY if no proxy is needed"
-                )
+                format!("allow CONNECT to {host} in the proxy's rules, or add {host} to NO_PROXY if no proxy is needed")
             }
-            What::ProxyRefused(_) => format!("see the proxy's log: usually it could not reach {host} itself"),
+            What::ProxyRefused(_) => format!("check the proxy's log: usually the proxy could not reach {host}"),
             _ => format!(
-                "correct {variable}, check that the proxy runs and that this pod may reach it, or add {host} to NO_PROXY if \
-                 no proxy is needed"
+                "check that {variable} is correct, that the proxy runs and that this pod can reach it, or add {host} \
+                 to NO_PROXY if no proxy is needed"
             ),
         }
     }
@@ -192,8 +191,8 @@ impl Tls {
         let what = match self.objection {
             Objection::Expired => "has a certificate that has expired",
             Objection::NotValidYet => "has a certificate that is not valid yet",
-            Objection::WrongName => "has a certificate for another name",
-            Objection::UnknownIssuer => "has a certificate of an unknown issuer",
+            Objection::WrongName => "has a certificate for another host name",
+            Objection::UnknownIssuer => "has a certificate from an unknown issuer",
             Objection::CaUsedAsEndEntity => "presents a CA certificate as its own certificate",
             Objection::Certificate => "has a certificate that is not accepted",
             Objection::Protocol => "did not complete a TLS handshake",
@@ -202,12 +201,13 @@ impl Tls {
     }
 
     fn remedy(&self, peer: &Peer) -> String {
-        let private = "if a proxy inspects TLS here, or the endpoint has a private CA,";
+        let private = "if a proxy inspects TLS, or if the endpoint uses a private CA,";
         let text = match self.objection {
-            Objection::Expired => "have the certificate renewed, or set this node's clock right",
-            Objection::NotValidYet => "set this node's clock right",
+            Objection::Expired => "renew the certificate, or correct this node's clock",
+            Objection::NotValidYet => "correct this node's clock",
             Objection::WrongName => {
-                "check the endpoint's URL and, with a private DNS zone or VPC endpoint, what its name resolves to"
+                "check the endpoint's URL; with a private DNS zone or a VPC endpoint, also check which address its \
+                 host name resolves to"
             }
             Objection::UnknownIssuer => {
                 return match &peer.trust {
@@ -217,23 +217,28 @@ impl Tls {
                         bundle.display()
                     ),
                     Trust::GivenClient => {
-                        format!("{private} let the HTTP client that was given to the builder trust its CA certificate")
+                        format!(
+                            "{private} configure the HTTP client that was passed to the builder to trust its CA \
+                             certificate"
+                        )
                     }
                 };
             }
             Objection::CaUsedAsEndEntity => {
-                "let the server use a certificate that its CA has issued (a self-signed one needs the basic constraint \
-                 CA:FALSE)"
+                "use a server certificate that was issued by the CA (a self-signed certificate needs the basic \
+                 constraint CA:FALSE)"
             }
-            Objection::Certificate => "have the server's certificate corrected",
+            Objection::Certificate => "replace the server's certificate",
             Objection::Protocol => {
                 return match (&peer.proxy, peer.setting) {
                     (Some(proxy), _) => format!(
-                        "check what answers at that address, and that {} names a proxy that forwards TLS",
+                        "check which server responds at that address, and check that {} is a proxy that forwards TLS",
                         proxy.variable
                     ),
-                    (None, Some(setting)) => format!("check what answers at that address, and the URL in {setting}"),
-                    (None, None) => "check what answers at that address".to_owned(),
+                    (None, Some(setting)) => {
+                        format!("check which server responds at that address, and check the URL in {setting}")
+                    }
+                    (None, None) => "check which server responds at that address".to_owned(),
                 };
             }
         };
@@ -265,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn kind_says_whether_it_may_pass() {
+    fn no_answer_kind_depends_on_what_failed() {
         for (what, kind) in [
             (not_allowed(), ErrorKind::InvalidConfiguration),
             (What::TimedOut(None), ErrorKind::Timeout),
@@ -278,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_resolved_may_be_misspelt() {
+    fn no_answer_remedy_depends_on_what_failed() {
         assert!(remedy(not_resolved(), None).starts_with("check the spelling of the host name; "));
         assert!(!remedy(What::Refused, None).contains("spelling"));
         assert_eq!(remedy(What::NotHttp, None), super::super::IF_NOT_ITSELF);
@@ -286,21 +291,21 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_not_trusted_is_told_with_the_bundle() {
+    fn no_answer_for_untrusted_certificate_names_the_bundle() {
         let tls = || What::Tls(Tls { objection: Objection::UnknownIssuer, cause: "UnknownIssuer".to_owned() });
         let mut no_answer = of_sts(tls());
         assert!(!no_answer.observed().contains("AWS_CA_BUNDLE"));
         no_answer.peer.trust = Trust::Bundle("/etc/ssl/corporate.pem".into());
         let observed = no_answer.observed();
         assert!(
-            observed.ends_with("; trusted are the certificates of AWS_CA_BUNDLE=/etc/ssl/corporate.pem"),
+            observed.ends_with("; the trusted certificates are those in AWS_CA_BUNDLE=/etc/ssl/corporate.pem"),
             "{observed}"
         );
     }
 
-    /// STS's default endpoint has only IPv4 addresses. What another endpoint has is not known.
+    /// The default STS endpoint has only IPv4 addresses. The addresses of other endpoints are not known.
     #[test]
-    fn no_route_to_the_default_endpoint_names_the_dual_stack_switch() {
+    fn no_route_to_default_endpoint_suggests_dual_stack() {
         let no_route = || What::NoRoute { cause: "Network is unreachable (os error 101)".to_owned() };
         assert!(remedy(no_route(), None).contains("AWS_USE_DUALSTACK_ENDPOINT=true"));
         assert!(!remedy(no_route(), Some("AWS_ENDPOINT_URL_STS")).contains("DUALSTACK"));

@@ -1,16 +1,16 @@
-//! The server that a request goes to, and the way to it: for messages.
+//! The server that a request is sent to, and the network path to it, for error messages.
 
 use std::path::PathBuf;
 
-/// The server that a request goes to.
+/// The server that a request is sent to.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) server: Server,
     /// `https://sts.eu-central-1.amazonaws.com`
     pub(crate) origin: String,
-    /// The variable or builder setting that its URL comes from. `None`: it is derived from the region.
+    /// The variable or builder setting that contains the URL. `None` if the URL is derived from the region.
     pub(crate) setting: Option<&'static str>,
-    /// The proxy on the way.
+    /// The proxy that the request is sent through.
     pub(crate) proxy: Option<ProxyUsed>,
     /// Which certificates are trusted.
     pub(crate) trust: Trust,
@@ -19,25 +19,25 @@ pub(crate) struct Peer {
 /// Which certificates are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// The system's, or those that were compiled in.
+    /// The certificates of the system, or those that were compiled in.
     Default,
     /// The file of `AWS_CA_BUNDLE`.
     Bundle(PathBuf),
-    /// Those of an HTTP client that the program gave to the builder.
+    /// The certificates of an HTTP client that the program passed to the builder.
     GivenClient,
 }
 
-/// What kind of server it should be.
+/// The server that is expected at the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
     Sts,
-    /// By its address.
+    /// At one of the agent's own addresses.
     EksAgent,
     /// Another server for container credentials.
     Container,
 }
 
-/// A proxy, without user name and password.
+/// A proxy. User name and password are not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProxyUsed {
     /// `HTTPS_PROXY`
@@ -47,7 +47,7 @@ pub(crate) struct ProxyUsed {
 }
 
 impl Peer {
-    /// A server that is reached directly.
+    /// A server that is reached without a proxy.
     pub(crate) fn new(server: Server, origin: String, setting: Option<&'static str>) -> Self {
         Self { server, origin, setting, proxy: None, trust: Trust::Default }
     }
@@ -57,7 +57,7 @@ impl Peer {
         format!("{} at {}", self.server.name(), self.origin)
     }
 
-    /// The setting that names it, for advice.
+    /// The setting that contains the URL, for remedies.
     pub(crate) fn setting_or_default(&self) -> &'static str {
         self.setting.unwrap_or(match self.server {
             Server::Sts => "AWS_ENDPOINT_URL_STS",
@@ -65,13 +65,13 @@ impl Peer {
         })
     }
 
-    /// What to check when there is no connection.
+    /// What to check if no connection can be established.
     pub(crate) fn if_unreachable(&self) -> String {
         match self.server {
             Server::Sts => match self.setting {
                 None => {
                     "check the pod's egress (NAT or a VPC endpoint for STS), its DNS, NetworkPolicies and security \
-                         groups, the region, and HTTPS_PROXY and NO_PROXY"
+                     groups, the region, and HTTPS_PROXY and NO_PROXY"
                         .to_owned()
                 }
                 Some(setting) => format!(
@@ -86,22 +86,22 @@ impl Peer {
                     .to_owned()
             }
             Server::Container => format!(
-                "check that the server at the address in {0} runs; if this pod should use the EKS Pod Identity agent, remove \
-                 {0} from the container's env, so that the EKS webhook sets it",
+                "check that the server at that address (from {0}) runs; if this pod should use the EKS Pod Identity \
+                 agent, remove {0} from the container's env: the EKS webhook then sets it",
                 self.setting_or_default()
             ),
         }
     }
 
-    /// What to check when it answers that it cannot serve the request.
+    /// What to check if the server responds with an error of its own.
     pub(crate) fn if_failing(&self) -> &'static str {
         match self.server {
-            Server::Sts => "see the AWS Health Dashboard for STS in this region",
+            Server::Sts => "check the AWS Health Dashboard for STS in this region",
             Server::EksAgent => {
-                "see its log (kubectl -n kube-system logs -l app.kubernetes.io/name=eks-pod-identity-agent) and check the \
-                 node's network path to EKS Auth (NAT or a VPC endpoint)"
+                "check the agent's log (kubectl -n kube-system logs -l app.kubernetes.io/name=eks-pod-identity-agent) \
+                 and the node's network path to EKS Auth (NAT or a VPC endpoint)"
             }
-            Server::Container => "see its log",
+            Server::Container => "check the server's log",
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What STS refuses with. The only place that looks at STS's own words.
+//! Refusals by STS. This is the only file that interprets the messages of STS.
 
 use super::table::{FAILING, Row, Ruling, SERVER_ERROR, THROTTLING, TOO_MANY_REQUESTS, by_status, look_up, row};
 use crate::claims::Claims;
 use crate::error::ErrorKind;
 use crate::error::verdict::Verdict;
 
-/// What a refusal of `AssumeRoleWithWebIdentity` means.
+/// What a refusal by STS means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// No statement of the trust policy matches the token, or the role does not exist.
@@ -29,8 +29,9 @@ pub(crate) enum Meaning {
     Unknown,
 }
 
-/// Answers of STS by code and message. The codes that are permanent are those of the AWS SDKs' refresh rules of 2026;
-/// `InvalidIdentityToken` for keys that could not be retrieved was seen in an outage of STS (aws-sdk-rust issue 827).
+/// Refusals of `AssumeRoleWithWebIdentity` by code and message. The permanent codes are those of the AWS SDKs' refresh
+/// rules of 2026. `InvalidIdentityToken` is not always permanent: in an outage, STS returned it because it could not
+/// retrieve the keys of the issuer (aws-sdk-rust issue 827).
 pub(crate) const TABLE: &[Row<Meaning>] = {
     use ErrorKind::{Denied, Refused, Throttled, TokenRejected, Unavailable};
     use Meaning as M;
@@ -59,7 +60,7 @@ pub(crate) const TABLE: &[Row<Meaning>] = {
     ]
 };
 
-/// What a refusal of `GetCallerIdentity` means, and of anything else that was signed.
+/// Refusals of `GetCallerIdentity` and of other signed requests.
 pub(crate) const SIGNED: &[Row<Meaning>] = {
     use ErrorKind::{Denied, Throttled, Unavailable};
     use Meaning as M;
@@ -72,11 +73,11 @@ pub(crate) const SIGNED: &[Row<Meaning>] = {
     ]
 };
 
-/// A refusal in the form of STS.
+/// A refusal in the format of STS.
 #[derive(Debug)]
 pub(crate) struct StsRefusal {
     pub(crate) status: u16,
-    /// As it may be shown, as is `said`.
+    /// In a form that is safe to show, like `said`.
     pub(crate) code: String,
     pub(crate) said: String,
     pub(crate) meaning: Meaning,
@@ -85,20 +86,21 @@ pub(crate) struct StsRefusal {
     pub(crate) request: Request,
 }
 
-/// What was requested of STS.
+/// The request that STS refused.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// `AssumeRoleWithWebIdentity`.
     Assume {
         role_arn: String,
-        /// `None`: the token is not a JWT.
+        /// `None` if the token is not a JWT.
         claims: Option<Claims>,
     },
     GetCallerIdentity,
 }
 
 impl StsRefusal {
-    /// `code` and `message` as STS wrote them decide; `shown` is what may be shown of a text.
+    /// Classifies the refusal by the original `code` and `message`. `shown` returns the part of a text that is safe to
+    /// show.
     pub(crate) fn new(
         status: u16,
         code: &str,
@@ -114,7 +116,7 @@ impl StsRefusal {
         Self { status, code: shown(code), said: shown(message), meaning, kind, verdict, request }
     }
 
-    /// What was answered to what.
+    /// The refusal, with the request that it belongs to.
     pub(crate) fn observed(&self, server: &str) -> String {
         let Self { status, code, said, request, kind, .. } = self;
         match request {
@@ -128,7 +130,7 @@ impl StsRefusal {
                     "{server} refused the request for role {role_arn} with status {status} {code}: {said}; {claims}"
                 )
             }
-            _ => format!("{server} answered {status} {code}: {said}"),
+            _ => format!("{server} returned status {status} {code}: {said}"),
         }
     }
 
@@ -138,8 +140,8 @@ impl StsRefusal {
                 "check which server issued the credentials, and whether the role's sessions were revoked"
             }
             Meaning::NotTrusted => {
-                "compare subject and audience with the conditions of the role's trust policy, and check that the role exists \
-                 in that account"
+                "compare the token's subject and audience with the conditions of the role's trust policy, and check \
+                 that the role exists in that account"
             }
             Meaning::WrongAudience => {
                 "add this audience to the client ids of the IAM OIDC provider, or project the token with the audience \
@@ -149,32 +151,34 @@ impl StsRefusal {
             Meaning::Thumbprint => {
                 "update the thumbprint of the IAM OIDC provider: aws iam update-open-id-connect-provider-thumbprint"
             }
-            Meaning::NotAJwt => "let AWS_WEB_IDENTITY_TOKEN_FILE name the projected service account token",
+            Meaning::NotAJwt => "set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected service account token",
             Meaning::InvalidToken | Meaning::RejectedClaim => {
-                "check that the token was issued by this cluster, and that the role's account has an IAM OIDC provider for \
-                 this issuer"
+                "check that the token was issued by this cluster, and that the role's account has an IAM OIDC provider \
+                 for this issuer"
             }
             Meaning::RegionDisabled => {
-                "enable this region in the role's account, or set AWS_REGION to a region that is enabled"
+                "enable this region in the role's account, or set AWS_REGION to an enabled region"
             }
             Meaning::Policy => "correct the session policy",
             Meaning::PolicyTooLarge => {
-                "shorten the session policies: they and the session tags share one limit on their packed size"
+                "shorten the session policies: the limit on the packed size applies to session policies and session \
+                 tags together"
             }
             Meaning::Parameter => {
-                "correct the role ARN, duration, session name or session policy: the duration must not exceed the role's \
-                 maximum session duration"
+                "correct the role ARN, the session length, the session name or the session policy; the session length \
+                 must not exceed the role's maximum session duration"
             }
             Meaning::TokenExpired => {
-                "check that kubelet still rotates the token file and that the node's clock is right"
+                "check that kubelet still rotates the token file and that the node's clock is correct"
             }
             Meaning::KeysNotRetrieved => {
-                "STS could not fetch the keys of the token's issuer. The request is repeated; if this lasts, check that \
-                 the issuer's URL can be reached from the internet, and the AWS Health Dashboard for STS in this region"
+                "STS could not fetch the keys of the token's issuer; the request is retried; if this continues, check \
+                 that the issuer's URL can be reached from the internet, and check the AWS Health Dashboard for STS in \
+                 this region"
             }
             Meaning::Throttled => return super::IF_THROTTLED.to_owned(),
-            Meaning::Failing => return format!("the request is repeated; if this lasts, {if_failing}"),
-            Meaning::Unknown => "the request is repeated; see the STS API reference for this code",
+            Meaning::Failing => return format!("the request is retried; if this continues, {if_failing}"),
+            Meaning::Unknown => "the request is retried; see the STS API reference for this code",
         };
         remedy.to_owned()
     }
@@ -189,9 +193,9 @@ mod tests {
         StsRefusal::new(status, code, message, request, str::to_owned)
     }
 
-    /// Every message that STS is known to give with `InvalidIdentityToken`.
+    /// Every message that STS is known to return with `InvalidIdentityToken`.
     #[test]
-    fn sts_refusal_splits_invalid_identity_token_by_message() {
+    fn sts_invalid_identity_token_is_classified_by_message() {
         for (message, meaning, permanent) in [
             ("Incorrect token audience", Meaning::WrongAudience, true),
             (
@@ -225,7 +229,7 @@ mod tests {
 
     /// The AWS SDKs retry these codes whatever the status.
     #[test]
-    fn sts_refusal_is_transient_for_every_code_that_the_sdks_retry() {
+    fn sts_refusal_is_transient_for_codes_that_sdks_retry() {
         use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
         for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS).chain(THROTTLING).chain(FAILING) {
             for status in [400, 403, 503] {
@@ -237,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn sts_refusal_with_an_unknown_code_goes_by_its_status() {
+    fn sts_refusal_with_unknown_code_is_classified_by_status() {
         for (status, kind) in [
             (400, ErrorKind::Refused),
             (403, ErrorKind::Refused),

@@ -1,19 +1,18 @@
-//! How each kind of failure is treated: four decisions, which are made for each row of the tables in
-//! [`sts`](super::sts), [`agent`](super::agent) and [`OTHER`] and nowhere else.
-//!
-//! A refusal is permanent only if the answer has the form of the service that was called and its code is in a short list:
-//! that of the AWS SDKs' refresh rules for STS, the agent's texts and EKS Auth's exceptions for Pod Identity. Everything
-//! else is expected to pass. A proxy, a service mesh or a captive portal can answer with any status, and must not take
-//! credentials away or switch a pod to another source.
+//! How each failure is treated. The rows of the tables in [`sts`](super::sts), [`agent`](super::agent) and [`OTHER`]
+//! contain the four decisions for each failure, and no other code makes them.
+//! A refusal is permanent only if the response has the format of the called service and its code is in a short list.
+//! For STS, the list is that of the AWS SDKs' refresh rules. For Pod Identity, it contains messages of the agent and
+//! exceptions of EKS Auth. All other failures are transient. A proxy, a service mesh or a captive portal can respond
+//! with any status, and such a response must not end the use of credentials or switch a pod to the other source.
 
 use crate::error::ErrorKind;
 use crate::error::verdict::Verdict;
 
-/// One row of a table: what was answered, and what follows from it.
+/// One row of a table: which responses it matches, and how they are treated.
 pub(crate) struct Row<M> {
-    /// Codes or exception names. Empty: any.
+    /// Codes or exception names. Empty matches any.
     pub(crate) codes: &'static [&'static str],
-    /// A part of the message, in lower case. Empty: any.
+    /// A part of the message, in lower case. Empty matches any.
     pub(crate) says: &'static str,
     /// The lowest and the highest status.
     pub(crate) statuses: (u16, u16),
@@ -22,7 +21,7 @@ pub(crate) struct Row<M> {
     pub(crate) verdict: Verdict,
 }
 
-/// What a row says of an answer.
+/// The result of a matching row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ruling<M> {
     pub(crate) meaning: M,
@@ -30,7 +29,7 @@ pub(crate) struct Ruling<M> {
     pub(crate) verdict: Verdict,
 }
 
-/// A row about some codes and messages, whatever the status.
+/// A row that matches by code and message, with any status.
 pub(super) const fn row<M: Copy>(
     codes: &'static [&'static str],
     says: &'static str,
@@ -41,7 +40,7 @@ pub(super) const fn row<M: Copy>(
     Row { codes, says, statuses: ANY, meaning, kind, verdict }
 }
 
-/// A row about answers with any code.
+/// A row that matches by status, with any code.
 pub(super) const fn by_status<M: Copy>(statuses: (u16, u16), meaning: M, kind: ErrorKind, verdict: Verdict) -> Row<M> {
     Row { codes: &[], says: "", statuses, meaning, kind, verdict }
 }
@@ -50,7 +49,7 @@ pub(super) const ANY: (u16, u16) = (0, u16::MAX);
 pub(super) const TOO_MANY_REQUESTS: (u16, u16) = (429, 429);
 pub(super) const SERVER_ERROR: (u16, u16) = (500, u16::MAX);
 
-/// What the first row says that is about this answer. `unknown` is what the last row of every table says.
+/// The result of the first matching row. `unknown` is the meaning in the last row of every table.
 pub(super) fn look_up<M: Copy>(table: &[Row<M>], unknown: M, status: u16, code: &str, message: &str) -> Ruling<M> {
     let message = message.to_ascii_lowercase();
     let found = table.iter().find(|row| {
@@ -66,12 +65,13 @@ pub(super) fn look_up<M: Copy>(table: &[Row<M>], unknown: M, status: u16, code: 
     })
 }
 
-/// Whether `text` has the form of a code, such as `AccessDeniedException`.
+/// Whether `text` has the format of a code, such as `AccessDeniedException`.
 pub(crate) fn is_code(text: &str) -> bool {
     (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:_-".contains(&b))
 }
 
-/// Codes that mean "later", whatever the status: those of the AWS SDKs (`aws_runtime::retries::classifiers`).
+/// Codes that mean throttling, with any status. These are the codes of the AWS SDKs
+/// (`aws_runtime::retries::classifiers`).
 pub(super) const THROTTLING: &[&str] = &[
     "Throttling",
     "ThrottlingException",
@@ -90,7 +90,7 @@ pub(super) const THROTTLING: &[&str] = &[
     "EC2ThrottledException",
 ];
 
-/// Codes for a service that fails itself.
+/// Codes that mean that the service itself failed, with any status.
 pub(super) const FAILING: &[&str] = &[
     "RequestTimeout",
     "RequestTimeoutException",
@@ -102,41 +102,46 @@ pub(super) const FAILING: &[&str] = &[
     "ServiceUnavailableException",
 ];
 
-/// Everything that is not a refusal of STS or of an agent: what happened, in words for the documentation.
+/// All failures that are not refusals by STS or the agent. The text is a row of the documentation.
 pub(crate) const OTHER: &[(&str, ErrorKind, Verdict)] = &[
-    ("no connection: name, route, TCP, TLS, proxy", ErrorKind::Unavailable, Verdict::TRANSIENT),
-    ("no complete answer in time", ErrorKind::Timeout, Verdict::TRANSIENT),
+    ("no connection: name resolution, route, TCP, TLS or proxy", ErrorKind::Unavailable, Verdict::TRANSIENT),
+    ("no complete response in time", ErrorKind::Timeout, Verdict::TRANSIENT),
     (
-        "status 500 or higher, 408 or 425, not in the service's form: a proxy or another server",
+        "status 500 or higher, 408 or 425, not in the format of the service: a proxy or another server",
         ErrorKind::Unavailable,
         Verdict::TRANSIENT,
     ),
-    ("status 429, not in the service's form", ErrorKind::Throttled, Verdict::TRANSIENT),
+    ("status 429, not in the format of the service", ErrorKind::Throttled, Verdict::TRANSIENT),
     (
-        "any other answer that is not in the service's form: HTML, a redirect, an empty body, 401, 403, 404, 407",
+        "any other response that is not in the format of the service: HTML, a redirect, an empty body, 401, 403, 404, \
+         407",
         ErrorKind::InvalidResponse,
         Verdict::TRANSIENT,
     ),
-    ("a success in which a field is missing or not valid", ErrorKind::InvalidResponse, Verdict::TRANSIENT),
-    ("credentials that have expired already", ErrorKind::ExpiredCredentials, Verdict::TRANSIENT),
-    ("the token file is missing, not readable or not a token", ErrorKind::TokenFile, Verdict::MISTAKE),
+    ("a successful response in which a field is missing or invalid", ErrorKind::InvalidResponse, Verdict::TRANSIENT),
+    ("credentials that have already expired", ErrorKind::ExpiredCredentials, Verdict::TRANSIENT),
+    ("the token file is missing, cannot be read or does not contain a token", ErrorKind::TokenFile, Verdict::MISTAKE),
     (
-        "the configuration cannot be used: `AWS_CA_BUNDLE`, a proxy URL, a host name with a forbidden address",
+        "the configuration is invalid: `AWS_CA_BUNDLE`, a proxy URL, a host name that resolves to a forbidden address",
         ErrorKind::InvalidConfiguration,
         Verdict::MISTAKE,
     ),
-    ("no source is configured", ErrorKind::NotConfigured, Verdict::NOT_ATTEMPTED),
-    ("the credentials do not last as long as requested", ErrorKind::LifetimeTooShort, Verdict::NOT_ATTEMPTED),
-    ("no thread or runtime to fetch in, or a panic in it", ErrorKind::NoRuntime, Verdict::NOT_ATTEMPTED),
+    ("no credential source is configured", ErrorKind::NotConfigured, Verdict::NOT_ATTEMPTED),
+    ("the credentials are not valid for as long as requested", ErrorKind::LifetimeTooShort, Verdict::NOT_ATTEMPTED),
+    (
+        "no thread or runtime is available to fetch credentials, or the fetch panicked",
+        ErrorKind::NoRuntime,
+        Verdict::NOT_ATTEMPTED,
+    ),
 ];
 
-/// How a failure of this kind is treated that is in neither service's table.
+/// How a failure of this kind is treated if it is not in the table of a service.
 pub(crate) fn of_kind(kind: ErrorKind) -> Verdict {
     let other = OTHER.iter().find(|(_, of, _)| *of == kind).map(|(_, _, verdict)| *verdict);
     other.unwrap_or(if kind == ErrorKind::Denied { Verdict::PERMANENT } else { Verdict::TRANSIENT })
 }
 
-/// What the status says of an answer that is not in the form of the service.
+/// The kind of a response that is not in the format of the service.
 pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         429 => ErrorKind::Throttled,
@@ -171,8 +176,8 @@ mod tests {
 
     fn head(title: &str, answer: &str) -> String {
         format!(
-            "## {title}\n\n| {answer} | kind | cold start | expired credentials | fallback | next attempt |\n\
-             |---|---|---|---|---|---|\n"
+            "## {title}\n\n| {answer} | kind | cold start | expired credentials | fallback | next attempt \
+             |\n|---|---|---|---|---|---|\n"
         )
     }
 
@@ -201,28 +206,28 @@ mod tests {
             let _ = writeln!(other, "| {what} | {} |", cells(*kind, *verdict));
         }
         [
-            head("Refusals in the form of STS", "code"),
+            head("Refusals in the format of STS", "code"),
             rows(sts::TABLE),
             "\n".to_owned(),
-            head("Exceptions of EKS Auth, and codes in the JSON of other servers", "code"),
+            head("Exceptions of EKS Auth, and codes in JSON responses of other servers", "code"),
             rows(agent::EXCEPTIONS),
             "\n".to_owned(),
-            head("The agent's own sentences", "text"),
+            head("Messages of the agent itself", "text"),
             rows(agent::TEXTS),
             "\n".to_owned(),
-            head("Everything else", "failure"),
+            head("All other failures", "failure"),
             other,
         ]
         .concat()
     }
 
-    /// The tables of the documentation are written from the data: `EKS_CREDENTIALS_BLESS=1`.
+    /// The tables in the documentation are generated from the data: `EKS_CREDENTIALS_BLESS=1` updates them.
     #[test]
-    fn verdict_tables_are_those_of_the_documentation() {
+    fn verdict_tables_match_the_documentation() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/failures.md");
         let page = std::fs::read_to_string(&path).unwrap();
         let (before, documented, after) = generated::split(&page).unwrap();
-        #[allow(clippy::disallowed_methods, reason = "how a test is told to write the file")]
+        #[allow(clippy::disallowed_methods, reason = "tests read this variable to update files")]
         if std::env::var("EKS_CREDENTIALS_BLESS").is_ok() {
             std::fs::write(&path, [before, &tables(), after].concat()).unwrap();
             return;
@@ -230,7 +235,8 @@ mod tests {
         assert_eq!(documented, tables());
     }
 
-    /// What no row of a table may do: only a denial in the service's own form ends anything.
+    /// No row of a table may do more: only a denial in the format of the service stops the use of expired credentials
+    /// or allows the fallback.
     #[test]
     fn verdict_falls_back_only_after_a_permanent_refusal() {
         let of_services = sts::TABLE.iter().map(|row| (row.kind, row.verdict));
@@ -241,11 +247,11 @@ mod tests {
             assert!(!verdict.falls_back || (is_denial && !verdict.serves_expired), "{kind:?}");
             assert!(!verdict.serves_expired || verdict.delay == Delay::Backoff, "{kind:?}");
         }
-        assert!(OTHER.iter().all(|(_, _, verdict)| !verdict.falls_back), "nothing else is a denial");
+        assert!(OTHER.iter().all(|(_, _, verdict)| !verdict.falls_back), "only a service can deny a request");
     }
 
     #[test]
-    fn a_code_is_a_word_of_at_most_a_hundred_characters() {
+    fn is_code_accepts_one_word_of_up_to_100_characters() {
         let long = "x".repeat(100);
         for text in ["AccessDeniedException", "Sts.Client:1_a-b", "7", &long] {
             assert!(is_code(text), "{text}");
@@ -257,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_no_table_names_may_pass_unless_it_is_a_denial() {
+    fn of_kind_is_transient_for_unlisted_kinds_except_denials() {
         for (kind, verdict) in [
             (ErrorKind::Denied, Verdict::PERMANENT),
             (ErrorKind::Refused, Verdict::TRANSIENT),

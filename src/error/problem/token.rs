@@ -1,4 +1,4 @@
-//! What is wrong with a token file, or with a variable that holds a token.
+//! Problems of a token file, or of a variable that contains a token.
 
 use crate::error::ErrorKind;
 
@@ -13,14 +13,14 @@ pub(crate) struct BadToken {
 #[derive(Debug)]
 pub(crate) enum What {
     Missing,
-    /// The uid of this process, and the mode and owner of the file.
+    /// `ownership` is the uid of this process, and the mode and the owner of the file.
     Denied {
         ownership: String,
     },
     NotAFile,
     ThroughAFile,
     Loop,
-    /// An I/O error of the volume, or no descriptor is left.
+    /// An I/O error of the volume, or no free file descriptor.
     Io,
     Hangs,
     ThreadEnded,
@@ -29,7 +29,7 @@ pub(crate) enum What {
     Empty,
     /// A line break, a control character or a character that is not ASCII.
     BadCharacter,
-    /// White space, and text behind it.
+    /// White space inside the text.
     SeveralWords,
 }
 
@@ -48,11 +48,11 @@ impl BadToken {
             What::Missing => format!("the token file {origin} does not exist"),
             What::Denied { ownership } => format!("this process may not read the token file {origin} ({ownership})"),
             What::NotAFile => format!("the token path {origin} is not a regular file"),
-            What::ThroughAFile => format!("the token path {origin} leads through a file"),
-            What::Loop => format!("the token path {origin} is a symbolic link that leads to itself"),
-            What::Io => format!("the token file {origin} could not be read just now"),
-            What::Hangs => format!("the token file {origin} could not be read within 5 s: its volume hangs"),
-            What::ThreadEnded => format!("the thread that reads the token file {origin} ended early"),
+            What::ThroughAFile => format!("a part of the token path {origin} is a file and not a directory"),
+            What::Loop => format!("the token path {origin} contains a loop of symbolic links"),
+            What::Io => format!("the token file {origin} could not be read"),
+            What::Hangs => format!("the token file {origin} could not be read within 5 s: its volume does not respond"),
+            What::ThreadEnded => format!("the thread that reads the token file {origin} ended unexpectedly"),
             What::TooLarge => {
                 format!("the token in {origin} is larger than 64 KiB, so it is not a service account token")
             }
@@ -71,13 +71,13 @@ impl BadToken {
         match self.what {
             What::Missing => "check that the pod mounts the projected service account token there",
             What::Denied { .. } => {
-                "set fsGroup in the pod's securityContext, which makes kubelet project the token readable for that group"
+                "set fsGroup in the pod's securityContext: kubelet then makes the token readable for that group"
             }
             What::NotAFile | What::ThroughAFile | What::Loop | What::TooLarge | What::NotText => {
-                "point the setting at the projected service account token"
+                "use the path of the projected service account token"
             }
             What::Io | What::ThreadEnded => "the file is read again at the next attempt",
-            What::Hangs => "see the node's kubelet: the volume should be in memory",
+            What::Hangs => "check the kubelet of the node: the volume should be in memory",
             What::Empty => "check the projected volume",
             What::BadCharacter | What::SeveralWords => "expected one line with one token, as kubelet writes it",
         }

@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn sts_endpoint_without_a_region_is_an_error() {
-        assert!(resolved(&[]).unwrap_err().starts_with("there is no region"));
+        assert!(resolved(&[]).unwrap_err().starts_with("no region is configured"));
     }
 
     #[test]

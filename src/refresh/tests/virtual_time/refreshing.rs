@@ -85,7 +85,7 @@ async fn get_valid_for_fetches_if_too_little_validity_is_left() {
     sleep(secs(120)).await;
     let error = get(2 * HOUR).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
-    assert!(error.to_string().ends_with("fetching newer ones failed: scripted"), "{error}");
+    assert!(error.to_string().ends_with("fetching new credentials failed: scripted"), "{error}");
     assert_eq!(get(Duration::MAX).await.unwrap_err().kind(), ErrorKind::Throttled);
     assert_eq!(bench.call_without_waiting().unwrap().access_key_id(), "key-2");
 }
