@@ -18,7 +18,7 @@ use crate::error::problem::peer::Peer;
 use crate::error::{Error, ErrorKind};
 use crate::source::pod_identity::endpoint::ContainerEndpoint;
 use crate::source::pod_identity::{PodIdentity, PodIdentityConfig};
-use crate::source::web_identity::sts_endpoint::StsEndpoint;
+use crate::source::web_identity::sts_endpoint::{Origin, StsEndpoint};
 use crate::source::web_identity::{Parameters, RoleArn, SessionName, WebIdentity, WebIdentityConfig};
 use crate::token_file::Token;
 use crate::transport::{self, HttpUrl, HttpsSettings, Reply};
@@ -86,8 +86,7 @@ pub(super) fn web_identity(session_name: Option<SessionName>) -> WebIdentity {
         token_file: "/token".into(),
         endpoint: StsEndpoint {
             url: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com/").unwrap(),
-            setting: None,
-            region: None,
+            origin: Origin::Setting("a test"),
         },
         session_name,
         host_name: None,

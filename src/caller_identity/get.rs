@@ -169,7 +169,7 @@ mod tests {
             let caller = caller_of(env.clone(), &fetched(env).await).await.unwrap();
             let session = match source {
                 SourceKind::WebIdentity => "default-local-7d9f8b6c5-x2x1z",
-                SourceKind::PodIdentity => "eks-local-local-7d9f8b6c5-x2-00000000-0000-4000-8000-000000000002",
+                SourceKind::PodIdentity => "eks-local-local-7d9f8b6c5-x-00000000-0000-4000-8000-000000000002",
             };
             assert_eq!(caller.account, "111122223333");
             assert_eq!(caller.arn, format!("arn:aws:sts::111122223333:assumed-role/local-pod/{session}"));

@@ -18,21 +18,41 @@ macro_rules! catalogue {
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
             /// The id as text, such as `TRUST-POLICY`.
+            ///
+            /// ```
+            /// # use eks_credentials::{FindingId, Severity};
+            /// assert_eq!(FindingId::TrustPolicy.as_str(), "TRUST-POLICY");
+            /// ```
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $id,)+ }
             }
 
             /// The usual severity. An individual finding can have another one: see [`Finding::severity`](super::Finding::severity).
+            ///
+            /// ```
+            /// # use eks_credentials::{FindingId, Severity};
+            /// assert_eq!(FindingId::TrustPolicy.severity(), Severity::Error);
+            /// ```
             pub fn severity(self) -> Severity {
                 match self { $(Self::$name => Severity::$severity,)+ }
             }
 
             /// The title of the finding, in one line.
+            ///
+            /// ```
+            /// # use eks_credentials::{FindingId, Severity};
+            /// println!("{}", FindingId::TrustPolicy.title());
+            /// ```
             pub fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)+ }
             }
 
             /// What usually causes the finding.
+            ///
+            /// ```
+            /// # use eks_credentials::{FindingId, Severity};
+            /// println!("{}", FindingId::TrustPolicy.cause());
+            /// ```
             pub fn cause(self) -> &'static str {
                 match self { $(Self::$name => $cause,)+ }
             }

@@ -14,6 +14,17 @@ Replace the words in capitals. Changes of variables and service accounts take ef
 
 impl Diagnosis {
     /// The same as `Display`, with colours if `colored` is true. Use it for terminals, unless `NO_COLOR` is set.
+    ///
+    /// ```no_run
+    /// # use std::io::IsTerminal as _;
+    /// # use eks_credentials::Diagnosis;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let diagnosis = Diagnosis::of_env().await;
+    /// let is_terminal = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    /// println!("{}", diagnosis.colored(is_terminal));
+    /// # }
+    /// ```
     pub fn colored(&self, colored: bool) -> impl fmt::Display + '_ {
         View { diagnosis: self, colored }
     }

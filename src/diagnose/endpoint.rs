@@ -5,7 +5,9 @@ use crate::env::region;
 use crate::env::{self, Env};
 use crate::source::SourceConfig;
 use crate::source::settings::Settings;
-use crate::source::web_identity::{WebIdentityConfig, sts_endpoint};
+use crate::source::web_identity::WebIdentityConfig;
+use crate::source::web_identity::sts_endpoint::{self, Origin};
+use crate::transport::HttpUrl;
 
 /// Compares the two region variables, which matter with either source.
 pub(super) fn regions(env: &Env, settings: &Settings) -> Option<Finding> {
@@ -59,8 +61,9 @@ const FIPS_REGIONS: [&str; 4] = ["us-east-1", "us-east-2", "us-west-1", "us-west
 
 fn sts(env: &Env, settings: &Settings, config: &WebIdentityConfig) -> Vec<Finding> {
     let url = &config.endpoint.url;
-    let (Some(region), None) = (&config.endpoint.region, config.endpoint.setting) else {
-        return overridden(env, settings, config);
+    let region = match &config.endpoint.origin {
+        Origin::Region(region) => region,
+        Origin::Setting(setting) => return overridden(env, settings, url, setting),
     };
     let fips = env.flag(env::USE_FIPS).unwrap_or_default();
     if fips && !FIPS_REGIONS.contains(&region.as_str()) && !region.as_str().starts_with("us-gov-") {
@@ -75,8 +78,7 @@ fn sts(env: &Env, settings: &Settings, config: &WebIdentityConfig) -> Vec<Findin
     vec![Finding::new(FindingId::StsEndpointOk, url.to_string())]
 }
 
-fn overridden(env: &Env, settings: &Settings, config: &WebIdentityConfig) -> Vec<Finding> {
-    let (url, setting) = (&config.endpoint.url, config.endpoint.setting.unwrap_or_default());
+fn overridden(env: &Env, settings: &Settings, url: &HttpUrl, setting: &str) -> Vec<Finding> {
     let region = region::region(env, settings.region.as_deref()).ok().flatten();
     let regional = region.and_then(|region| sts_endpoint::regional(&region, false, false).ok());
     if regional.as_ref() == Some(url) {

@@ -81,7 +81,7 @@ impl Protocol for Agent {
         let claims = self.issuer.verify(request.header("authorization").unwrap_or_default());
         let pod = claims.and_then(|claims| claims.kubernetes).map(|kubernetes| kubernetes.pod).unwrap_or_default();
         // AWS limits the length of session names, so a long name of a pod is shortened.
-        let name: String = pod.name.chars().take(18).collect();
+        let name: String = pod.name.chars().take(17).collect();
         ledger::assumed_role_arn(&self.role_arn, &format!("eks-local-{name}-{}", pod.uid))
     }
 

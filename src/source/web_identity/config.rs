@@ -67,7 +67,7 @@ pub(crate) fn from_env(env: &Env, settings: &Settings) -> Result<Found<WebIdenti
     // All values are parsed before the first error is returned: `diagnose` reports every mistake at once.
     let endpoint = sts_endpoint::resolve(env, irsa.sts_endpoint.as_deref(), settings.region.as_deref());
     let other_sts = sts_endpoint::is_configured(env, irsa.sts_endpoint.as_deref());
-    let region = endpoint.as_ref().ok().and_then(|endpoint| endpoint.region.as_ref());
+    let region = endpoint.as_ref().ok().and_then(StsEndpoint::region);
     let role_arn = other_sts.and_then(|other_sts| parse_role_arn(role, role_arn, other_sts, region));
     let parameters = Parameters::parse(irsa);
     let session_name = session_name(env);

@@ -200,7 +200,7 @@ impl WebIdentity {
 mod tests {
     use std::path::PathBuf;
 
-    use super::sts_endpoint::StsEndpoint;
+    use super::sts_endpoint::{Origin, StsEndpoint};
     use super::*;
     use crate::source::web_identity::RoleArn;
 
@@ -211,8 +211,7 @@ mod tests {
             token_file: PathBuf::new(),
             endpoint: StsEndpoint {
                 url: HttpUrl::parse("https://sts.eu-central-1.amazonaws.com").unwrap(),
-                setting: None,
-                region: None,
+                origin: Origin::Setting("a test"),
             },
             session_name: Some(SessionName::of_pod(&"=".repeat(64))),
             host_name: None,

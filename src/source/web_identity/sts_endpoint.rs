@@ -67,28 +67,46 @@ pub(crate) fn resolve(env: &Env, builder: Option<&str>, region: Option<&str>) ->
                 return Err(Setting::StsUrlAndSwitch { setting, url: url.to_string(), switch });
             }
         }
-        return Ok(StsEndpoint { url, setting: Some(setting), region: None });
+        return Ok(StsEndpoint { url, origin: Origin::Setting(setting) });
     }
     let region = region::region(env, region)?.ok_or(Setting::NoRegion { needed_for: "the STS endpoint of IRSA" })?;
     let url = regional(&region, env.flag(env::USE_FIPS)?, env.flag(env::USE_DUALSTACK)?)?;
-    Ok(StsEndpoint { url, setting: None, region: Some(region) })
+    Ok(StsEndpoint { url, origin: Origin::Region(region) })
 }
 
 /// The STS endpoint, and where it comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct StsEndpoint {
     pub(crate) url: HttpUrl,
-    /// The setting or variable that contains the URL. `None` if the URL is derived from the region.
-    pub(crate) setting: Option<&'static str>,
-    /// The region that the URL is derived from. `None` if the URL is configured.
-    pub(crate) region: Option<Region>,
+    pub(crate) origin: Origin,
+}
+
+/// Where the URL of an endpoint comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// The setting or variable that contains it.
+    Setting(&'static str),
+    /// The region that it is derived from.
+    Region(Region),
 }
 
 impl StsEndpoint {
+    /// The region that the URL is derived from, if it is not configured itself.
+    pub(crate) fn region(&self) -> Option<&Region> {
+        match &self.origin {
+            Origin::Region(region) => Some(region),
+            Origin::Setting(_) => None,
+        }
+    }
+
     /// The server as error messages describe it. `https` is `None` if the program supplies the HTTP client, whose proxy and
     /// trusted roots are not known.
     pub(crate) fn peer(&self, https: Option<&HttpsSettings>) -> Peer {
-        let peer = Peer::new(Server::Sts, self.url.origin(), self.setting);
+        let setting = match self.origin {
+            Origin::Setting(setting) => Some(setting),
+            Origin::Region(_) => None,
+        };
+        let peer = Peer::new(Server::Sts, self.url.origin(), setting);
         match https {
             Some(https) => https.route_to(peer, &self.url),
             None => Peer { trust: Trust::GivenClient, ..peer },
