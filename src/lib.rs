@@ -66,8 +66,8 @@
 //! ```
 //!
 //! The chain tries its next provider only if *neither* source is configured. If the configuration is incomplete,
-//! [`from_env`](EksCredentialsProvider::from_env) returns an error. During an outage without valid credentials, the chain
-//! returns an error.
+//! [`from_env`](EksCredentialsProvider::from_env) returns an error. If there is an outage and there are no valid credentials,
+//! the chain returns an error.
 //!
 //! ## Recovery from refused credentials
 //!
@@ -88,7 +88,7 @@
 //!
 //! ## In tests
 //!
-//! `testing::LocalPod` (feature `testing`) is a pod on loopback.
+//! `testing::LocalPod` (feature `testing`) simulates a pod on loopback.
 //!
 //! # What is detected
 //!
@@ -110,40 +110,40 @@
 //!   There are [exceptions]. For example, `AWS_ROLE_ARN` without a token file is an error only if EKS Pod Identity is not
 //!   configured, because no AWS SDK treats it as IRSA.
 //! - **Both sources are configured**: [`compare()`](EksCredentialsProvider::compare) requests credentials from both, and says
-//!   whether they grant the same role. [`Builder::fallback`] switches to the other source after a permanent denial. With these, a
-//!   pod can be [migrated](docs::migrating) without a failed request.
+//!   whether they grant the same role. [`Builder::fallback`] switches to the other source after a permanent denial. These two
+//!   functions make it possible to [migrate](docs::migrating) a pod without a failed request.
 //!
 //! [`detection()`](EksCredentialsProvider::detection) says which source is used, and why.
 //!
-//! # When credentials are fetched, and who waits
+//! # When credentials are fetched, and which calls wait
 //!
 //! The first call starts the refresh task.
 //!
 //! | state | a call | the refresh task |
 //! |---|---|---|
-//! | no credentials yet | waits for the first credentials | retries transient failures for [20 s](Builder::startup_timeout). Then the waiting calls return the error |
+//! | no credentials yet | waits for the first credentials | retries transient failures for [20 s](Builder::startup_timeout). After this time, the waiting calls return the error |
 //! | valid credentials | returns them at once | refreshes them at a random moment in the first half of the [advisory window](Builder::advisory_window) |
 //! | valid credentials, and the last refresh failed | returns them at once | retries after a random share of the remaining validity, between 1 s and 10 min |
-//! | expired credentials, and the last failure was transient | returns the expired credentials. If an attempt is in progress, it waits for it for at most 1 s | retries after 1–30 s |
-//! | the same with [`serve_expired(false)`](Builder::serve_expired), or no credentials after a transient failure | returns the last error at once. If an attempt is in progress, it waits for the result | retries after 1–30 s |
-//! | no valid credentials, and the last error was permanent (a denial) | returns the last error at once. If an attempt is in progress, it waits for the result | retries after 1–5 s. The delay grows to at most 60 s |
+//! | expired credentials, and the last failure was transient | waits for at most 1 s if an attempt is in progress. If there are still no new credentials, it returns the expired ones | retries after 1–30 s |
+//! | no credentials that can be returned, and the last failure was transient. With [`serve_expired(false)`](Builder::serve_expired), expired credentials are never returned | waits for the result if an attempt is in progress. Otherwise it returns the last error at once | retries after 1–30 s |
+//! | no valid credentials, and the last error was permanent (a denial) | waits for the result if an attempt is in progress. Otherwise it returns the last error at once | retries after 1–5 s. The delay grows to at most 60 s |
 //!
-//! - **Late task**: while the credentials are valid, a call waits in one case only. If the refresh task is late in the last
-//!   minute of validity, for example because the process was suspended, a call waits for at most one second.
+//! - **Late task**: while the credentials are valid, a call waits in only one case, and for at most one second: if the refresh
+//!   task is late in the last minute of validity, for example because the process was suspended.
 //! - **Permanent error**: it is reported at once, even if the current credentials are still valid. The refresh task retries
 //!   without another call. A pod that was denied at its start becomes ready after its trust policy is corrected.
 //! - **Fleets**: the first refresh, and the first one after an outage, can begin earlier: at a random moment between a quarter
 //!   of the lifetime and the middle of the advisory window. This prevents pods that started together from refreshing together.
-//!   The example `fleet` simulates it.
+//!   The example `fleet` simulates this behaviour.
 //! - **Thread**: the refresh task runs on its own thread, so no runtime of the program can delay it. [`Builder::runtime`]
 //!   chooses another runtime. The methods of the provider can be awaited on any executor.
 //! - **Clocks**: the caches of the SDK compare the expiry with the clock of this machine. If that clock differs from the clock
 //!   of STS by more than 30 s, the provider corrects the expiry by the difference. One event at WARN and
 //!   [`Status::clock_skew_seconds`] report it. [Wrong clocks] describes the conditions.
 //! - **Expired on arrival**: the EKS Pod Identity agent can return expired credentials during an outage. If they expired less
-//!   than 6 h ago and there are no better ones, calls return them like other expired credentials. The provider is not ready
-//!   then, and continues to retry. Expired credentials from any other source are an error. With
-//!   [`serve_expired(false)`](Builder::serve_expired), those from the agent are an error too.
+//!   than 6 h ago and there are no better ones, calls return them like other expired credentials. During this time the provider
+//!   is not ready, and it continues to retry. Expired credentials from any other source are an error. With
+//!   [`serve_expired(false)`](Builder::serve_expired), expired credentials from the agent are an error too.
 //!
 //! [`docs::reliability`] lists all guarantees with their tests. [`docs::failures`] lists which failures are permanent.
 //! [`docs::differences_from_the_aws_sdks`] gives the reasons, and compares the behaviour with that of the SDKs.
@@ -168,7 +168,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `irsa` | yes | IRSA, with an XML parser. For https to STS it needs one of the three HTTP clients below |
+//! | `irsa` | yes | IRSA, with an XML parser. https to STS requires one of the HTTP clients below, or a client that the program passes to the builder |
 //! | `pod-identity` | yes | EKS Pod Identity. Without the other features (`default-features = false`) the dependencies contain no TLS and no XML parser |
 //! | `sdk-config` | yes | [`sdk_config`](EksCredentialsProvider::sdk_config), [`identity_cache`](EksCredentialsProvider::identity_cache) and [`recovery`](EksCredentialsProvider::recovery) |
 //! | `reqwest-http-client` | yes | https to STS with reqwest 0.13 and aws-lc-rs |
@@ -178,7 +178,7 @@
 //! | `reqwest_0_13` | | `Builder::reqwest_0_13`: https to STS with a reqwest client of the program |
 //! | `webpki-roots` | | Mozilla's root certificates in the program instead of those of the system, for `scratch` images |
 //! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: see [`docs::observability`] |
-//! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with the credentials of this pod, and what to do. It depends on `aws-sigv4`, because STS is asked for the identity of the credentials |
+//! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with the credentials of this pod, and what to do. It depends on `aws-sigv4`, because it sends a signed `GetCallerIdentity` to STS |
 //! | `serde` | | `serde::Serialize` for [`Status`], [`Detection`], [`Error`] and the results of `diagnose` |
 //! | `testing` | | the module `testing`, with a pod on loopback. Enable it in `[dev-dependencies]` only |
 //!
@@ -191,19 +191,20 @@
 //!
 //! ## HTTP clients for STS
 //!
-//! Every HTTP client uses the values that `AWS_CA_BUNDLE` and the proxy variables had when the provider was built. All clients
-//! have the same limits of time and size, and follow no redirects. If several are enabled, the client of the SDK is used, with
-//! aws-lc-rs if both cryptography libraries are enabled. The clients differ in these points:
+//! These HTTP clients use the values that `AWS_CA_BUNDLE` and the proxy variables had when the provider was built. They have
+//! the same time and size limits, and follow no redirects. If several are enabled, the client of the SDK is used, with
+//! aws-lc-rs if both cryptography libraries are enabled. The HTTP clients differ in these points:
 //!
 //! | | `reqwest-http-client` | `sdk-http-client`, `rustls-ring` |
 //! |---|---|---|
-//! | trusted root certificates | only those in `AWS_CA_BUNDLE` if it is set. Otherwise the built-in ones with `webpki-roots`. Otherwise those of the system, on macOS and Windows through the verifier of the system | the same, with two differences. On every system, rustls reads the roots from the store of the system and verifies the certificates itself. `webpki-roots` omits a root that Mozilla trusts for some names only |
+//! | trusted root certificates | if `AWS_CA_BUNDLE` is set, only those in the bundle. Otherwise, with `webpki-roots`, those of Mozilla. Otherwise those of the system. On macOS and Windows, the verifier of the system then verifies the certificates | the same, with two differences. On macOS and Windows too, rustls reads the roots of the system and verifies the certificates itself. With `webpki-roots`, roots that Mozilla trusts only for some names are omitted |
 //! | cryptography | the process-wide `CryptoProvider` of rustls if the program has installed one, otherwise aws-lc-rs | aws-lc-rs or ring, even if the program has installed another one |
 //! | cipher suites | those of the `CryptoProvider` | a selection by the SDK |
 //! | HTTP version | 1.1 | 2 or 1.1, as the server chooses |
 //!
-//! Without any of these HTTP clients, IRSA needs [`Builder::http_client`] or an STS endpoint with plain http, for example a test
-//! server. If there are no root certificates, the first fetch fails with an error that says so.
+//! Without any of these HTTP clients, IRSA needs a client from the program, such as [`Builder::http_client`], or an STS
+//! endpoint with plain http, for example a test server. If there are no root certificates, the first fetch returns an error
+//! that says this.
 //!
 //! ## Effects on the rest of the program
 //!
@@ -213,10 +214,10 @@
 //!
 //! | feature | effect | remedy |
 //! |---|---|---|
-//! | `reqwest-http-client` or `sdk-http-client` in a program with ring; `rustls-ring` in a program with aws-lc-rs | rustls is compiled with two cryptography providers. Then `rustls::ClientConfig::builder()` panics: "Could not automatically determine the process-level CryptoProvider from Rustls crate features". reqwest with its default features and every client of the AWS SDK have the same effect | use the HTTP client with the cryptography of the program. Or install a provider at the beginning of `main`, as below |
+//! | `reqwest-http-client` or `sdk-http-client` in a program with ring; `rustls-ring` in a program with aws-lc-rs | rustls is compiled with two cryptography providers. Then `rustls::ClientConfig::builder()` panics: "Could not automatically determine the process-level CryptoProvider from Rustls crate features". reqwest with its default features and every client of the AWS SDK have the same effect | use the HTTP client that has the same cryptography library as the program. Or install a provider at the beginning of `main`, as below |
 //! | `reqwest-http-client` | a reqwest client that was built without TLS now has TLS. It reads the root certificates of the system when it is built. In an image without root certificates, `reqwest::Client::new()` panics: "No CA certificates were loaded from the system" | use `sdk-http-client`, which does not change reqwest. Or install ca-certificates in the image |
 //! | `sdk-http-client` | other rustls clients of the program offer the key exchange `X25519MLKEM768` first (feature `prefer-post-quantum` of rustls). Every client of the AWS SDK has the same effect | use `reqwest-http-client` or `rustls-ring` |
-//! | all three | if the program uses rustls without its feature `tls12`, its clients now offer TLS 1.2 too. Every https client that supports servers without TLS 1.3 has the same effect | use `ClientConfig::builder_with_protocol_versions` |
+//! | `reqwest-http-client`, `sdk-http-client` and `rustls-ring` | if the program uses rustls without its feature `tls12`, its clients now offer TLS 1.2 too. Every https client that supports servers without TLS 1.3 has the same effect | use `ClientConfig::builder_with_protocol_versions` |
 //!
 //! ```
 //! // Or `ring`, if the program uses it.

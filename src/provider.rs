@@ -32,7 +32,7 @@ use crate::source::detection::Detection;
 /// polled, or were built without time or I/O. For the same reason the methods can be awaited on any executor.
 ///
 /// When the last clone is dropped, the task and its thread end, and the secrets are wiped from memory. SDK clients and
-/// configurations hold clones too.
+/// configurations contain clones too.
 ///
 /// ```no_run
 /// # use eks_credentials::EksCredentialsProvider;
@@ -88,7 +88,7 @@ impl EksCredentialsProvider {
         Self::builder().build()
     }
 
-    /// Returns a builder, to configure in code what the environment does not configure.
+    /// Returns a builder for a provider with settings in code.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -105,10 +105,10 @@ impl EksCredentialsProvider {
         Self(Arc::new(Handle { shared, setup, configured, not_read_reported: Once::new() }))
     }
 
-    /// Returns credentials that are valid now.
+    /// Returns the current credentials. If there are no valid credentials, this waits for them.
     ///
-    /// While the current credentials are valid, this returns them at once, also during a refresh and during an outage. It
-    /// waits only in these cases:
+    /// While the current credentials are valid, this returns them at once, even during a refresh or an outage. It waits only in
+    /// these cases:
     ///
     /// | case | longest wait |
     /// |---|---|
@@ -121,9 +121,9 @@ impl EksCredentialsProvider {
     ///
     /// # Errors
     ///
-    /// Returns the error of the last fetch if there are no credentials to serve. Until the next attempt, further calls
-    /// return the same error at once. The delay until the next attempt is 1 to 30 s. After a permanent error it is 1 to 5 s
-    /// at first, and grows to 60 s.
+    /// Returns the error of the last fetch if there are no credentials to serve. Until the next attempt, further calls return
+    /// the same error at once. The next attempt is made after 1 to 30 s. After a permanent error, the delay is 1 to 5 s at
+    /// first, and grows to at most 60 s.
     ///
     /// # Examples
     ///
@@ -149,10 +149,10 @@ impl EksCredentialsProvider {
     /// # Errors
     ///
     /// - [`LifetimeTooShort`](crate::ErrorKind::LifetimeTooShort) if new credentials also expire too early. If the current
-    ///   ones are less than a minute old, this is returned at once and nothing is fetched.
-    /// - The kind of the failure if new credentials could not be fetched. The current ones can still be used: see
+    ///   credentials are less than a minute old, this error is returned at once and nothing is fetched.
+    /// - The error of the failed fetch if new credentials could not be fetched. The current credentials can still be used: see
     ///   [`credentials`](Self::credentials).
-    /// - Otherwise the errors of [`credentials`](Self::credentials).
+    /// - All other errors of [`credentials`](Self::credentials).
     ///
     /// # Examples
     ///
@@ -177,8 +177,8 @@ impl EksCredentialsProvider {
 
     /// Returns the current credentials without waiting and without a fetch.
     ///
-    /// Returns `None` if there are no valid credentials. In an outage, this also returns the expired credentials that
-    /// [`credentials`](Self::credentials) would serve.
+    /// If there are no valid credentials, this returns `None`, except in an outage: then it returns the expired credentials
+    /// that [`credentials`](Self::credentials) would serve.
     ///
     /// ```
     /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
@@ -197,7 +197,7 @@ impl EksCredentialsProvider {
 
     /// Waits until there are credentials, for example before a service reports that it is ready.
     ///
-    /// The same as [`credentials`](Self::credentials), without the result.
+    /// This behaves like [`credentials`](Self::credentials), but does not return the credentials.
     ///
     /// # Errors
     ///
@@ -221,13 +221,13 @@ impl EksCredentialsProvider {
 
     /// Reports that a service refused these credentials, for example with the code `ExpiredToken`.
     ///
-    /// If they are the current credentials, the provider stops serving them and starts a refresh. The next call waits for this
-    /// refresh. The same applies to expired credentials that are served because of an outage. A report about older
-    /// credentials, or a second report about the same ones, has no effect.
+    /// If `rejected` are the current credentials, the provider stops serving them and starts a refresh. The next call waits for
+    /// this refresh. The same applies to expired credentials that are served because of an outage. A report about older
+    /// credentials, or a second report about the same credentials, has no effect.
     ///
-    /// The source may return the same credentials again: the EKS Pod Identity agent does so for up to three hours. The
-    /// provider then serves them again, and its [`status`](Self::status) is [`Degraded`](crate::Health::Degraded). It
-    /// repeats the request with a growing delay of up to ten minutes.
+    /// The source may return the same credentials again: the EKS Pod Identity agent does so for up to three hours. The provider
+    /// then serves them again, and its [`status`](Self::status) is [`Degraded`](crate::Health::Degraded). It repeats the
+    /// request to the source with a growing delay of up to ten minutes.
     ///
     /// SDK clients can do this automatically: see `recovery()` (feature `sdk-config`).
     ///
@@ -287,7 +287,7 @@ impl EksCredentialsProvider {
         self.core().changes.subscribe()
     }
 
-    /// Returns which credential source is used, why, and what is known about the other one.
+    /// Returns which credential source is used, why, and what is known about the other source.
     ///
     /// # Errors
     ///
@@ -314,7 +314,7 @@ impl EksCredentialsProvider {
         &self.0.setup
     }
 
-    /// Runs `report` at the first call. Further calls, also through clones, do nothing.
+    /// Runs `report` at the first call. Further calls do nothing, including calls through clones.
     pub(crate) fn report_once(&self, report: impl FnOnce()) {
         self.0.not_read_reported.call_once(report);
     }

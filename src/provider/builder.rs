@@ -26,13 +26,14 @@ use crate::source_kind::SourceKind;
 use crate::transport::{Client, Timeouts};
 
 /// An SDK client waits about 22 s for its credentials provider: 3 attempts of 2 × 3.1 s, and the backoff between them. With a
-/// shorter limit the caller gets this crate's error instead of the SDK's timeout.
+/// shorter limit, the caller gets the error of this crate and not the timeout of the SDK.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Builds an [`EksCredentialsProvider`].
 ///
 /// Every setting is optional. The description of each setting names its default, which is often an environment variable.
-/// Settings in code have precedence over the environment, with one exception: [`prefer`](Self::prefer).
+/// Settings in code have precedence over the environment, with one exception: `EKS_CREDENTIALS_SOURCE` has precedence over
+/// [`prefer`](Self::prefer).
 ///
 /// ```
 /// # use std::time::Duration;
@@ -69,11 +70,11 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the credential source to use if the pod has both. Default: IRSA, as in every AWS SDK.
+    /// Sets which credential source is used if the pod has both. Default: IRSA, as in every AWS SDK.
     ///
-    /// If the preferred source is not configured, the provider uses the other one. The environment variable
-    /// `EKS_CREDENTIALS_SOURCE` has precedence over this setting, so a cut-over or a rollback needs no new build. Its values are
-    /// `irsa`, `pod-identity`, and `auto` for the default order. Upper and lower case are equivalent.
+    /// If the preferred source is not configured, the provider uses the other source. The environment variable
+    /// `EKS_CREDENTIALS_SOURCE` has precedence over this setting, so a cut-over or a rollback needs no new build. Its values
+    /// are `irsa`, `pod-identity`, and `auto` for the default order. Upper and lower case are equivalent.
     ///
     /// ```
     /// # use eks_credentials::{EksCredentialsProvider, SourceKind, testing::LocalPod};
@@ -127,8 +128,8 @@ impl Builder {
     /// (feature `sdk-config`). The provider never requests a region from IMDS.
     ///
     /// IRSA requires an AWS region, unless an STS endpoint is configured. Without a region, [`build`](Self::build) returns an
-    /// error. `aws-global` is an error too, because this crate never uses the global STS endpoint. SDK clients accept any region
-    /// that is not blank, for example `garage` for an S3-compatible store.
+    /// error. The same applies to the region `aws-global`, because this crate never derives the global STS endpoint. SDK
+    /// clients accept any region that is not blank, for example `garage` for an S3-compatible store.
     ///
     /// ```
     /// # use eks_credentials::EksCredentialsProvider;
@@ -140,10 +141,11 @@ impl Builder {
         self
     }
 
-    /// Sets how long before their expiry credentials are refreshed.
+    /// Sets the refresh window: the time before expiry in which credentials are refreshed.
     ///
-    /// A refresh happens at a random time in the first half of this window. The default is that of the AWS SDKs' refresh
-    /// rules (see [`docs::protocols`](crate::docs::protocols)):
+    /// A refresh happens at a random time in the first half of this window. The default depends on the lifetime, as in the AWS
+    /// SDKs' refresh rules (see [`docs::protocols`](crate::docs::protocols)). For lifetimes of up to 10 min, this crate uses a
+    /// shorter window:
     ///
     /// | lifetime of the credentials | window |
     /// |---|---|
@@ -192,9 +194,9 @@ impl Builder {
     /// need 9 to 11 s for a valid response (measured). If the client disconnects earlier, the result of the agent's call to
     /// EKS Auth is lost. With [`fallback`](Self::fallback), the limit for both sources together is the sum of their limits.
     ///
-    /// While the current credentials are valid, an attempt is also limited to half of their remaining validity, or to 1 s if that
-    /// is longer. This leaves time for another attempt before they expire. With the default limit of one source, it has an effect
-    /// only in the last 24 s before they expire.
+    /// While the current credentials are valid, an attempt is also limited to half of their remaining validity, or to 1 s if
+    /// that is longer. This leaves time for another attempt before they expire. With the default limits and without a fallback,
+    /// this rule has an effect only in the last 24 s before expiry.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -209,12 +211,13 @@ impl Builder {
 
     /// Sets the time limit for connecting, in each attempt. Default: 3.1 s, as in the AWS SDKs.
     ///
-    /// The limit applies to name resolution, TCP, the `CONNECT` request to a proxy, and TLS together. HTTP clients that are given
-    /// to the builder have their own limit.
+    /// The limit applies to name resolution, TCP, the `CONNECT` request to a proxy, and TLS together. The setting does not
+    /// apply to HTTP clients that are passed to the builder.
     ///
     /// A configured limit is never exceeded. The default limit can grow in two cases:
     ///
-    /// - If [`attempt_timeout`](Self::attempt_timeout) is longer than its default, the limit is longer in the same proportion.
+    /// - If [`attempt_timeout`](Self::attempt_timeout) is longer than its default, the connect limit grows in the same
+    ///   proportion.
     /// - If a connection over https needs more time, the limit is doubled for the next attempt, up to the time limit of the
     ///   whole attempt. A slow network path therefore works within [`startup_timeout`](Self::startup_timeout).
     ///
@@ -232,9 +235,9 @@ impl Builder {
     /// Sets whether expired credentials are served during an outage. Default: `true`, as in the AWS SDKs' refresh rules of
     /// 2026.
     ///
-    /// A service may still accept expired credentials. If it does not, its error is clearer than that of a request without a
-    /// signature. Expired credentials are served only after [transient](crate::Error::is_transient) failures, never after a
-    /// permanent error.
+    /// A service may still accept expired credentials. If it refuses them, its error is clearer than the error for a request
+    /// without a signature. Expired credentials are served only after [transient](crate::Error::is_transient) failures, never
+    /// after a permanent error.
     ///
     /// With `false`, this crate also rejects credentials that have already expired when the agent returns them.
     ///
@@ -250,7 +253,7 @@ impl Builder {
 
     /// Sets the environment variables. Default: those of the process.
     ///
-    /// If this is set, the variables of the process are not read at all. Use it in tests, or if the program gets its
+    /// If this is set, the variables of the process are not read. Use this setting in tests, or if the program gets its
     /// configuration from another place.
     ///
     /// ```
@@ -300,9 +303,9 @@ impl Builder {
     ///
     /// The thread starts at the first call for credentials and ends with the last clone of the provider.
     ///
-    /// Set a runtime in a program that must not have another thread, or in a test that pauses tokio's time. The runtime must
-    /// have time and I/O enabled. It must be polled continuously, and must outlive the provider. While it is blocked, and
-    /// after it has ended, credentials are not refreshed.
+    /// Set a runtime if the program must not start another thread, or in a test that pauses tokio's time. The runtime must have
+    /// time and I/O enabled. It must be polled continuously, and must outlive the provider. While it is blocked, and after it
+    /// has ended, credentials are not refreshed.
     ///
     /// ```
     /// # use eks_credentials::EksCredentialsProvider;
@@ -318,15 +321,15 @@ impl Builder {
 
     /// Builds the provider.
     ///
-    /// This reads the configuration. It does no I/O and starts no task: the first call for credentials does that. There is one
-    /// exception: `reqwest_0_13` builds its client at once, which reads root certificates.
+    /// This reads the configuration. It does no I/O and does not start the refresh task: the first call for credentials does
+    /// both. There is one exception: `reqwest_0_13` builds its client at once, which reads root certificates.
     ///
     /// # Errors
     ///
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if the configuration cannot work. For example, one
     /// variable of a pair is missing, an ARN, URI or region is not valid, or a setting is out of range.
     ///
-    /// If *nothing* is configured, this is not an error here. Instead, every call for credentials returns
+    /// If *nothing* is configured, `build` succeeds, and every call for credentials returns
     /// [`NotConfigured`](crate::ErrorKind::NotConfigured). The provider can therefore be the first one in a provider chain.
     ///
     /// # Examples
@@ -371,8 +374,8 @@ impl Builder {
         }
     }
 
-    /// Checks the settings of the builder, also those that the detected source does not use. Otherwise a mistake would be found
-    /// only in the pod in which it matters.
+    /// Checks the settings of the builder, including those that the detected source does not use. Otherwise a mistake would be
+    /// found only in a pod that uses the setting.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if let Some(Err(error)) = &self.sts_client {
             return Err(error.clone());

@@ -33,7 +33,8 @@ impl Builder {
         self
     }
 
-    /// Sets the role session name, which CloudTrail shows. It has 2 to 64 characters of `[A-Za-z0-9_+=,.@-]`.
+    /// Sets the role session name, which CloudTrail shows. It must have 2 to 64 characters, all of them from
+    /// `[A-Za-z0-9_+=,.@-]`.
     ///
     /// The default is the first of these that exists:
     ///
@@ -91,8 +92,8 @@ impl Builder {
 
     /// Sets managed session policies by their ARNs. They restrict the permissions of the role.
     ///
-    /// At most 10 are allowed. A second call replaces the ARNs of the first one. With EKS Pod Identity this is an error, as for
-    /// [`policy`](Self::policy).
+    /// At most 10 ARNs are allowed. A second call replaces the ARNs of the first call. With EKS Pod Identity,
+    /// [`build`](Self::build) returns an error, as for [`policy`](Self::policy).
     ///
     /// ```
     /// # use eks_credentials::EksCredentialsProvider;
@@ -142,13 +143,13 @@ impl Builder {
 
     /// Sets the HTTP client for STS. Default: the client of the enabled [features](crate#features).
     ///
-    /// It accepts every HTTP client of the AWS SDK, for example a [`SharedHttpClient`](crate::SharedHttpClient) that the
-    /// program already uses for its service clients. The client is used only for STS. Requests to an agent never use it,
+    /// This method accepts every HTTP client of the AWS SDK, for example a [`SharedHttpClient`](crate::SharedHttpClient) that
+    /// the program already uses for its service clients. The client is used only for STS. Requests to an agent never use it,
     /// because they must not be sent through a proxy.
     ///
-    /// The time limits of this crate apply to the client, and so does its limit of 64 KiB for a response. `AWS_CA_BUNDLE` and
-    /// the proxy variables do not apply. At the first request, one connector is created from the client, with a connect timeout
-    /// of 3.1 s.
+    /// The time limit of each attempt and the limit of 64 KiB for a response apply to the client. `AWS_CA_BUNDLE`, the proxy
+    /// variables and [`connect_timeout`](Self::connect_timeout) do not apply. The first request creates one connector from the
+    /// client, with a connect timeout of 3.1 s.
     ///
     /// **The client must not follow redirects.** The request contains the service account token, and a client that follows a
     /// 307 response sends the token to another host. The clients of the AWS SDK do not follow redirects.
@@ -175,13 +176,14 @@ impl Builder {
         self
     }
 
-    /// Sets a client of reqwest 0.13 as the HTTP client for STS. It is built from `client` at once.
+    /// Sets a client of reqwest 0.13 as the HTTP client for STS. The reqwest client is built from `client` when this method is
+    /// called.
     ///
-    /// As with [`http_client`](Self::http_client), the client is used only for STS, and the limits of this crate for time and
-    /// response size apply. Redirects are always switched off, and idle connections are never kept.
+    /// As with [`http_client`](Self::http_client), the client is used only for STS, and the limits of this crate for the time
+    /// of an attempt and the size of a response apply. Redirects are always switched off, and idle connections are never kept.
     ///
-    /// The feature `reqwest_0_13` enables no feature of reqwest. The program chooses the TLS implementation of its reqwest.
-    /// If reqwest cannot build the client, [`build`](Self::build) returns
+    /// The feature `reqwest_0_13` enables no feature of reqwest. The program chooses the TLS implementation through the
+    /// features of reqwest that it enables. If reqwest cannot build the client, [`build`](Self::build) returns
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration).
     ///
     /// ```
