@@ -234,7 +234,15 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::string_slice, clippy::unreachable))]
 // Without some of the features, code that they share is unused. `.ci/run` builds with all of them and rejects unused code.
 #![cfg_attr(
-    not(all(feature = "diagnose", feature = "irsa", feature = "pod-identity", feature = "sdk-config")),
+    not(all(
+        feature = "__tls",
+        feature = "diagnose",
+        feature = "irsa",
+        feature = "pod-identity",
+        feature = "reqwest_0_13",
+        feature = "sdk-config",
+        feature = "testing",
+    )),
     allow(dead_code, unused_imports, reason = "used only with features that are not enabled")
 )]
 

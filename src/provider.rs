@@ -195,9 +195,10 @@ impl EksCredentialsProvider {
         self.core().cached(pick_credentials)
     }
 
-    /// Waits until there are credentials, for example before a service reports that it is ready.
+    /// Waits until there are credentials or the first fetch has failed, for example before a service reports that it is ready.
     ///
-    /// This behaves like [`credentials`](Self::credentials), but does not return the credentials.
+    /// This behaves like [`credentials`](Self::credentials), but does not return the credentials. After an error the refresh task
+    /// tries again by itself: use [`status`](Self::status) or [`subscribe`](Self::subscribe) instead of calling this in a loop.
     ///
     /// # Errors
     ///

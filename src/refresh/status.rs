@@ -42,9 +42,11 @@ pub struct Status {
     pub expiry: Option<SystemTime>,
     /// When the current credentials were fetched. `None` if there are no credentials.
     pub fetched_at: Option<SystemTime>,
-    /// When the refresh task makes its next attempt without a call. `None` if it waits for a call.
+    /// When the refresh task makes its next attempt without a call. `None` if it waits for a call, or while the first
+    /// fetch is in progress.
     pub next_fetch: Option<SystemTime>,
-    /// Why the last refresh failed. `None` if the last refresh succeeded. If no source is configured,
+    /// Why the last refresh failed. `None` if the last refresh succeeded, and until the first fetch with all its retries has
+    /// ended. The message names the role, the endpoint and the claims of the token: do not show it to the public. If no source is configured,
     /// this is [`NotConfigured`](crate::ErrorKind::NotConfigured) from the beginning.
     pub last_error: Option<Error>,
     /// The number of failed refreshes since the last successful one. The first refresh counts as one, with all of its retries.
