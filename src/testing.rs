@@ -29,6 +29,49 @@
 //!
 //! The stand-ins reject and record requests that a correct client does not send. If a [`LocalPod`] is dropped while such
 //! records exist, it panics, and the test fails. [`StandIn::take_unexpected`] returns the records and removes them.
+//!
+//! # An outage of an hour in less than a second
+//!
+//! A test can pause the time of tokio (its feature `test-util`): a sleep then ends as soon as all tasks are idle. For such a
+//! test, the provider needs the runtime of the test and a clock that follows the time of tokio. The trait `TimeSource` is in the
+//! crate `aws-smithy-async`.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//!
+//! use aws_smithy_async::time::TimeSource;
+//! use eks_credentials::EksCredentialsProvider;
+//! use eks_credentials::testing::{Answer, LocalPod};
+//! use tokio::runtime::Handle;
+//! use tokio::time::Instant;
+//!
+//! #[derive(Debug)]
+//! struct PausedClock(SystemTime, Instant);
+//!
+//! impl TimeSource for PausedClock {
+//!     fn now(&self) -> SystemTime {
+//!         self.0 + self.1.elapsed()
+//!     }
+//! }
+//!
+//! // In a test: #[tokio::test(start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pod = LocalPod::start().await?;
+//! let provider = EksCredentialsProvider::builder()
+//!     .env(pod.irsa_env())
+//!     .runtime(Handle::current())
+//!     .time_source(PausedClock(SystemTime::now(), Instant::now()))
+//!     .build()?;
+//! provider.warm_up().await?;
+//!
+//! pod.sts().always(Answer::http(503, "outage"));
+//! tokio::time::sleep(Duration::from_secs(3500)).await;
+//! assert!(provider.status().is_ready());
+//! tokio::time::sleep(Duration::from_secs(100)).await;
+//! assert!(!provider.status().is_ready());
+//! # Ok(()) }
+//! ```
 
 mod agent;
 mod answer;

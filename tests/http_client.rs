@@ -7,6 +7,7 @@ mod support;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -26,8 +27,9 @@ fn sdk_client(ca: &Ca) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(tls).build_https()
 }
 
+/// The timeout ends the retries of a test that expects an error. An attempt must also end within it on a busy machine.
 fn at(pod: &LocalPod, sts: &str) -> Builder {
-    builder(with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", sts)).startup_timeout(support::millis(300))
+    builder(with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", sts)).startup_timeout(Duration::from_secs(1))
 }
 
 async fn https(pod: &LocalPod, ca: &Ca) -> String {
@@ -40,7 +42,8 @@ async fn http_client_of_the_sdk_reaches_sts_over_https() {
     support::trace();
     let (pod, ca) = (LocalPod::start().await.unwrap(), Ca::new());
     let sts = https(&pod, &ca).await;
-    at(&pod, &sts).http_client(sdk_client(&ca)).build().unwrap().warm_up().await.unwrap();
+    let patient = at(&pod, &sts).startup_timeout(Duration::from_secs(20));
+    patient.http_client(sdk_client(&ca)).build().unwrap().warm_up().await.unwrap();
     assert_eq!(pod.sts().requests(), 1);
 
     let other = sdk_client(&Ca::new());

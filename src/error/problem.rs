@@ -187,7 +187,7 @@ impl Problem {
                 };
                 let cause = match cause {
                     Some(cause) => format!("fetching new credentials failed: {cause}"),
-                    None => "the source has no newer credentials".to_owned(),
+                    None => "the source returns no credentials that are valid for longer".to_owned(),
                 };
                 format!(
                     "credentials valid for {requested:?} were requested, but the current credentials {current}; {cause}"
