@@ -27,7 +27,7 @@ macro_rules! catalogue {
                 match self { $(Self::$name => $id,)+ }
             }
 
-            /// The usual severity. An individual finding can have another one: see [`Finding::severity`](super::Finding::severity).
+            /// The usual severity. An individual finding can have another one: see [`Finding::severity`](field@super::Finding::severity).
             ///
             /// ```
             /// # use eks_credentials::{FindingId, Severity};
