@@ -9,7 +9,7 @@
 //! | `reqwest_client.rs`, `sdk_client.rs` | the HTTP client for https; a Cargo feature selects one of them |
 //! | `no_https.rs` | replaces the files for https in a build without a client for it |
 //! | `http_client.rs`, `reqwest_transport.rs` | sends requests with an HTTP client of the SDK, or with reqwest |
-//! | `reply.rs`, `failure.rs`, `causes.rs` | the complete response, or the reason why there is none |
+//! | `reply.rs`, `failure.rs`, `causes.rs` | the complete response, or the reason why there is no complete response |
 //!
 //! The clients built here do not follow redirects, because that would send the token to another server. They keep no idle
 //! connections: the next request is usually almost an hour away, and the agent closes idle connections after 30 s. An HTTP

@@ -165,7 +165,7 @@ fn detection_names_the_problem_of_the_other_source() {
 
 #[test]
 fn build_error_names_what_is_missing_or_invalid() {
-    let webhook = "the EKS webhook injects a pair of variables only if the container sets neither";
+    let webhook = "the EKS webhook injects a pair of variables unless the container sets one of them";
     for (env, named) in [
         (vec![ROLE, REGION], vec![ROLE.0, ROLE.1, "AWS_WEB_IDENTITY_TOKEN_FILE is not", webhook]),
         (vec![TOKEN, REGION], vec![TOKEN.0, TOKEN.1, "AWS_ROLE_ARN is not", webhook]),

@@ -64,9 +64,9 @@ catalogue! {
     EnvNone "ENV-NONE" Error "no credential source is configured",
         "The variables of neither source are set. The EKS webhook sets them when it handles a new pod whose service account has an annotation or an association. If the webhook fails, the pod is created without the variables.";
     IrsaHalf "IRSA-HALF" Error "IRSA is only half configured",
-        "One of the two variables is missing. The webhook injects a pair of variables only if the container sets neither of them itself. If EKS Pod Identity is used in this pod, this finding is a warning.";
+        "One of the two variables is missing. The webhook injects a pair of variables unless the container sets one of them itself. If EKS Pod Identity is used in this pod, this finding is a warning.";
     PodIdentityHalf "POD-IDENTITY-HALF" Error "EKS Pod Identity is only half configured",
-        "One of the two variables is missing. The webhook injects a pair of variables only if the container sets neither of them itself. If IRSA is used in this pod, this finding is a warning.";
+        "One of the two variables is missing. The webhook injects a pair of variables unless the container sets one of them itself. If IRSA is used in this pod, this finding is a warning.";
     Source "SOURCE" Error "EKS_CREDENTIALS_SOURCE has an unknown value",
         "The variable selects the credential source. Its value must be irsa, pod-identity or auto, in upper or lower case.";
     Flag "FLAG" Error "a boolean variable is neither true nor false",
@@ -80,7 +80,7 @@ catalogue! {
     RolePartition "ROLE-PARTITION" Error "the role and the region belong to different partitions",
         "A role exists only in the regions of its partition, such as AWS China or AWS GovCloud.";
     RegionNone "REGION-NONE" Error "no region is configured",
-        "IRSA calls the STS endpoint of the region, but neither AWS_REGION nor AWS_DEFAULT_REGION is set. The webhook sets both if the container sets neither. With EKS Pod Identity, this finding is a warning: SDK clients need a region, but the request for credentials does not.";
+        "IRSA calls the STS endpoint of the region, but neither AWS_REGION nor AWS_DEFAULT_REGION is set. The webhook sets both unless the container sets one of them. With EKS Pod Identity, this finding is a warning: SDK clients need a region, but the request for credentials does not.";
     Region "REGION" Error "the region is not an AWS region",
         "IRSA needs a region for the host name of the STS endpoint. The configured value is an availability zone, a name in upper case, a region of an S3-compatible store, or aws-global. If AWS_ENDPOINT_URL_STS is set, IRSA needs no region.";
     StsEndpoint "STS-ENDPOINT" Error "the configured STS endpoint cannot be used",

@@ -119,6 +119,6 @@ fn skew(source: &Source, now: SystemTime, date: SystemTime) -> Finding {
     Finding::new(FindingId::ClockSkew, observed)
         .severity(severity)
         .expected("a difference of less than 30 seconds (from 5 minutes on, it is an error)")
-        .remedy(super::SET_THE_CLOCK)
+        .remedy(super::remedies::SET_THE_CLOCK)
         .commands(super::remedies::set_the_clock())
 }

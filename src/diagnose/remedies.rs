@@ -3,6 +3,11 @@
 use super::claims::{self as said, cut, is_of_eks};
 use crate::claims::Claims;
 
+/// What to do about a clock that differs.
+pub(super) const SET_THE_CLOCK: &str = "synchronize the node's clock with Amazon Time Sync (169.254.169.123, UDP port 123): the commands \
+                                        show whether the node reaches it, and set the clock. Replace a node without a shell \
+                                        (EKS Auto Mode, Fargate, Bottlerocket)";
+
 /// `text` as a JSON string, with quotes and escaped.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()

@@ -111,7 +111,7 @@ fn times(origin: &str, claims: &Claims, now: SystemTime) -> Option<Finding> {
         return Some(
             finding
                 .expected(format!("a token that is valid now, at {} by the node's clock", clock::rfc3339(now)))
-                .remedy(super::SET_THE_CLOCK)
+                .remedy(remedies::SET_THE_CLOCK)
                 .commands(remedies::set_the_clock()),
         );
     }

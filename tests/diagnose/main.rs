@@ -1,8 +1,8 @@
 //! Every finding can be produced, and contains enough to act on. `findings.txt` contains what the example `doctor`
 //! prints for each fault, and the catalogue in the documentation is generated from it.
 //! `EKS_CREDENTIALS_BLESS=1 cargo test --test diagnose` updates both: review the changes. It updates the entries of
-//! the tests that run and keeps all others. The entry of `token-not-readable` can only be updated by a user who may not
-//! read every file, for example with `unshare --user`.
+//! the tests that run and keeps all others. The entry of `token-not-readable` can be updated only by a user without permission
+//! to read every file, for example with `unshare --user`.
 #![cfg(all(unix, feature = "irsa", feature = "pod-identity", feature = "__tls"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 

@@ -7,7 +7,7 @@ use crate::source_kind::SourceKind;
 use crate::variable;
 
 /// The rule of the EKS webhook that is the cause of most half-configured pods.
-const PAIR_RULE: &str = "the EKS webhook injects a pair of variables only if the container sets neither of them \
+const PAIR_RULE: &str = "the EKS webhook injects a pair of variables unless the container sets one of them \
                          itself: remove the variable from the container's env and create the pod again, or set both";
 
 /// A setting that cannot be used.
@@ -191,7 +191,7 @@ impl Setting {
                 }
             }
             Self::NoRegion { .. } => format!(
-                "set {} (the EKS webhook sets both variables if the container sets neither), or call region(..) on the \
+                "set {} (the EKS webhook sets both variables unless the container sets one of them), or call region(..) on the \
                  builder",
                 variable::REGION
             ),

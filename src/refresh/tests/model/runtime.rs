@@ -96,7 +96,7 @@ impl Drop for Runtime {
     }
 }
 
-/// Always fails, because the tests need runtimes that end or are not polled, and this runtime does neither.
+/// Always fails. The tests need runtimes that end or are not polled, which this runtime cannot simulate.
 #[derive(Debug, Default)]
 pub(crate) struct OwnRuntime;
 
