@@ -3,7 +3,7 @@
 use super::catalogue::FindingId;
 use crate::error::one_line;
 
-/// One finding of a [`Diagnosis`].
+/// One finding of a [`Diagnosis`](super::Diagnosis).
 ///
 /// ```
 /// # use eks_credentials::testing::LocalPod;
