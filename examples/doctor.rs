@@ -16,14 +16,16 @@ mod program;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use eks_credentials::{Diagnosis, Severity};
+use eks_credentials::{AssumeRole, Diagnosis, EksCredentialsProvider, Error, Severity};
 
 const USAGE: &str = "\
-usage: doctor [--json] [--local [FAULT]] [--list]
+usage: doctor [--json] [--assume-role ARN]... [--local [FAULT]] [--list]
 
 Diagnoses the AWS credentials (IRSA, EKS Pod Identity) of the pod in which it runs.
 
   --json           prints JSON with the severity, the source and the findings
+  --assume-role ARN
+                   also assumes this role with the credentials of the pod. Repeat it for a chain of roles
   --local [FAULT]  diagnoses a local pod on loopback with this fault; without FAULT, a pod without faults. Refused in a cluster
   --list           lists the faults
 
@@ -35,6 +37,8 @@ The output is coloured on a terminal, unless NO_COLOR is set.";
 struct Options {
     json: bool,
     list: bool,
+    /// The roles to assume, one after the other.
+    roles: Vec<String>,
     /// The name of the fault of a local pod.
     local: Option<String>,
 }
@@ -50,6 +54,10 @@ fn options(args: &mut program::Arguments) -> Result<Options, String> {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--json" => options.json = true,
+            "--assume-role" => match args.next() {
+                Some(arn) => options.roles.push(arn),
+                None => return Err("--assume-role needs the ARN of a role".to_owned()),
+            },
             "--list" => {
                 // In a build without stand-ins there are no faults, so the argument is an error.
                 local::list_faults()?;
@@ -81,7 +89,15 @@ async fn run(options: Options) -> ExitCode {
     };
     let diagnosis = match local {
         Some(diagnosis) => diagnosis,
-        None => Diagnosis::of_env().await,
+        None => match chain(&options.roles) {
+            Ok(Some(provider)) => provider.diagnose().await,
+            // If the pod itself is not configured correctly, its diagnosis says so.
+            Ok(None) => Diagnosis::of_env().await,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "doctor: {error}");
+                return ExitCode::from(64);
+            }
+        },
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colored = stdout.is_terminal() && !no_color;
@@ -95,4 +111,13 @@ async fn run(options: Options) -> ExitCode {
         Severity::Warning => 1,
         _ => 2,
     })
+}
+
+/// The provider for the last of the roles. `None` if there are no roles, or if no provider can be built for the pod itself.
+fn chain(roles: &[String]) -> Result<Option<EksCredentialsProvider>, Error> {
+    let Ok(mut provider) = EksCredentialsProvider::from_env() else { return Ok(None) };
+    for role in roles {
+        provider = provider.assume_role(AssumeRole::new(role))?;
+    }
+    Ok((!roles.is_empty()).then_some(provider))
 }

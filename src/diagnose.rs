@@ -1,6 +1,7 @@
 //! The diagnosis of a pod: why it has no credentials or wrong ones, or why it will lose them.
 
 mod catalogue;
+mod chain;
 mod claims;
 mod consequences;
 mod display;
@@ -14,16 +15,21 @@ mod other_address;
 mod remedies;
 mod token;
 
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+
 pub use catalogue::FindingId;
 pub use finding::{Finding, Severity};
 
 use crate::error::Error;
+use crate::provider::hop::Hop;
 use crate::provider::setup::Setup;
 use crate::provider::{Builder, EksCredentialsProvider};
 use crate::refresh::sync::OwnRuntime;
 use crate::refresh::task::run_on;
-use crate::source::Source;
-use crate::source::detect::{self, Detected};
+use crate::source::detect;
+use crate::source::{Source, SourceConfig};
 use crate::source_kind::SourceKind;
 
 /// The result of a diagnosis: what was found about the credentials of a pod, and what to do.
@@ -156,7 +162,7 @@ impl EksCredentialsProvider {
     /// # Ok(()) }
     /// ```
     pub async fn diagnose(&self) -> Diagnosis {
-        on_a_thread_of_its_own(self.setup().clone(), Ok(())).await
+        on_a_thread_of_its_own(self.setup().clone(), self.hops().to_vec(), Ok(())).await
     }
 }
 
@@ -176,26 +182,26 @@ impl Builder {
     /// # }
     /// ```
     pub async fn diagnose(self) -> Diagnosis {
-        on_a_thread_of_its_own(self.setup(), self.check()).await
+        on_a_thread_of_its_own(self.setup(), Vec::new(), self.check()).await
     }
 }
 
 /// Runs [`diagnose`] on its own thread, so that it does not depend on the executor of the caller.
-async fn on_a_thread_of_its_own(setup: Setup, invalid: Result<(), Error>) -> Diagnosis {
+async fn on_a_thread_of_its_own(setup: Setup, hops: Vec<Arc<dyn Hop>>, invalid: Result<(), Error>) -> Diagnosis {
     let own = OwnRuntime::default();
-    let Ok(runtime) = own.handle() else { return diagnose(&setup, invalid).await };
-    let (there, check) = (setup.clone(), invalid.clone());
-    match run_on(&runtime, async move { diagnose(&there, check).await }).await {
+    let Ok(runtime) = own.handle() else { return diagnose(&setup, &hops, invalid).await };
+    let (there, then, check) = (setup.clone(), hops.clone(), invalid.clone());
+    match run_on(&runtime, async move { diagnose(&there, &then, check).await }).await {
         Ok(diagnosis) => diagnosis,
         // It panicked there. Run here, it panics again, and the caller gets the panic instead of a wrong result.
-        Err(_) => diagnose(&setup, invalid).await,
+        Err(_) => diagnose(&setup, &hops, invalid).await,
     }
 }
 
 /// Checks everything, from the variables to the network. Each step that waits has a limit: 5 s for the token, the limit of an
 /// attempt for the fetch, 1 s for the other address of the agent, 5 s for STS. `invalid` is the result of the builder's own
 /// check.
-async fn diagnose(setup: &Setup, invalid: Result<(), Error>) -> Diagnosis {
+async fn diagnose(setup: &Setup, hops: &[Arc<dyn Hop>], invalid: Result<(), Error>) -> Diagnosis {
     let Setup { env, settings, .. } = setup;
     let survey = detect::survey(env, settings);
     let mut findings = environment::sources(&survey);
@@ -213,7 +219,12 @@ async fn diagnose(setup: &Setup, invalid: Result<(), Error>) -> Diagnosis {
     }
     let source = detected.as_ref().map(|detected| detected.first.kind());
     match detected {
-        Some(detected) => examine(setup, detected, &mut findings).await,
+        Some(detected) => {
+            let config = detected.first;
+            if let Some(credentials) = examine(setup, &config, &mut findings).await {
+                chain::check(setup, &config, hops, credentials, &mut findings).await;
+            }
+        }
         None => {
             for (kind, tokens) in environment::tokens(env, settings) {
                 token::check(setup, kind, &tokens, &mut findings).await;
@@ -230,20 +241,15 @@ fn add(findings: &mut Vec<Finding>, finding: Finding) {
     }
 }
 
-/// Checks the source that is used.
-async fn examine(setup: &Setup, detected: Detected, findings: &mut Vec<Finding>) {
-    let config = detected.first;
-    endpoint::check(&setup.env, &setup.settings, &config, findings);
+/// Checks the source that is used. Returns the credentials that it has fetched for this.
+async fn examine(setup: &Setup, config: &SourceConfig, findings: &mut Vec<Finding>) -> Option<Credentials> {
+    endpoint::check(&setup.env, &setup.settings, config, findings);
     let token = match config.tokens() {
-        Some(tokens) => match token::check(setup, config.kind(), &tokens, findings).await {
-            Some(token) => Some(token),
-            None => return,
-        },
+        Some(tokens) => Some(token::check(setup, config.kind(), &tokens, findings).await?),
         None => None,
     };
     let source = Source::new(config.clone(), setup.http.clone(), setup.timeouts);
-    let credentials = fetch::check(setup, &config, &source, token.as_ref(), findings).await;
-    if let Some(credentials) = credentials {
-        findings.push(identity::check(setup, &config, &credentials).await);
-    }
+    let credentials = fetch::check(setup, config, &source, token.as_ref(), findings).await?;
+    findings.push(identity::check(setup, config, &credentials).await);
+    Some(credentials)
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | IRSA or EKS Pod Identity: how do they differ, and how do I set each of them up? | [`choosing`] |
 //! | How do I move a running service from IRSA to EKS Pod Identity? | [`migrating`] |
+//! | How does a pod use a role other than its own, for example in another account? | `assuming_roles` |
 //! | What changes if I replace aws-config by this crate? | [`switching_from_aws_config`] |
 //! | In which cases does this crate behave differently from the AWS SDKs, and why? | [`differences_from_the_aws_sdks`] |
 //! | Which metrics, spans and events are there, and what does a readiness probe check? | [`observability`] |
@@ -13,7 +14,11 @@
 //! | Which protocols do STS, the EKS Pod Identity agent and the webhook use? | [`protocols`] |
 //!
 //! The pages are the Markdown files in `src/docs/` of the repository. The page `findings` requires the feature
-//! `diagnose`, and [`switching_from_aws_config`] requires the feature `sdk-config`.
+//! `diagnose`, `assuming_roles` requires `assume-role`, and [`switching_from_aws_config`] requires the feature `sdk-config`.
+
+#[cfg(feature = "assume-role")]
+#[doc = include_str!("docs/assuming_roles.md")]
+pub mod assuming_roles {}
 
 #[doc = include_str!("docs/choosing.md")]
 pub mod choosing {}

@@ -151,7 +151,7 @@
 //! # Events
 //!
 //! The provider reports through [`tracing`]. Each attempt is a span `fetch_credentials` at level INFO with the fields `source`,
-//! `attempt`, `outcome` and `duration_ms`. The events are:
+//! `attempt`, `outcome` and `duration_ms`. A provider for an assumed role adds the field `role`. The events are:
 //!
 //! | level | event |
 //! |---|---|
@@ -180,6 +180,7 @@
 //! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: see [`docs::observability`] |
 //! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with the credentials of this pod, and what to do. It depends on `aws-sigv4`, because it sends a signed `GetCallerIdentity` to STS |
 //! | `serde` | | `serde::Serialize` for [`Status`], [`Detection`], [`Error`] and the results of `diagnose` |
+//! | `assume-role` | | `EksCredentialsProvider::assume_role`: a provider for another role, which the credentials of the pod may assume. Contains `irsa`, and depends on `aws-sigv4` |
 //! | `testing` | | the module `testing`, with a pod on loopback. Enable it in `[dev-dependencies]` only |
 //!
 //! At least one of `irsa` and `pod-identity` is required. For a program with a client of the AWS SDK, these features add the
@@ -236,6 +237,7 @@
 #![cfg_attr(
     not(all(
         feature = "__tls",
+        feature = "assume-role",
         feature = "diagnose",
         feature = "irsa",
         feature = "pod-identity",
@@ -249,6 +251,8 @@
 #[cfg(not(any(feature = "irsa", feature = "pod-identity")))]
 compile_error!("eks-credentials needs at least one source: enable the feature `irsa` or `pod-identity`");
 
+#[cfg(feature = "assume-role")]
+mod assume_role;
 mod caller_identity;
 mod claims;
 mod clock;
@@ -276,6 +280,8 @@ mod sdk;
 mod serialize;
 mod source;
 mod source_kind;
+#[cfg(all(feature = "irsa", any(feature = "assume-role", feature = "diagnose")))]
+mod sts;
 #[cfg(feature = "testing")]
 #[allow(clippy::arithmetic_side_effects, reason = "a panic of a stand-in fails the test")]
 pub mod testing;
@@ -283,6 +289,8 @@ mod token_file;
 mod transport;
 mod variable;
 
+#[cfg(feature = "assume-role")]
+pub use assume_role::AssumeRole;
 pub use aws_credential_types::Credentials;
 pub use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;

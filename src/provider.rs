@@ -1,6 +1,7 @@
 //! The provider: a handle to the shared state.
 
 pub(crate) mod builder;
+pub(crate) mod hop;
 pub(crate) mod setup;
 mod shared;
 
@@ -12,6 +13,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
 pub use self::builder::Builder;
+use self::hop::Hop;
 use self::setup::Setup;
 use crate::error::Error;
 use crate::refresh::Fetch;
@@ -51,11 +53,14 @@ struct Handle {
     setup: Setup,
     /// The error means that no credential source is configured.
     configured: Result<Configured, Error>,
+    /// The roles that are assumed one after the other, beginning with the credentials of the pod.
+    hops: Vec<Arc<dyn Hop>>,
     /// Variables that are set, but intentionally not read, are logged once.
     not_read_reported: Once,
 }
 
 /// The configured credential sources of the pod.
+#[derive(Clone)]
 pub(crate) struct Configured {
     pub(crate) sources: Arc<Sources>,
     pub(crate) detection: Detection,
@@ -102,7 +107,31 @@ impl EksCredentialsProvider {
     pub(crate) fn new(configured: Result<Configured, Error>, policy: Policy, place: Place, setup: Setup) -> Self {
         let source = configured.as_ref().map(|configured| Arc::clone(&configured.sources) as Arc<dyn Fetch>);
         let shared = Arc::new(Shared::new(source.map_err(Clone::clone), policy, setup.time.clone(), place));
-        Self(Arc::new(Handle { shared, setup, configured, not_read_reported: Once::new() }))
+        Self(Arc::new(Handle { shared, setup, configured, hops: Vec::new(), not_read_reported: Once::new() }))
+    }
+
+    /// A provider with the settings of this one that gets its credentials from `source`, by one more step of a role chain.
+    pub(crate) fn followed_by(&self, hop: Arc<dyn Hop>, source: Arc<dyn Fetch>) -> Self {
+        let Handle { setup, configured, hops, .. } = &*self.0;
+        let (setup, configured) = (setup.clone(), configured.clone());
+        let source = self.configured().map(|_| source);
+        let place = self.core().another_place();
+        let shared = Arc::new(Shared::new(source, self.core().policy, setup.time.clone(), place));
+        let hops = hops.iter().cloned().chain([hop]).collect();
+        Self(Arc::new(Handle { shared, setup, configured, hops, not_read_reported: Once::new() }))
+    }
+
+    pub(crate) fn hops(&self) -> &[Arc<dyn Hop>] {
+        &self.0.hops
+    }
+
+    /// Whose credentials these are: those of an assumed role, or those that the pod's source returns.
+    pub(crate) fn role_or_source(&self) -> String {
+        match (self.hops().last(), self.configured()) {
+            (Some(hop), _) => format!("role {}", hop.role_arn()),
+            (None, Ok(configured)) => configured.sources.first.kind().to_string(),
+            (None, Err(_)) => "this pod".to_owned(),
+        }
     }
 
     /// Returns the current credentials. If there are no valid credentials, this waits for them.

@@ -52,6 +52,11 @@ pub(crate) trait Fetch: fmt::Debug + Send + Sync {
     /// The preferred source, which is called first.
     fn kind(&self) -> SourceKind;
 
+    /// The role of a role chain. `None` for the credentials of the pod itself.
+    fn role_arn(&self) -> Option<&str> {
+        None
+    }
+
     /// The time limit for one [`fetch`](Fetch::fetch).
     fn attempt_timeout(&self) -> Duration;
 

@@ -95,6 +95,7 @@ impl Serialize for Status {
         struct Fields<'a> {
             health: Health,
             source: Option<SourceKind>,
+            assumed_role: Option<&'a str>,
             expiry: Option<String>,
             fetched_at: Option<String>,
             next_fetch: Option<String>,
@@ -107,6 +108,7 @@ impl Serialize for Status {
         let fields = Fields {
             health: self.health,
             source: self.source,
+            assumed_role: self.assumed_role.as_deref(),
             expiry: text(self.expiry),
             fetched_at: text(self.fetched_at),
             next_fetch: text(self.next_fetch),

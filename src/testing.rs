@@ -75,6 +75,7 @@
 
 mod agent;
 mod answer;
+mod assumable_role;
 mod builder;
 mod issuer;
 mod jws;
@@ -90,6 +91,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use answer::Answer;
+pub use assumable_role::AssumableRole;
 pub use builder::LocalPodBuilder;
 pub use jws::Signing;
 pub use ledger::{Issued, Ledger};

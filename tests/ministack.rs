@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::config::{Credentials, Region, retry::RetryConfig};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use eks_credentials::testing::{Issued, LocalPod};
-use eks_credentials::{BehaviorVersion, EksCredentialsProvider, ErrorKind, SourceKind};
+use eks_credentials::{AssumeRole, BehaviorVersion, EksCredentialsProvider, ErrorKind, SourceKind};
 use support::provider;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -91,6 +91,32 @@ async fn irsa_denied_error_names_token_claims_and_role() {
     // With the right subject it succeeds, so the subject was the only reason.
     pod.irsa_token().impersonate("default", "local").unwrap();
     provider(env).credentials().await.unwrap();
+}
+
+/// MiniStack checks the signature, the trust policy with its external ID, and the policy of the pod's role.
+#[tokio::test]
+#[ignore = "needs MiniStack (PyPI ministack, boto3) in the venv at $EKS_CREDENTIALS_VENV"]
+async fn assume_role_reads_s3_if_the_trust_policy_allows_it() {
+    const CHAINED: &str = "arn:aws:iam::111122223333:role/chained";
+    let aws = MiniStack::start().await;
+    let pod = LocalPod::start().await.unwrap();
+    aws.issue_through_agent(&pod, Duration::from_secs(3600));
+    let role = || AssumeRole::new(CHAINED).session_name("billing");
+    for env in [pod.irsa_env(), pod.pod_identity_env()] {
+        let parent = provider(aws.env(env, aws.address));
+        let chained = parent.assume_role(role().external_id("example")).unwrap();
+        assert_eq!(list(&s3(&chained)).await.unwrap(), KEYS);
+        let sts = aws_sdk_sts::Client::new(&chained.sdk_config(BehaviorVersion::latest()).build());
+        let caller = sts.get_caller_identity().send().await.unwrap();
+        assert_eq!(caller.arn(), Some("arn:aws:sts::111122223333:assumed-role/chained/billing"));
+
+        for refused in [role(), role().external_id("other"), role().external_id("example").tag("team", "billing")] {
+            let error = parent.assume_role(refused).unwrap().credentials().await.unwrap_err();
+            println!("{error}");
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, Some("AccessDenied")), "{error}");
+        }
+    }
+    assert_eq!(pod.sts().requests(), 0, "the stand-in received a request for MiniStack");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use eks_credentials::testing::{Answer, LocalPod};
-use eks_credentials::{EksCredentialsProvider, ErrorKind};
+use eks_credentials::testing::{Answer, AssumableRole, LocalPod};
+use eks_credentials::{AssumeRole, EksCredentialsProvider, ErrorKind};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use support::{builder, provider};
 
@@ -150,6 +150,40 @@ async fn metrics_match_the_documentation_and_the_events() {
     // At this point every metric has been recorded.
     assert_eq!(scraped(&text), documented());
     check_waiting_callers(exporter).await;
+    check_assumed_role(exporter).await;
+}
+
+/// A provider for an assumed role has series of its own. Those of the pod's own credentials keep their values.
+async fn check_assumed_role(exporter: SocketAddr) {
+    const ROLE: &str = "arn:aws:iam::444455556666:role/reports";
+    let pod = LocalPod::builder().assumable_role(AssumableRole::new(ROLE)).start().await.unwrap();
+    let parent = provider(pod.irsa_env());
+    parent.warm_up().await.unwrap();
+    let before = scrape(exporter).await;
+    let reports = parent.assume_role(AssumeRole::new(ROLE)).unwrap();
+    reports.warm_up().await.unwrap();
+    let text = scrape(exporter).await;
+    let role = format!("role=\"{ROLE}\"");
+    let own =
+        |text: &str| text.lines().filter(|line| !line.contains(&role)).map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(own(&text), own(&before));
+    assert_values(
+        &text,
+        &[
+            (&format!("attempts_total{{source=\"irsa\",outcome=\"ok\",{role}}}"), "1"),
+            (&format!("refreshes_total{{source=\"irsa\",{role}}}"), "1"),
+            (&format!("refresh_duration_seconds_count{{source=\"irsa\",outcome=\"ok\",{role}}}"), "1"),
+            (&format!("consecutive_failures{{{role}}}"), "0"),
+            (&format!("serving{{source=\"irsa\",{role}}}"), "1"),
+        ],
+    );
+    let expiry = value(&text, &format!("eks_credentials_expiry_timestamp_seconds{{{role}}}")).unwrap();
+    assert!((expiry.parse::<f64>().unwrap() - unix(reports.status().expiry.unwrap())).abs() < 0.001);
+    pod.sts().always(Answer::refuse("AccessDenied"));
+    reports.invalidate(&reports.cached().unwrap());
+    reports.credentials().await.unwrap_err();
+    let failures = format!("refresh_failures_total{{source=\"irsa\",kind=\"denied\",{role}}}");
+    assert_values(&scrape(exporter).await, &[(&failures, "1")]);
 }
 
 /// Waiting callers are counted until they are served or cancelled.

@@ -5,8 +5,8 @@
 use std::fs;
 use std::time::Duration;
 
-use eks_credentials::testing::{Answer, LocalPod};
-use eks_credentials::{Builder, Diagnosis, EksCredentialsProvider, FindingId};
+use eks_credentials::testing::{Answer, AssumableRole, LocalPod};
+use eks_credentials::{AssumeRole, Builder, Diagnosis, EksCredentialsProvider, FindingId};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -18,6 +18,11 @@ const STS: &str = "AWS_ENDPOINT_URL_STS";
 const REGION: &str = "AWS_REGION";
 /// Port 9 (discard), at which no server listens on current systems.
 const NO_SERVER: &str = "http://127.0.0.1:9";
+
+/// A chain of two roles, of which the second does not trust the first.
+const ASSUME_ROLE_DENIED: &str = "assume-role-denied";
+const FIRST_ROLE: &str = "arn:aws:iam::444455556666:role/reports";
+const SECOND_ROLE: &str = "arn:aws:iam::777788889999:role/archive";
 
 type Env = Vec<(String, String)>;
 
@@ -44,6 +49,7 @@ impl Fault {
     pub(crate) async fn diagnose(&self) -> Diagnosis {
         let pod = match self.name {
             "agent-ipv6-only" => LocalPod::builder().agent_address((std::net::Ipv6Addr::LOCALHOST, 0).into()),
+            ASSUME_ROLE_DENIED => LocalPod::builder().assumable_role(AssumableRole::new(FIRST_ROLE)),
             "region-of-another-store" => LocalPod::builder().region("garage"),
             _ => LocalPod::builder(),
         };
@@ -58,7 +64,13 @@ impl Fault {
             Source::Nothing => Env::new(),
         };
         (self.inject)(&pod, &mut env);
-        let diagnosis = self.builder(env).diagnose().await;
+        let diagnosis = match self.name {
+            ASSUME_ROLE_DENIED => {
+                let first = self.builder(env).build().unwrap().assume_role(AssumeRole::new(FIRST_ROLE)).unwrap();
+                first.assume_role(AssumeRole::new(SECOND_ROLE)).unwrap().diagnose().await
+            }
+            _ => self.builder(env).diagnose().await,
+        };
         // The stand-ins record requests that a correct client does not send. Some faults cause such requests.
         pod.sts().take_unexpected();
         pod.agent().take_unexpected();
@@ -247,6 +259,7 @@ pub(crate) fn all() -> Vec<Fault> {
             let said = "Couldn't retrieve verification key from your identity provider";
             pod.sts().then(Answer::refuse_with("InvalidIdentityToken", said));
         }),
+        fault(ASSUME_ROLE_DENIED, Id::AssumeRoleDenied, Irsa, |_, _| {}),
         // Agent.
         fault("association-missing", Id::AssociationNone, PodIdentity, |pod, _| {
             pod.agent_token().impersonate("payments", "api").unwrap();

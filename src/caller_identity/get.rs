@@ -3,60 +3,23 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SigningSettings};
-use aws_sigv4::sign::v4;
-use aws_smithy_runtime_api::client::identity::Identity;
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderName};
 use zeroize::Zeroizing;
 
 use super::CallerIdentity;
 use crate::env::Env;
-use crate::env::region;
+use crate::error::Error;
 use crate::error::problem::Problem;
 use crate::error::problem::network::{NoAnswer, Phase, What};
 use crate::error::problem::peer::Peer;
-use crate::error::problem::setting::Setting;
 use crate::error::problem::sts::{Request, StsRefusal};
-use crate::error::{Error, ErrorKind};
 use crate::source::settings::Settings;
-use crate::source::web_identity::exchange::{Document, FORM, Refusal, sts_client};
-use crate::source::web_identity::sts_endpoint;
-use crate::transport::{self, Client, HttpUrl, HttpsSettings, Reply};
+use crate::source::web_identity::exchange::{Document, Refusal};
+use crate::sts::Sts;
+use crate::transport::{self, Client, ConnectTimeout, Reply};
 
 /// STS usually answers in less than a second. The limit is short, because the result is only used to explain.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
-
-/// The endpoint of STS and a client for it, for a pod with either source.
-#[derive(Debug)]
-struct Sts {
-    endpoint: HttpUrl,
-    region: String,
-    peer: Peer,
-    client: Client,
-}
-
-impl Sts {
-    /// Uses the endpoint rules of IRSA, also for a pod with EKS Pod Identity. `client` is the HTTP client given to the builder.
-    ///
-    /// # Errors
-    ///
-    /// If no region is configured, because a signature needs one. Otherwise those of the endpoint rules of IRSA.
-    async fn new(env: &Env, settings: &Settings, client: Option<Client>) -> Result<Self, Error> {
-        let region = region::configured(env, settings.region.as_deref())?.map(|(_, region)| region.to_owned());
-        let region = region.ok_or(Setting::NoRegion { needed_for: "the signature of a call to STS" })?;
-        let sts_endpoint = settings.irsa.sts_endpoint.as_deref();
-        let endpoint = sts_endpoint::resolve(env, sts_endpoint, settings.region.as_deref())?;
-        let https = HttpsSettings::from_env(env)?;
-        let peer = endpoint.peer(client.is_none().then_some(&https));
-        let client = match client {
-            Some(client) => client,
-            None => sts_client(&endpoint.url, &https).await?,
-        };
-        Ok(Self { peer, endpoint: endpoint.url, region, client })
-    }
-}
 
 /// Sends one request to STS, with a limit of 5 s. `now` is the current time, for the signature. `client` is the HTTP client
 /// given to the builder. Never returns `None`, because this build can call STS.
@@ -82,44 +45,13 @@ async fn call(
     credentials: &Credentials,
     now: SystemTime,
 ) -> Result<CallerIdentity, Error> {
-    let sts = Sts::new(env, settings, client).await?;
-    let request = signed(&sts, credentials, now)?;
-    let Ok(reply) = tokio::time::timeout(TIMEOUT, sts.client.send(request, &sts.peer)).await else {
+    let sts = Sts::new(env, settings, client, ConnectTimeout::default())?;
+    let Ok(reply) = tokio::time::timeout(TIMEOUT, sts.send(Zeroizing::new(BODY.to_owned()), credentials, now)).await
+    else {
         let (peer, phase, what) = (sts.peer.clone(), Phase::Exchange, What::TimedOut(Some(TIMEOUT)));
         return Err(Problem::NoAnswer(Box::new(NoAnswer { peer, phase, what })).into());
     };
     read(&sts.peer, &reply?, credentials)
-}
-
-fn signed(sts: &Sts, credentials: &Credentials, now: SystemTime) -> Result<http::Request<Bytes>, Error> {
-    let not_signed = || Error::internal(ErrorKind::InvalidConfiguration, "GetCallerIdentity could not be signed");
-    let unusable = |_| not_signed();
-    let identity = Identity::from(credentials.clone());
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(&sts.region)
-        .name("sts")
-        .time(now)
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|_| not_signed())?;
-    // The signed `Host` must equal the one that the HTTP client sends, which does not contain the default port.
-    let headers = [(HOST.as_str(), sts.endpoint.authority()), (CONTENT_TYPE.as_str(), FORM)];
-    let body = SignableBody::Bytes(BODY.as_bytes());
-    let url = sts.endpoint.to_string();
-    let signable = SignableRequest::new("POST", url, headers.into_iter(), body).map_err(unusable)?;
-    let (instructions, _) = http_request::sign(signable, &params.into()).map_err(unusable)?.into_parts();
-    let mut request = transport::request(http::Method::POST, &sts.endpoint);
-    for (name, value) in headers.into_iter().chain(instructions.headers()) {
-        // One of the headers contains the session token.
-        let value = transport::secret_header(Zeroizing::new(value.to_owned())).map_err(unsendable)?;
-        request = request.header(HeaderName::try_from(name).map_err(unsendable)?, value);
-    }
-    transport::finish(request, Zeroizing::new(BODY.to_owned()))
-}
-
-fn unsendable(_: impl std::error::Error) -> Error {
-    Error::internal(ErrorKind::InvalidResponse, "the credentials cannot be sent in an HTTP header")
 }
 
 fn read(peer: &Peer, reply: &Reply, credentials: &Credentials) -> Result<CallerIdentity, Error> {
@@ -147,7 +79,7 @@ mod tests {
     use super::*;
     use crate::clock;
     use crate::testing::{Answer, Issued, LocalPod};
-    use crate::{EksCredentialsProvider, SourceKind};
+    use crate::{EksCredentialsProvider, ErrorKind, SourceKind};
 
     async fn caller_of(env: Vec<(String, String)>, credentials: &Credentials) -> Result<CallerIdentity, Error> {
         let env = Env::from_os(env.into_iter().map(|(name, value)| (name.into(), value.into())));

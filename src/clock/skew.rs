@@ -67,6 +67,14 @@ impl Skew {
         }
     }
 
+    /// The time on the clock of the server, if it is `now` on the local clock.
+    pub(crate) fn on_server_clock(self, now: SystemTime) -> SystemTime {
+        match self.ahead {
+            true => now.checked_sub(self.by).unwrap_or(now),
+            false => after(now, self.by),
+        }
+    }
+
     /// The difference in seconds. Positive if the local clock is ahead.
     pub(crate) fn seconds(self) -> i64 {
         let seconds = i64::try_from(self.by.as_secs()).unwrap_or(i64::MAX);
@@ -106,6 +114,7 @@ mod tests {
                 let server = ServerTime { date: at(date), requested: HOUR };
                 let skew = Skew::of(server, at(date + lifetime), at(now)).unwrap();
                 assert_eq!(skew.on_this_clock(at(date + lifetime)), at(now + lifetime));
+                assert_eq!(skew.on_server_clock(at(now)), at(date));
                 assert_eq!(skew.seconds(), i64::try_from(now).unwrap() - i64::try_from(date).unwrap());
                 assert_eq!(skew.matters(), now.abs_diff(date) > 30);
             }

@@ -107,6 +107,8 @@ catalogue! {
         "STS, EKS Auth or the agent refused the token: it has expired, is not valid yet, is malformed, has no claims of a pod, or was not signed by this cluster. The local check of the token may not have found the problem.";
     TrustPolicy "TRUST-POLICY" Error "the role does not trust this token, or does not exist",
         "STS verified the token, but either no statement of the role's trust policy matches it, or the role does not exist. The response of STS is the same in both cases. Usually, the sub condition contains another namespace or service account, or the pod runs as the service account default. If the audience is not sts.amazonaws.com, the aud condition may also differ.";
+    AssumeRoleDenied "ASSUME-ROLE-DENIED" Error "the next role of the chain cannot be assumed",
+        "The role does not exist, its trust policy does not allow the role of this pod (or requires an external ID or another condition), or the policies of the role of this pod do not allow sts:AssumeRole. Session tags also require sts:TagSession, and a source identity requires sts:SetSourceIdentity, on both sides.";
     OidcAudience "OIDC-AUDIENCE" Error "the IAM OIDC provider does not accept the token's audience",
         "The token's audience is not one of the client ids of the IAM OIDC provider.";
     OidcProvider "OIDC-PROVIDER" Error "the role's account has no IAM OIDC provider for the token's issuer",
@@ -222,6 +224,8 @@ catalogue! {
         "The diagnosis sent one request of its own. The current credentials of the provider are unchanged.";
     ClockOk "CLOCK-OK" Ok "the node's clock agrees with the clock of STS",
         "The clock differs by less than 30 seconds from the Date header of the response.";
+    AssumeRoleOk "ASSUME-ROLE-OK" Ok "a role of the chain was assumed",
+        "STS returned credentials of the role for a request that the previous credentials have signed.";
     IdentityOk "IDENTITY-OK" Ok "STS confirms the identity of the credentials",
         "GetCallerIdentity returned the identity. With IRSA, its role is the requested role. With EKS Pod Identity, the association determines the role.";
 }

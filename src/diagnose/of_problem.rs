@@ -165,7 +165,12 @@ fn id_of_sts(refusal: &StsRefusal) -> FindingId {
         Meaning::NotAJwt | Meaning::TokenExpired | Meaning::RejectedClaim => FindingId::TokenRejected,
         Meaning::KeysNotRetrieved => FindingId::IssuerUnreachable,
         Meaning::RegionDisabled => FindingId::StsRegion,
-        Meaning::Policy | Meaning::PolicyTooLarge | Meaning::Parameter | Meaning::Unknown => FindingId::StsRefused,
+        Meaning::NotAllowed | Meaning::NoTagSession | Meaning::NoSourceIdentity => FindingId::AssumeRoleDenied,
+        Meaning::CallerRejected => FindingId::IdentityRefused,
+        Meaning::WrongClock => FindingId::ClockSkew,
+        Meaning::Policy | Meaning::PolicyTooLarge | Meaning::Parameter | Meaning::SessionTooLong | Meaning::Unknown => {
+            FindingId::StsRefused
+        }
         Meaning::Throttled => FindingId::StsThrottled,
         Meaning::Failing => FindingId::StsFailing,
     }
@@ -216,8 +221,10 @@ fn of_setting(finding: Finding, setting: &Setting) -> Finding {
 
 fn of_sts(finding: Finding, refusal: &StsRefusal) -> Finding {
     use sts::Meaning;
-    let Request::Assume { role_arn, claims } = &refusal.request else {
-        return finding.expected("an assumed role's ARN");
+    let (role_arn, claims) = match &refusal.request {
+        Request::Assume { role_arn, claims } => (role_arn, claims),
+        Request::AssumeRole { .. } => return finding.expected("credentials of the role"),
+        Request::GetCallerIdentity => return finding.expected("an assumed role's ARN"),
     };
     let none = Claims::default();
     let claims = claims.as_ref().unwrap_or(&none);

@@ -161,6 +161,18 @@ pub(super) fn kubelet() -> [String; 2] {
     ["kubectl describe node NODE".to_owned(), "journalctl -u kubelet  # on the node".to_owned()]
 }
 
+/// The statement of a trust policy that allows the role of the caller to assume the role, with session tags.
+pub(super) fn assume_role_trust(caller: Option<&str>) -> String {
+    let caller = quoted(&caller.map_or_else(|| "ARN_OF_THE_ROLE_OF_THIS_POD".to_owned(), cut));
+    format!(
+        r#"{{
+  "Effect": "Allow",
+  "Principal": {{ "AWS": {caller} }},
+  "Action": ["sts:AssumeRole", "sts:TagSession"]
+}}"#
+    )
+}
+
 /// The statement that the trust policy of the association's role must contain.
 pub(super) const POD_IDENTITY_TRUST: &str = r#"{
   "Effect": "Allow",

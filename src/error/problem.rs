@@ -75,6 +75,11 @@ pub(crate) enum Problem {
         denied: Error,
         second: Error,
     },
+    /// The credentials that would sign `AssumeRole` could not be fetched.
+    NoCaller {
+        role_arn: String,
+        error: Error,
+    },
     LifetimeTooShort {
         requested: Duration,
         expiry: Option<SystemTime>,
@@ -116,6 +121,7 @@ impl Problem {
                     denied.kind()
                 }
             }
+            Self::NoCaller { error, .. } => error.kind(),
             // The outage is the error: a request for a shorter validity would fail too.
             Self::LifetimeTooShort { cause: Some(cause), .. } => cause.kind(),
             Self::LifetimeTooShort { cause: None, .. } => ErrorKind::LifetimeTooShort,
@@ -137,6 +143,7 @@ impl Problem {
                     denied.verdict()
                 }
             }
+            Self::NoCaller { error, .. } => error.verdict().of_parent(),
             Self::LifetimeTooShort { cause: Some(cause), .. } => cause.verdict(),
             _ => table::of_kind(self.kind()),
         }
@@ -147,6 +154,7 @@ impl Problem {
         match self {
             Self::Sts { refusal, .. } => Some(refusal.code.as_str()),
             Self::Agent { refusal, .. } => Some(refusal.code.as_str()).filter(|code| !code.is_empty()),
+            Self::NoCaller { error, .. } => error.code(),
             _ => None,
         }
     }
@@ -180,6 +188,9 @@ impl Problem {
                 format!("{source} returned the same credentials that a service has refused")
             }
             Self::FallbackFailed { denied, second } => format!("{denied}; the fallback also failed: {second}"),
+            Self::NoCaller { role_arn, error } => {
+                format!("the credentials that sign AssumeRole for role {role_arn} could not be fetched: {error}")
+            }
             Self::LifetimeTooShort { requested, expiry, cause } => {
                 let current = match expiry {
                     Some(expiry) => format!("expire at {}", clock::rfc3339(*expiry)),
@@ -235,9 +246,10 @@ impl Problem {
                  service are correct"
                     .to_owned()
             }
-            Self::FallbackFailed { .. } | Self::LifetimeTooShort { cause: Some(_), .. } | Self::Internal { .. } => {
-                String::new()
-            }
+            Self::FallbackFailed { .. }
+            | Self::NoCaller { .. }
+            | Self::LifetimeTooShort { cause: Some(_), .. }
+            | Self::Internal { .. } => String::new(),
             Self::LifetimeTooShort { cause: None, .. } => "request a shorter validity, or increase the session length \
                                                            (IRSA: .session_length(..), up to the role's maximum \
                                                            session duration)"

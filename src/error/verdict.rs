@@ -20,6 +20,8 @@ pub(crate) enum Delay {
     Backoff,
     /// After 1 to 5 s at first, then with jittered exponential backoff of up to 60 s.
     Hold,
+    /// After 1 to 5 s. The attempt sends no request before the parent of a role chain has credentials.
+    Soon,
 }
 
 impl Verdict {
@@ -35,6 +37,11 @@ impl Verdict {
     /// Like [`PERMANENT`](Self::PERMANENT), but retried sooner, because a new association is not visible at once.
     pub(crate) const NOT_VISIBLE_YET: Self =
         Self { retries_cold_start: true, delay: Delay::Backoff, ..Self::PERMANENT };
+    /// The verdict for a provider whose parent in a role chain has failed with this one.
+    pub(crate) const fn of_parent(self) -> Self {
+        Self { falls_back: false, delay: Delay::Soon, ..self }
+    }
+
     /// No request was sent to a service.
     pub(crate) const NOT_ATTEMPTED: Self = Self { falls_back: false, ..Self::PERMANENT };
 }

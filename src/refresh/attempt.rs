@@ -38,7 +38,7 @@ impl Driver {
             };
             if retry == 0 {
                 let source = self.source.kind().as_str();
-                tracing::warn!(source, %error, "the first attempt to fetch credentials failed, retrying");
+                tracing::warn!(source, role = self.source.role_arn(), %error, "the first attempt to fetch credentials failed, retrying");
             }
             // If the startup timeout cut this attempt short, the error of an earlier attempt explains more.
             let cut_short = error.kind() == ErrorKind::Timeout && limit < self.source.attempt_timeout();
@@ -63,6 +63,7 @@ impl Driver {
         let span = tracing::info_span!(
             "fetch_credentials",
             source,
+            role = self.source.role_arn(),
             attempt,
             outcome = field::Empty,
             duration_ms = field::Empty
@@ -71,7 +72,7 @@ impl Driver {
         let outcome = outcome.and_then(|fetched| self.not_expired(self.correct_expiry(fetched)));
         span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         span.record("outcome", outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok"));
-        metrics::attempt(self.source.kind(), &outcome);
+        metrics::attempt(self.source.as_ref(), &outcome);
         outcome
     }
 
@@ -82,6 +83,7 @@ impl Driver {
         let Some(skew) = skew else { return fetched };
         if skew.matters() && !before.skew.is_some_and(Skew::matters) {
             tracing::warn!(
+                role = self.source.role_arn(),
                 clock = %skew,
                 "the local clock differs from the clock of STS: the expiry of the credentials was corrected; synchronize the local clock"
             );

@@ -12,10 +12,10 @@ use crate::clock;
 use crate::clock::skew::Skew;
 use crate::error::Error;
 use crate::fetched::Fetched;
-use crate::refresh::schedule;
 use crate::refresh::state::{Failure, InProgress, Refusal, State, Validity};
 use crate::refresh::status::{Health, Status};
 use crate::refresh::sync::{ArcSwap, Instant, Mutex, MutexGuard};
+use crate::refresh::{Fetch, schedule};
 use crate::source_kind::SourceKind;
 
 /// A consistent snapshot of the credentials and of the state of the refresh task.
@@ -203,7 +203,7 @@ impl Entry {
         }
     }
 
-    pub(crate) fn status(&self, now: SystemTime, configured: Option<SourceKind>) -> Status {
+    pub(crate) fn status(&self, now: SystemTime, configured: Option<&dyn Fetch>) -> Status {
         let Self { current, failed, .. } = self;
         let state = self.state();
         let health = match (current.is_some(), state.is_usable(now), failed.is_some()) {
@@ -215,7 +215,8 @@ impl Entry {
         };
         Status {
             health,
-            source: current.as_ref().map(|current| current.source).or(configured),
+            source: current.as_ref().map(|current| current.source).or(configured.map(Fetch::kind)),
+            assumed_role: configured.and_then(Fetch::role_arn).map(str::to_owned),
             expiry: self.expiry(),
             fetched_at: current.as_ref().map(|current| current.validity.fetched_at),
             // No fetch is scheduled before the first refresh has ended.

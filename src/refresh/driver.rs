@@ -126,7 +126,7 @@ impl Driver {
                 return false;
             }
         };
-        metrics::duration(self.source.kind(), &outcome, started.elapsed());
+        metrics::duration(self.source.as_ref(), &outcome, started.elapsed());
         match outcome {
             Ok(fetched) => self.succeed(fetched),
             Err(error) => self.fail(error),
@@ -162,7 +162,7 @@ impl Driver {
             return self.accept_refused_again(fetched, validity);
         }
         self.report_success(&before, &fetched);
-        metrics::refreshed(fetched.source);
+        metrics::refreshed(fetched.source, self.source.role_arn());
         let outcome = |entry: &mut Entry| {
             entry.failed = None;
             entry.refreshes = entry.refreshes.saturating_add(1);
@@ -215,7 +215,7 @@ impl Driver {
     }
 
     pub(super) fn publish_status(&self, now: SystemTime) {
-        let status = self.shared.cache.load().status(now, Some(self.source.kind()));
+        let status = self.shared.cache.load().status(now, Some(self.source.as_ref()));
         metrics::status(&status);
         self.shared.changes.send_replace(status);
     }

@@ -6,10 +6,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use metrics::{Unit, counter, gauge, histogram};
+use metrics::{Label, Unit, counter, gauge, histogram};
 
 use crate::error::{Error, ErrorKind};
 use crate::fetched::Fetched;
+use crate::refresh::Fetch;
 use crate::refresh::status::Status;
 use crate::source_kind::SourceKind;
 
@@ -40,30 +41,33 @@ pub(crate) fn describe() {
 }
 
 /// Counts one attempt. If the source falls back to the other one within it, both requests count as one attempt.
-pub(crate) fn attempt(source: SourceKind, outcome: &Result<Fetched, Error>) {
-    counter!(ATTEMPTS, "source" => of(source, outcome), "outcome" => name(outcome)).increment(1);
+pub(crate) fn attempt(source: &dyn Fetch, outcome: &Result<Fetched, Error>) {
+    counter!(ATTEMPTS, of(source, outcome)).increment(1);
 }
 
-pub(crate) fn duration(source: SourceKind, outcome: &Result<Fetched, Error>, took: Duration) {
-    histogram!(DURATION, "source" => of(source, outcome), "outcome" => name(outcome)).record(took);
+pub(crate) fn duration(source: &dyn Fetch, outcome: &Result<Fetched, Error>, took: Duration) {
+    histogram!(DURATION, of(source, outcome)).record(took);
 }
 
-pub(crate) fn refreshed(source: SourceKind) {
-    counter!(REFRESHES, "source" => source.as_str()).increment(1);
+pub(crate) fn refreshed(source: SourceKind, role_arn: Option<&str>) {
+    counter!(REFRESHES, labels(role_arn, &[("source", source.as_str())])).increment(1);
 }
 
-pub(crate) fn failed(source: SourceKind, kind: ErrorKind) {
-    counter!(FAILURES, "source" => source.as_str(), "kind" => kind.as_str()).increment(1);
+pub(crate) fn failed(source: &dyn Fetch, kind: ErrorKind) {
+    let own = [("source", source.kind().as_str()), ("kind", kind.as_str())];
+    counter!(FAILURES, labels(source.role_arn(), &own)).increment(1);
 }
 
 /// Sets the gauges, whenever a new status is published.
 pub(crate) fn status(status: &Status) {
-    gauge!(CONSECUTIVE).set(status.consecutive_failures);
+    let role_arn = status.assumed_role.as_deref();
+    gauge!(CONSECUTIVE, labels(role_arn, &[])).set(status.consecutive_failures);
     if let Some(fetched_at) = status.fetched_at {
-        gauge!(LAST_REFRESH).set(unix(fetched_at));
-        gauge!(EXPIRY).set(status.expiry.map_or(f64::INFINITY, unix));
+        gauge!(LAST_REFRESH, labels(role_arn, &[])).set(unix(fetched_at));
+        gauge!(EXPIRY, labels(role_arn, &[])).set(status.expiry.map_or(f64::INFINITY, unix));
         for source in [SourceKind::WebIdentity, SourceKind::PodIdentity] {
-            gauge!(SERVING, "source" => source.as_str()).set(u8::from(status.source == Some(source)));
+            let labels = labels(role_arn, &[("source", source.as_str())]);
+            gauge!(SERVING, labels).set(u8::from(status.source == Some(source)));
         }
     }
 }
@@ -89,12 +93,18 @@ impl Drop for Waiting {
     }
 }
 
-fn of(source: SourceKind, outcome: &Result<Fetched, Error>) -> &'static str {
-    outcome.as_ref().map_or(source, |fetched| fetched.source).as_str()
+/// The labels of an outcome.
+fn of(source: &dyn Fetch, outcome: &Result<Fetched, Error>) -> Vec<Label> {
+    let used = outcome.as_ref().map_or(source.kind(), |fetched| fetched.source);
+    let name = outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
+    labels(source.role_arn(), &[("source", used.as_str()), ("outcome", name)])
 }
 
-fn name(outcome: &Result<Fetched, Error>) -> &'static str {
-    outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok")
+/// The labels of a series. A provider for an assumed role has its own series, with the label `role`. Otherwise it would
+/// overwrite those of the pod's own credentials.
+fn labels(role_arn: Option<&str>, own: &[(&'static str, &'static str)]) -> Vec<Label> {
+    let own = own.iter().map(|(name, value)| Label::from_static_parts(name, value));
+    own.chain(role_arn.map(|role_arn| Label::new("role", role_arn.to_owned()))).collect()
 }
 
 fn unix(time: SystemTime) -> f64 {

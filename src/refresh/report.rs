@@ -15,35 +15,36 @@ use crate::refresh::state::{Policy, Refusal};
 impl Driver {
     /// Logs at INFO what an operator needs to see: the first credentials, another source, and the end of an outage.
     pub(super) fn report_success(&self, before: &Entry, fetched: &Fetched) {
-        let source = fetched.source.as_str();
+        let (source, role) = (fetched.source.as_str(), self.source.role_arn());
         let expiry = expiry_text(&fetched.credentials);
         match &before.current {
-            None => tracing::info!(source, expiry, "fetched the first credentials"),
+            None => tracing::info!(source, role, expiry, "fetched the first credentials"),
             Some(current) if current.source != fetched.source => {
                 tracing::info!(
                     source,
+                    role,
                     previous = current.source.as_str(),
                     expiry,
                     "switched to another credential source"
                 );
             }
             Some(_) if before.failed.is_some() => {
-                tracing::info!(source, expiry, "credentials refreshed after failures")
+                tracing::info!(source, role, expiry, "credentials refreshed after failures")
             }
-            Some(_) => tracing::debug!(source, expiry, "credentials refreshed"),
+            Some(_) => tracing::debug!(source, role, expiry, "credentials refreshed"),
         }
     }
 
     pub(super) fn report_failure(&self, error: &Error) {
-        metrics::failed(self.source.kind(), error.kind());
-        let source = self.source.kind().as_str();
+        metrics::failed(self.source.as_ref(), error.kind());
+        let (source, role) = (self.source.kind().as_str(), self.source.role_arn());
         let entry = self.shared.cache.load();
         let serving = serving(&self.shared.policy, &entry, self.shared.now());
         if let (Some(serving), true) = (&serving, error.is_transient()) {
-            tracing::warn!(source, %error, serving, "refreshing credentials failed");
+            tracing::warn!(source, role, %error, serving, "refreshing credentials failed");
         } else {
             let serving = serving.as_deref().unwrap_or("no credentials");
-            tracing::error!(source, %error, serving, "fetching credentials failed");
+            tracing::error!(source, role, %error, serving, "fetching credentials failed");
         }
     }
 
@@ -55,12 +56,13 @@ impl Driver {
             return;
         }
         *reported = Some(expiry);
-        let source = current.source.as_str();
+        let (source, role) = (current.source.as_str(), self.source.role_arn());
         if current.refusal == Refusal::Refused {
-            tracing::warn!(source, "a service has refused the credentials: they are treated as expired");
+            tracing::warn!(source, role, "a service has refused the credentials: they are treated as expired");
         } else {
             tracing::error!(
                 source,
+                role,
                 expiry = clock::rfc3339(expiry),
                 "credentials have expired and have not been refreshed yet"
             );

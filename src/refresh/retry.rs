@@ -34,8 +34,7 @@ impl Failure {
         let without_credentials = if usable { 0 } else { without_credentials.saturating_add(1) };
         let retry_at = match state.validity {
             Some(validity) if usable => retry_while_usable(&validity, now, random),
-            _ if verdict.delay == Delay::Backoff => clock::after(now, backoff(without_credentials, random)),
-            _ => clock::after(now, doubling(HOLD_FIRST, HOLD_MAX, without_credentials, random)),
+            _ => clock::after(now, without_usable(verdict.delay, without_credentials, random)),
         };
         Self { at: now, retry_at, verdict, consecutive, without_credentials }
     }
@@ -53,6 +52,15 @@ impl Failure {
         let retry_at = clock::after(now, doubling(HOLD_FIRST, RETRY_MAX, consecutive, random));
         let retry_at = retry_at.min(retry_while_usable(validity, now, random));
         Self { at: now, retry_at, verdict, consecutive, without_credentials: 0 }
+    }
+}
+
+/// The delay before the next attempt if there are no valid credentials.
+fn without_usable(delay: Delay, failures: u32, random: f64) -> Duration {
+    match delay {
+        Delay::Backoff => backoff(failures, random),
+        Delay::Hold => doubling(HOLD_FIRST, HOLD_MAX, failures, random),
+        Delay::Soon => doubling(HOLD_FIRST, HOLD_FIRST, failures, random),
     }
 }
 

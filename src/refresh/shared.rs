@@ -106,6 +106,16 @@ impl Shared {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A place of the same kind for the refresh task of another provider.
+    pub(crate) fn another_place(&self) -> Place {
+        match &self.place {
+            Place::Own(_) => Place::Own(OwnRuntime::default()),
+            Place::Given(runtime) => Place::Given(runtime.clone()),
+            #[cfg(test)]
+            Place::Callers => Place::Callers,
+        }
+    }
+
     pub(crate) fn status(&self) -> Status {
         status(&self.source, &self.cache.load(), self.now())
     }
@@ -117,7 +127,7 @@ fn now(time: Option<&SharedTimeSource>) -> SystemTime {
 
 fn status(source: &Result<Arc<dyn Fetch>, Error>, entry: &Entry, now: SystemTime) -> Status {
     match source {
-        Ok(source) => entry.status(now, Some(source.kind())),
+        Ok(source) => entry.status(now, Some(source.as_ref())),
         Err(not_configured) => {
             Status { last_error: Some(not_configured.clone()), health: Health::Failed, ..entry.status(now, None) }
         }

@@ -38,6 +38,9 @@ pub struct Status {
     /// The source of the current credentials. Before there are any, the source that will be used. `None` if no source is
     /// configured.
     pub source: Option<SourceKind>,
+    /// The ARN of the role that `assume_role` (feature `assume-role`) was called with. `None` for a provider of the pod's own
+    /// credentials.
+    pub assumed_role: Option<String>,
     /// When the current credentials expire. `None` if there are no credentials, or if they never expire.
     pub expiry: Option<SystemTime>,
     /// When the current credentials were fetched. `None` if there are no credentials.

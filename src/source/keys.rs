@@ -1,10 +1,9 @@
-//! Validates the keys in a successful response and converts them to credentials. Both sources use this.
+//! Validates the keys in a successful response and converts them to credentials. Both sources and role chaining use this.
 
 use aws_credential_types::Credentials;
 
 use crate::clock;
 use crate::error::Error;
-use crate::source_kind::SourceKind;
 
 /// The fields of a successful response.
 pub(crate) struct Keys<'a> {
@@ -18,10 +17,10 @@ pub(crate) struct Keys<'a> {
 
 impl Keys<'_> {
     /// Checks the syntax of every field. An expiry in the past is accepted here: [`crate::refresh`] compares it with the clock.
-    /// `wrong` creates the error from a description of the invalid part.
+    /// `provider_name` is the name that the SDK logs. `wrong` creates the error from a description of the invalid part.
     pub(crate) fn into_credentials(
         self,
-        source: SourceKind,
+        provider_name: &'static str,
         wrong: impl Fn(&str) -> Error,
     ) -> Result<Credentials, Error> {
         let required = [
@@ -36,7 +35,7 @@ impl Keys<'_> {
             .access_key_id(self.access_key_id)
             .secret_access_key(self.secret_access_key)
             .session_token(self.session_token)
-            .provider_name(source.provider_name());
+            .provider_name(provider_name);
         if let Some(expiration) = self.expiration {
             // The server may have sent a key in place of the date, and the error must not show it. Dates of all usual formats
             // have at most nine letters ("Tue", "Nov", "GMT"). A key has about thirty.
@@ -80,7 +79,7 @@ mod tests {
                 account_id: None,
             };
             let wrong = |what: &str| Error::internal(ErrorKind::InvalidResponse, what);
-            let error = keys.into_credentials(SourceKind::PodIdentity, wrong).unwrap_err();
+            let error = keys.into_credentials("test", wrong).unwrap_err();
             assert!(error.to_string().starts_with(said), "{error}");
         }
     }

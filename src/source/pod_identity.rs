@@ -147,7 +147,7 @@ impl PodIdentity {
             expiration: expiration.as_deref().map(String::as_str),
             account_id: answer.account_id.text(),
         }
-        .into_credentials(SourceKind::PodIdentity, wrong)
+        .into_credentials(SourceKind::PodIdentity.provider_name(), wrong)
     }
 }
 

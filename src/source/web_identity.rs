@@ -14,9 +14,8 @@ mod role_arn;
 mod session_name;
 pub(crate) mod sts_endpoint;
 
-pub(crate) use self::config::{WebIdentityConfig, from_env};
+pub(crate) use self::config::{WebIdentityConfig, from_env, parse_role_arn};
 pub(crate) use self::exchange::WebIdentity;
-pub(crate) use self::parameters::Parameters;
-#[cfg(test)]
+pub(crate) use self::parameters::{Parameters, check_policies};
 pub(crate) use self::role_arn::RoleArn;
 pub(crate) use self::session_name::SessionName;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::issuer::{Issuer, Subject};
-use super::{Ledger, LocalPod, ProjectedToken, Signing, StandIn, agent, sts};
+use super::{AssumableRole, Ledger, LocalPod, ProjectedToken, Signing, StandIn, agent, sts};
 
 /// Configures a [`LocalPod`]. Created by [`LocalPod::builder`]. Every setting has a default.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub struct LocalPodBuilder {
     token_lifetime: Duration,
     signing: Signing,
     agent_address: SocketAddr,
+    assumable_roles: Vec<AssumableRole>,
 }
 
 impl Default for LocalPodBuilder {
@@ -33,6 +34,7 @@ impl Default for LocalPodBuilder {
             token_lifetime: Duration::from_secs(24 * 3600),
             signing: Signing::Rs256,
             agent_address: (Ipv4Addr::LOCALHOST, 0).into(),
+            assumable_roles: Vec::new(),
         }
     }
 }
@@ -178,6 +180,22 @@ impl LocalPodBuilder {
         self
     }
 
+    /// Adds a role that STS returns credentials for if the trust policy of the role allows it. Default: none, and `AssumeRole`
+    /// is refused with `AccessDenied`.
+    ///
+    /// ```
+    /// # use eks_credentials::testing::{AssumableRole, LocalPod};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let role = AssumableRole::new("arn:aws:iam::444455556666:role/reports");
+    /// let pod = LocalPod::builder().assumable_role(role).start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn assumable_role(mut self, role: AssumableRole) -> Self {
+        self.assumable_roles.push(role);
+        self
+    }
+
     /// Starts the pod on the current tokio runtime.
     ///
     /// ```
@@ -193,7 +211,16 @@ impl LocalPodBuilder {
     ///
     /// Returns an error if a port cannot be bound, a signing key cannot be generated, or the token files cannot be written.
     pub async fn start(self) -> io::Result<LocalPod> {
-        let Self { subject, role_arn, associated_role_arn, region, token_lifetime, signing, agent_address } = self;
+        let Self {
+            subject,
+            role_arn,
+            associated_role_arn,
+            region,
+            token_lifetime,
+            signing,
+            agent_address,
+            assumable_roles,
+        } = self;
         let issuer = Issuer::new(format!("https://oidc.eks.{region}.amazonaws.com/id/LOCAL"), signing);
         let trusted_subject = format!("system:serviceaccount:{}:{}", subject.namespace, subject.service_account);
         let ledger = Ledger::default();
@@ -211,6 +238,8 @@ impl LocalPodBuilder {
             trusted_subject: trusted_subject.clone(),
             region: region.clone(),
             ledger: ledger.clone(),
+            pod_roles: [Some(role_arn.clone()), associated_role_arn.clone()].into_iter().flatten().collect(),
+            assumable_roles,
         };
         let sts = StandIn::start("STS", loopback, ledger.clone(), |_| sts).await?;
         let agent_role_arn = associated_role_arn.unwrap_or_else(|| role_arn.clone());

@@ -1,4 +1,5 @@
-"""Creates the resources for a pod in MiniStack: an OIDC provider, a role for IRSA and EKS Pod Identity, and a bucket.
+"""Creates the resources for a pod in MiniStack: an OIDC provider, a role for IRSA and EKS Pod Identity, a role that this role
+may assume, and a bucket.
 
 setup.py <endpoint> <role ARN> <issuer> <subject> <bucket> <object key>...
 """
@@ -31,7 +32,21 @@ def trust(provider: str, issuer: str, subject: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [irsa, pod_identity]}
 
 
-def permissions(bucket: str) -> dict[str, Any]:
+def chained_trust(role_arn: str) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": role_arn},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"sts:ExternalId": "example"}},
+            }
+        ],
+    }
+
+
+def permissions(bucket: str, chained: str) -> dict[str, Any]:
     arn = f"arn:aws:s3:::{bucket}"
     return {
         "Version": "2012-10-17",
@@ -39,6 +54,7 @@ def permissions(bucket: str) -> dict[str, Any]:
             {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"},
             {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn},
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{arn}/*"},
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": chained},
         ],
     }
 
@@ -54,7 +70,11 @@ def main(endpoint: str, role_arn: str, issuer: str, subject: str, bucket: str, *
     document = trust(provider, issuer.removeprefix("https://"), subject)
     created = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(document))["Role"]["Arn"]
     assert created == role_arn, created
-    iam.put_role_policy(RoleName=role, PolicyName="read", PolicyDocument=json.dumps(permissions(bucket)))
+    chained_trust_policy = json.dumps(chained_trust(role_arn))
+    chained = iam.create_role(RoleName="chained", AssumeRolePolicyDocument=chained_trust_policy)["Role"]["Arn"]
+    for name in (role, "chained"):
+        policy = json.dumps(permissions(bucket, chained))
+        iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=policy)
 
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     for key in keys:

@@ -24,6 +24,18 @@ pub(crate) enum Meaning {
     PolicyTooLarge,
     Parameter,
     TokenExpired,
+    /// `AssumeRole` is not allowed, or the role does not exist.
+    NotAllowed,
+    /// `AssumeRole` is allowed, but not with session tags.
+    NoTagSession,
+    /// `AssumeRole` is allowed, but not with a source identity.
+    NoSourceIdentity,
+    /// The credentials that signed the request have expired, or STS does not know them.
+    CallerRejected,
+    /// The time of the signature is wrong.
+    WrongClock,
+    /// The session would be longer than the role or a role chain allows.
+    SessionTooLong,
     Throttled,
     Failing,
     Unknown,
@@ -60,7 +72,49 @@ pub(crate) const TABLE: &[Row<Meaning>] = {
     ]
 };
 
-/// Refusals of `GetCallerIdentity` and of other signed requests.
+/// Refusals of `AssumeRole` by code and message. A denial is permanent, as with `AssumeRoleWithWebIdentity`. Refusals of the
+/// credentials that signed the request are not: the pod's own credentials are refreshed first.
+pub(crate) const ASSUME_ROLE: &[Row<Meaning>] = {
+    use ErrorKind::{Denied, Refused, Throttled, Unavailable};
+    use Meaning as M;
+    const DENIED: &[&str] = &["AccessDenied", "AccessDeniedException"];
+    const CALLER: &[&str] = &[
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidToken",
+        "TokenRefreshRequired",
+    ];
+    const SIGNATURE: &[&str] = &["SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
+    &[
+        row(DENIED, "to perform: sts:tagsession", M::NoTagSession, Denied, Verdict::PERMANENT),
+        row(DENIED, "to perform: sts:setsourceidentity", M::NoSourceIdentity, Denied, Verdict::PERMANENT),
+        row(DENIED, "", M::NotAllowed, Denied, Verdict::PERMANENT),
+        row(&["RegionDisabledException"], "", M::RegionDisabled, Denied, Verdict::PERMANENT),
+        row(&["MalformedPolicyDocument"], "", M::Policy, Denied, Verdict::PERMANENT),
+        row(
+            &["PackedPolicyTooLarge", "PackedPolicyTooLargeException"],
+            "",
+            M::PolicyTooLarge,
+            Denied,
+            Verdict::PERMANENT,
+        ),
+        row(&["ValidationError"], "durationseconds", M::SessionTooLong, Refused, Verdict::MISTAKE),
+        row(&["ValidationError"], "", M::Parameter, Refused, Verdict::MISTAKE),
+        row(CALLER, "", M::CallerRejected, Refused, Verdict::TRANSIENT),
+        row(SIGNATURE, "signature expired", M::WrongClock, Refused, Verdict::TRANSIENT),
+        row(SIGNATURE, "signature not yet current", M::WrongClock, Refused, Verdict::TRANSIENT),
+        row(&["RequestExpired", "RequestTimeTooSkewed"], "", M::WrongClock, Refused, Verdict::TRANSIENT),
+        row(THROTTLING, "", M::Throttled, Throttled, Verdict::TRANSIENT),
+        row(FAILING, "", M::Failing, Unavailable, Verdict::TRANSIENT),
+        by_status(TOO_MANY_REQUESTS, M::Throttled, Throttled, Verdict::TRANSIENT),
+        by_status(SERVER_ERROR, M::Failing, Unavailable, Verdict::TRANSIENT),
+        row(&[], "", M::Unknown, Refused, Verdict::TRANSIENT),
+    ]
+};
+
+/// Refusals of `GetCallerIdentity`.
 pub(crate) const SIGNED: &[Row<Meaning>] = {
     use ErrorKind::{Denied, Throttled, Unavailable};
     use Meaning as M;
@@ -95,6 +149,12 @@ pub(crate) enum Request {
         /// `None` if the token is not a JWT.
         claims: Option<Claims>,
     },
+    /// `AssumeRole`.
+    AssumeRole {
+        role_arn: String,
+        /// Whose credentials signed the request: the pod's source, or the previous role of a chain.
+        caller: String,
+    },
     GetCallerIdentity,
 }
 
@@ -110,6 +170,7 @@ impl StsRefusal {
     ) -> Self {
         let table = match request {
             Request::Assume { .. } => TABLE,
+            Request::AssumeRole { .. } => ASSUME_ROLE,
             Request::GetCallerIdentity => SIGNED,
         };
         let Ruling { meaning, kind, verdict } = look_up(table, Meaning::Unknown, status, code, message);
@@ -130,6 +191,12 @@ impl StsRefusal {
                     "{server} refused the request for role {role_arn} with status {status} {code}: {said}; {claims}"
                 )
             }
+            Request::AssumeRole { role_arn, caller } if matches!(kind, ErrorKind::Denied | ErrorKind::Refused) => {
+                format!(
+                    "{server} refused AssumeRole for role {role_arn}, signed with the credentials of {caller}, with status \
+                 {status} {code}: {said}"
+                )
+            }
             _ => format!("{server} returned status {status} {code}: {said}"),
         }
     }
@@ -138,6 +205,14 @@ impl StsRefusal {
         let remedy = match self.meaning {
             _ if matches!(self.request, Request::GetCallerIdentity) && self.kind == ErrorKind::Denied => {
                 "check which server issued the credentials, and whether the role's sessions were revoked"
+            }
+            Meaning::PolicyTooLarge if matches!(self.request, Request::AssumeRole { .. }) => {
+                "shorten the session policies and session tags: one limit on the packed size applies to both, and to the \
+                 transitive tags of the pod's own session; EKS Pod Identity sets six transitive tags unless its \
+                 association disables session tags"
+            }
+            Meaning::Parameter if matches!(self.request, Request::AssumeRole { .. }) => {
+                "correct the parameter that the message names"
             }
             Meaning::NotTrusted => {
                 "compare the token's subject and audience with the conditions of the role's trust policy, and check \
@@ -168,6 +243,26 @@ impl StsRefusal {
                 "correct the role ARN, the session length, the session name or the session policy; the session length \
                  must not exceed the role's maximum session duration"
             }
+            Meaning::NotAllowed => {
+                "check that the role exists, that its trust policy names the role of this pod (and the external ID, if \
+                 it requires one), and that the policies of the role of this pod allow sts:AssumeRole for it"
+            }
+            Meaning::NoTagSession => {
+                "allow sts:TagSession in the role's trust policy and in the policies of the role of this pod: session \
+                 tags, including the transitive tags of the pod's own session, require it"
+            }
+            Meaning::NoSourceIdentity => {
+                "allow sts:SetSourceIdentity in the role's trust policy and in the policies of the role of this pod"
+            }
+            Meaning::CallerRejected => {
+                "the credentials of the pod are fetched again before the next attempt; if this continues, check whether \
+                 the sessions of the pod's role were revoked, and that the STS endpoint belongs to the same partition"
+            }
+            Meaning::WrongClock => "synchronize the clock of the node",
+            Meaning::SessionTooLong => {
+                "request a shorter session: a session from role chaining lasts at most one hour, and no session lasts \
+                 longer than the role's maximum session duration"
+            }
             Meaning::TokenExpired => {
                 "check that kubelet still rotates the token file and that the node's clock is correct"
             }
@@ -191,6 +286,59 @@ mod tests {
     fn refusal(status: u16, code: &str, message: &str) -> StsRefusal {
         let request = Request::Assume { role_arn: "arn".to_owned(), claims: None };
         StsRefusal::new(status, code, message, request, str::to_owned)
+    }
+
+    /// A denial is permanent. A refusal of the caller's credentials or of the time is not.
+    #[test]
+    fn sts_refusal_of_assume_role_is_classified_by_code_and_message() {
+        use ErrorKind::{Denied, Refused, Throttled, Unavailable};
+        let user = "User: arn:aws:sts::111122223333:assumed-role/app/x is not authorized to perform: ";
+        for (status, code, message, meaning, kind, permanent) in [
+            (403, "AccessDenied", format!("{user}sts:AssumeRole on resource: y"), Meaning::NotAllowed, Denied, true),
+            (403, "AccessDenied", format!("{user}sts:TagSession on resource: y"), Meaning::NoTagSession, Denied, true),
+            (403, "AccessDenied", format!("{user}sts:SetSourceIdentity on z"), Meaning::NoSourceIdentity, Denied, true),
+            (400, "PackedPolicyTooLarge", String::new(), Meaning::PolicyTooLarge, Denied, true),
+            (400, "PackedPolicyTooLargeException", String::new(), Meaning::PolicyTooLarge, Denied, true),
+            (400, "MalformedPolicyDocument", String::new(), Meaning::Policy, Denied, true),
+            (403, "RegionDisabledException", String::new(), Meaning::RegionDisabled, Denied, true),
+            (
+                400,
+                "ValidationError",
+                "The requested DurationSeconds exceeds".to_owned(),
+                Meaning::SessionTooLong,
+                Refused,
+                false,
+            ),
+            (400, "ValidationError", "1 validation error".to_owned(), Meaning::Parameter, Refused, false),
+            (403, "ExpiredToken", String::new(), Meaning::CallerRejected, Refused, false),
+            (403, "InvalidClientTokenId", String::new(), Meaning::CallerRejected, Refused, false),
+            (
+                403,
+                "SignatureDoesNotMatch",
+                "Signature expired: a is now earlier than b".to_owned(),
+                Meaning::WrongClock,
+                Refused,
+                false,
+            ),
+            (
+                403,
+                "SignatureDoesNotMatch",
+                "Signature not yet current: a".to_owned(),
+                Meaning::WrongClock,
+                Refused,
+                false,
+            ),
+            (403, "SignatureDoesNotMatch", "The request signature".to_owned(), Meaning::Unknown, Refused, false),
+            (400, "Throttling", String::new(), Meaning::Throttled, Throttled, false),
+            (503, "Other", String::new(), Meaning::Failing, Unavailable, false),
+            (400, "Other", String::new(), Meaning::Unknown, Refused, false),
+        ] {
+            let request = Request::AssumeRole { role_arn: "arn".to_owned(), caller: "IRSA".to_owned() };
+            let refusal = StsRefusal::new(status, code, &message, request, str::to_owned);
+            let outcome = (refusal.meaning, refusal.kind, !refusal.verdict.serves_expired);
+            assert_eq!(outcome, (meaning, kind, permanent), "{code} {message}");
+            assert!(!refusal.remedy("call AWS").is_empty());
+        }
     }
 
     /// Every message that STS is known to return with `InvalidIdentityToken`.

@@ -222,24 +222,37 @@ mod tests {
     }
 
     /// The tables in the documentation are generated from the data: `EKS_CREDENTIALS_BLESS=1` updates them.
-    #[test]
-    fn verdict_tables_match_the_documentation() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/failures.md");
+    fn bless_or_compare(page: &str, tables: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs").join(page);
         let page = std::fs::read_to_string(&path).unwrap();
         let (before, documented, after) = generated::split(&page).unwrap();
         #[allow(clippy::disallowed_methods, reason = "tests read this variable to update files")]
         if std::env::var("EKS_CREDENTIALS_BLESS").is_ok() {
-            std::fs::write(&path, [before, &tables(), after].concat()).unwrap();
+            std::fs::write(&path, [before, tables, after].concat()).unwrap();
             return;
         }
-        assert_eq!(documented, tables());
+        assert_eq!(documented, tables);
+    }
+
+    #[test]
+    fn verdict_tables_match_the_documentation() {
+        bless_or_compare("failures.md", &tables());
+    }
+
+    /// A role of a chain has no fallback, so its table has no such column.
+    #[test]
+    fn verdict_table_of_assume_role_matches_the_documentation() {
+        let table =
+            "| code | kind | cold start | expired credentials | next attempt |\n|---|---|---|---|---|\n".to_owned();
+        let rows = rows(sts::ASSUME_ROLE).replace(" | yes | ", " | ").replace(" | no | ", " | ");
+        bless_or_compare("assuming_roles.md", &(table + &rows));
     }
 
     /// No row of a table may do more: only a denial in the format of the service stops the use of expired credentials
     /// or allows the fallback.
     #[test]
     fn verdict_falls_back_only_after_a_permanent_refusal() {
-        let of_services = sts::TABLE.iter().map(|row| (row.kind, row.verdict));
+        let of_services = sts::TABLE.iter().chain(sts::ASSUME_ROLE).map(|row| (row.kind, row.verdict));
         let of_services =
             of_services.chain(agent::EXCEPTIONS.iter().chain(agent::TEXTS).map(|row| (row.kind, row.verdict)));
         for (kind, verdict) in of_services.chain(OTHER.iter().map(|(_, kind, verdict)| (*kind, *verdict))) {

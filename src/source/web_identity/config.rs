@@ -102,7 +102,7 @@ fn session_name(env: &Env) -> Result<Option<SessionName>, Setting> {
 /// With the endpoint of a region, the ARN must have the format of AWS and the partition of the region. This finds mistakes
 /// before a request is sent. A configured endpoint may belong to another implementation of STS, which validates the ARN
 /// itself: see "2.5 Other implementations of STS" in `docs::protocols`.
-fn parse_role_arn(
+pub(crate) fn parse_role_arn(
     setting: &'static str,
     value: &str,
     other_sts: bool,

@@ -30,8 +30,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The session length if no `DurationSeconds` is sent.
 const DEFAULT_SESSION_LENGTH: Duration = Duration::from_secs(3600);
 
-/// The root element of a successful response.
-const ROOT: &str = "AssumeRoleWithWebIdentityResponse";
+const ACTION: &str = "AssumeRoleWithWebIdentity";
 
 /// The content type of requests to STS.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -115,7 +114,8 @@ impl WebIdentity {
         match Refusal::parse(&reply.body) {
             Some(refusal) => Err(self.refused(reply.status, &refusal, token)),
             None if reply.status == 200 => {
-                let credentials = self.read_success(reply)?;
+                let name = SourceKind::WebIdentity.provider_name();
+                let credentials = read_session(reply, &self.peer, ACTION, self.role_arn(), name)?;
                 let server_time = self.server_time(reply);
                 Ok(Fetched { server_time, ..Fetched::new(credentials, SourceKind::WebIdentity) })
             }
@@ -133,7 +133,7 @@ impl WebIdentity {
     pub(crate) fn form(&self, token: &Token) -> Zeroizing<String> {
         let Parameters { session_length, policy, policy_arns, provider_id, .. } = &self.config.parameters;
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.max_form_length(token)));
-        form.append_pair("Action", "AssumeRoleWithWebIdentity")
+        form.append_pair("Action", ACTION)
             .append_pair("Version", "2011-06-15")
             .append_pair("RoleArn", self.config.role_arn.as_str())
             .append_pair("RoleSessionName", self.session_name(token).as_str())
@@ -173,27 +173,35 @@ impl WebIdentity {
             })
         })
     }
+}
 
-    fn read_success(&self, reply: &Reply) -> Result<Credentials, Error> {
-        let wrong = |what: &str| reply.invalid(&self.peer, what);
-        let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("a body that is not valid UTF-8"))?;
-        let document = Document::parse(text).filter(|document| document.root == ROOT);
-        let document = document.ok_or_else(|| wrong("a body that is not the expected XML"))?;
-        let result = |name: &str| document.text(&format!("AssumeRoleWithWebIdentityResult/{name}"));
-        let key = |name: &str| {
-            result(&format!("Credentials/{name}"))
-                .ok_or_else(|| wrong(&format!("XML in which {name} is missing or repeated")))
-        };
-        let arn = result("AssumedRoleUser/Arn").unwrap_or(self.config.role_arn.as_str());
-        Keys {
-            access_key_id: key("AccessKeyId")?,
-            secret_access_key: key("SecretAccessKey")?,
-            session_token: key("SessionToken")?,
-            expiration: Some(key("Expiration")?),
-            account_id: account_of(arn),
-        }
-        .into_credentials(SourceKind::WebIdentity, wrong)
+/// Reads the session in a successful response to `action`. `role_arn` replaces the ARN of the session if a server does not send
+/// it. `provider_name` is the name that the SDK logs.
+pub(crate) fn read_session(
+    reply: &Reply,
+    peer: &Peer,
+    action: &str,
+    role_arn: &str,
+    provider_name: &'static str,
+) -> Result<Credentials, Error> {
+    let wrong = |what: &str| reply.invalid(peer, what);
+    let text = std::str::from_utf8(&reply.body).map_err(|_| wrong("a body that is not valid UTF-8"))?;
+    let document = Document::parse(text).filter(|document| document.root == format!("{action}Response"));
+    let document = document.ok_or_else(|| wrong("a body that is not the expected XML"))?;
+    let result = |name: &str| document.text(&format!("{action}Result/{name}"));
+    let key = |name: &str| {
+        result(&format!("Credentials/{name}"))
+            .ok_or_else(|| wrong(&format!("XML in which {name} is missing or repeated")))
+    };
+    let arn = result("AssumedRoleUser/Arn").unwrap_or(role_arn);
+    Keys {
+        access_key_id: key("AccessKeyId")?,
+        secret_access_key: key("SecretAccessKey")?,
+        session_token: key("SessionToken")?,
+        expiration: Some(key("Expiration")?),
+        account_id: account_of(arn),
     }
+    .into_credentials(provider_name, wrong)
 }
 
 #[cfg(test)]

@@ -26,23 +26,12 @@ impl Parameters {
         if let Some(url) = sts_endpoint {
             sts_endpoint::configured(url)?;
         }
-        let other = |observed: String, remedy: &str| Setting::Other { observed, remedy: remedy.to_owned() };
         let is_allowed = |length: &Duration| (900..=43_200).contains(&length.as_secs()) && length.subsec_nanos() == 0;
         if let Some(length) = session_length.filter(|length| !is_allowed(length)) {
             let observed = format!("the builder's session_length is {length:?}");
             return Err(other(observed, "STS accepts whole seconds from 15 minutes to 12 hours"));
         }
-        if let Some(length) = policy.as_ref().map(|policy| policy.chars().count()).filter(|&n| n == 0 || n > 2048) {
-            return Err(other(format!("the builder's policy has {length} characters"), "STS accepts 1 to 2,048"));
-        }
-        if policy_arns.len() > 10 {
-            let observed = format!("{} policy ARNs were given to the builder", policy_arns.len());
-            return Err(other(observed, "STS accepts at most 10"));
-        }
-        if let Some(arn) = policy_arns.iter().find(|arn| !arn.starts_with("arn:")) {
-            let observed = format!("the policy ARN \"{arn}\" is not an ARN");
-            return Err(other(observed, "expected arn:aws:iam::…:policy/<name>"));
-        }
+        check_policies("the builder", policy.as_deref(), policy_arns)?;
         Ok(Self {
             session_name,
             session_length: *session_length,
@@ -51,4 +40,24 @@ impl Parameters {
             provider_id: provider_id.clone(),
         })
     }
+}
+
+/// Checks session policies. `whose` is where they were set.
+pub(crate) fn check_policies(whose: &str, policy: Option<&str>, policy_arns: &[String]) -> Result<(), Setting> {
+    if let Some(length) = policy.map(|policy| policy.chars().count()).filter(|&n| n == 0 || n > 2048) {
+        return Err(other(format!("the policy of {whose} has {length} characters"), "STS accepts 1 to 2,048"));
+    }
+    if policy_arns.len() > 10 {
+        let observed = format!("{whose} has {} policy ARNs", policy_arns.len());
+        return Err(other(observed, "STS accepts at most 10"));
+    }
+    if let Some(arn) = policy_arns.iter().find(|arn| !arn.starts_with("arn:")) {
+        let observed = format!("the policy ARN \"{arn}\" of {whose} is not an ARN");
+        return Err(other(observed, "expected arn:aws:iam::…:policy/<name>"));
+    }
+    Ok(())
+}
+
+fn other(observed: String, remedy: &str) -> Setting {
+    Setting::Other { observed, remedy: remedy.to_owned() }
 }
