@@ -12,6 +12,7 @@
 //! | What does a finding of `diagnose()` mean, and how do I run `doctor` in a pod? | `findings` |
 //! | What does the provider guarantee, and which tests check it? | [`reliability`] |
 //! | Which protocols do STS, the EKS Pod Identity agent and the webhook use? | [`protocols`] |
+//! | With which platforms, versions and EKS features was this crate tested? | [`compatibility`] |
 //!
 //! The pages are the Markdown files in `src/docs/` of the repository. The page `findings` requires the feature
 //! `diagnose`, `assuming_roles` requires `assume-role`, and [`switching_from_aws_config`] requires the feature `sdk-config`.
@@ -22,6 +23,9 @@ pub mod assuming_roles {}
 
 #[doc = include_str!("docs/choosing.md")]
 pub mod choosing {}
+
+#[doc = include_str!("docs/compatibility.md")]
+pub mod compatibility {}
 
 #[doc = include_str!("docs/differences_from_the_aws_sdks.md")]
 pub mod differences_from_the_aws_sdks {}

@@ -22,29 +22,87 @@ fn sources(folder: &Path, all: &mut String) {
     }
 }
 
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join("src/docs").join(name)).unwrap()
+}
+
+/// Returns the rows of all tables of a page, each as cells with the heading of their column.
+fn rows(page: &str) -> Vec<Vec<(&str, &str)>> {
+    let mut rows = Vec::new();
+    let mut headings: Option<Vec<&str>> = None;
+    for line in page.lines() {
+        let Some(cells) = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')) else {
+            headings = None;
+            continue;
+        };
+        let cells: Vec<_> = cells.split('|').map(str::trim).collect();
+        match &headings {
+            None => headings = Some(cells),
+            Some(_) if cells.iter().all(|cell| cell.trim_matches('-').is_empty() && !cell.is_empty()) => {}
+            Some(headings) => {
+                assert_eq!(headings.len(), cells.len(), "{line}");
+                rows.push(headings.iter().copied().zip(cells).collect());
+            }
+        }
+    }
+    rows
+}
+
 #[test]
-fn reliability_page_names_existing_tests() {
+fn pages_name_existing_tests() {
     let root = root();
     let mut all = String::new();
     sources(&root.join("src"), &mut all);
     sources(&root.join("tests"), &mut all);
     sources(&root.join("fuzz/oracles"), &mut all);
-    let page = fs::read_to_string(root.join("src/docs/reliability.md")).unwrap();
-    let guarantees = page.lines().filter(|line| line.starts_with('|'));
-    let named = guarantees.flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|name| name.contains('_'));
-    let named: Vec<_> = named.filter(|name| !name.contains('(')).collect();
-    assert!(named.len() > 20, "{named:?}");
-    for name in named {
-        assert!(
-            all.contains(&format!("fn {name}(")) || all.contains(&format!("{name}:")),
-            "the test {name} does not exist"
-        );
+    for (name, at_least) in [("reliability.md", 20), ("compatibility.md", 20)] {
+        let page = page(name);
+        let cells = rows(&page).into_iter().flatten().filter(|(heading, _)| *heading == "tests");
+        let quoted = cells.flat_map(|(_, cell)| cell.split('`').skip(1).step_by(2));
+        let named: Vec<_> = quoted.filter(|name| name.contains('_') && !name.contains('(')).collect();
+        assert!(named.len() > at_least, "{name}: {named:?}");
+        for test in named {
+            assert!(
+                all.contains(&format!("fn {test}(")) || all.contains(&format!("{test}:")),
+                "{name}: the test {test} does not exist"
+            );
+        }
     }
+}
+
+/// The lowest versions are those of `Cargo.toml`, and `.ci/platforms` compiles the library for each target that the page lists.
+#[test]
+fn compatibility_page_has_the_versions_and_targets_of_ci() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let dependencies = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let ci = fs::read_to_string(root().join(".ci/platforms")).unwrap();
+    let page = page("compatibility.md");
+    let (mut versions, mut targets) = (0, 0);
+    for row in rows(&page) {
+        match row[..] {
+            [("crate", name), ("lowest version", version), _] => {
+                let name = name.trim_matches('`');
+                let is_stated = |line: &str| {
+                    let is_named = line.starts_with(&format!("{name} = ")) || line.contains(&format!("\"{name}\""));
+                    is_named && line.contains(&format!("\"{version}\""))
+                };
+                assert!(dependencies.lines().any(is_stated), "Cargo.toml does not have {name} {version}");
+                versions += 1;
+            }
+            [("target", target), (_, what)] if what.starts_with("compiles") => {
+                let target = target.trim_matches('`');
+                assert!(ci.contains(target), ".ci/platforms does not compile the library for {target}");
+                targets += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(versions > 10 && targets > 2, "{versions} versions, {targets} targets");
 }
 
 /// Returns each block of shell commands of a page, and the output that the page shows directly after it.
 fn commands(page: &str) -> Vec<(String, Option<String>)> {
-    let page = fs::read_to_string(root().join("src/docs").join(page)).unwrap();
+    let page = self::page(page);
     let parts: Vec<_> = page.split("```").collect();
     let block = |n: usize, language| parts.get(n).and_then(|part| part.strip_prefix(language)).map(str::to_owned);
     let fenced = (1..parts.len()).step_by(2);

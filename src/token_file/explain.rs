@@ -1,6 +1,5 @@
 //! Explains why a token file could not be read.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -27,20 +26,23 @@ fn is_loop(error: &io::Error) -> bool {
 }
 
 /// The uid of this process, and the mode and owner of the file.
+#[cfg(unix)]
 fn ownership(path: &Path) -> String {
-    #[cfg(not(unix))]
-    let text = format!("{} denies it access", path.display());
-    #[cfg(unix)]
-    let text = {
-        use std::os::unix::fs::MetadataExt as _;
-        // The owner of /proc/self is the effective user. `geteuid` would need `unsafe` code or another dependency.
-        let me = fs::metadata("/proc/self").map_or("unknown".to_owned(), |m| m.uid().to_string());
-        match fs::metadata(path) {
-            Ok(m) => format!("uid {me}; the file has mode {:04o}, owner {}:{}", m.mode() & 0o7777, m.uid(), m.gid()),
-            Err(_) => format!("uid {me}; this process may not enter a folder of its path"),
-        }
-    };
-    text
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+
+    // On Linux, the owner of /proc/self is the effective user. `geteuid` would need `unsafe` code or another dependency.
+    let me = fs::metadata("/proc/self").map_or("unknown".to_owned(), |m| m.uid().to_string());
+    match fs::metadata(path) {
+        Ok(m) => format!("uid {me}; the file has mode {:04o}, owner {}:{}", m.mode() & 0o7777, m.uid(), m.gid()),
+        Err(_) => format!("uid {me}; this process may not enter a folder of its path"),
+    }
+}
+
+/// Only Unix has a mode and an owner of a file.
+#[cfg(not(unix))]
+fn ownership(path: &Path) -> String {
+    format!("{} denies it access", path.display())
 }
 
 #[cfg(test)]

@@ -125,6 +125,7 @@ pub(crate) fn bless_or_compare(path: &Path, text: &str) {
 }
 
 /// Whether this user can read files without read permission. Root can, unless it is not mapped in its user namespace.
+#[cfg(unix)]
 pub(crate) fn may_read_everything() -> bool {
     let file = tempfile::NamedTempFile::new().unwrap();
     let no_permissions = std::os::unix::fs::PermissionsExt::from_mode(0o000);
