@@ -268,8 +268,12 @@ pub mod fuzzing;
 #[path = "../fuzz/oracles/mod.rs"]
 mod fuzzing;
 pub mod migration;
+#[cfg(any(feature = "object_store_0_13", feature = "object_store_0_14"))]
+mod object_store;
 mod provider;
 mod refresh;
+#[cfg(feature = "reqsign_3")]
+mod reqsign;
 #[cfg(feature = "sdk-config")]
 mod sdk;
 #[cfg(feature = "serde")]
