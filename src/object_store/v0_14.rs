@@ -78,8 +78,6 @@ impl EksCredentialsProvider {
     /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};
     /// use std::time::Duration;
     ///
-    /// use object_store::CredentialProvider as _;
-    ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let pod = LocalPod::start().await?;
