@@ -1,11 +1,11 @@
 //! Sends signed requests to a service that has no client in the AWS SDK: an OpenSearch domain (service name `es`).
 //!
-//! It gets the credentials from `provider.credentials()` before each request. The provider returns its current credentials without a
-//! request to STS or to the agent, and replaces them before they expire. The program needs no cache of its own, and must not have one:
-//! kept credentials expire.
+//! It gets the credentials from `provider.credentials()` before each request. The provider returns its current credentials
+//! without a request to STS or to the agent, and replaces them before they expire. The program needs no cache of its own: a
+//! cache could only return credentials that the provider has already replaced.
 //!
-//! With `--endpoint` it calls this domain, in the region of `AWS_REGION`. Otherwise it starts a local pod and a server on loopback that
-//! verifies the signatures.
+//! With `--endpoint` it calls this domain, in the region of `AWS_REGION`. Otherwise it starts a local pod and a server on
+//! loopback that verifies the signatures.
 #![allow(clippy::print_stdout, reason = "the output is for people")]
 
 #[cfg(feature = "testing")]
@@ -69,7 +69,7 @@ async fn run(endpoint: Option<String>) -> Result<(), Box<dyn Error>> {
 async fn search(provider: &EksCredentialsProvider, endpoint: &str, region: &str) -> Result<(), Box<dyn Error>> {
     let client = reqwest::Client::builder().build()?;
     for query in ["pods", "nodes", "namespaces"] {
-        // Without a request to the source of the credentials, except for the first ones.
+        // Only the first call sends a request to the source of the credentials.
         let credentials = provider.credentials().await?;
         let body = format!(r#"{{"query":{{"match":{{"message":"{query}"}}}}}}"#);
         let url = format!("{}/logs/_search", endpoint.trim_end_matches('/'));

@@ -42,8 +42,8 @@ fn object_store_example_survives_refreshes_and_an_outage() {
             "a signed URL for 15 min returns 200",
             "a URL for 120 min is not signed",
             "objects: hello.txt",
+            "the credentials were refreshed between two parts",
             "uploaded 5242881 bytes in two parts",
-            "fetched credentials 5 times",
             "requests succeeded in the outage",
             "ExpiredToken",
             "STS works again",
@@ -62,7 +62,7 @@ fn opendal_example_survives_refreshes_and_an_outage() {
             "a presigned URL for 15 min returns 200",
             "objects: hello.txt",
             "uploaded 5242881 bytes in two parts",
-            "fetched credentials 5 times",
+            "S3 has accepted 5 access keys",
             "requests succeeded in the outage",
             "expires before the requested operation deadline",
             "STS works again",
@@ -77,7 +77,7 @@ fn delta_example_writes_and_reads_across_refreshes_and_an_outage() {
     let printed = run(env!("CARGO_BIN_EXE_delta"));
     assert_prints(
         &printed,
-        &["version 4", "fetched credentials 4 times", "version 5", "ExpiredToken", "version 6", "6000 rows in 6 files"],
+        &["version 4", "fetched credentials", "version 5", "ExpiredToken", "version 6", "6000 rows in 6 files"],
     );
 }
 

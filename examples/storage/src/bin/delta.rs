@@ -93,7 +93,7 @@ async fn run_locally() -> Result<(), Box<dyn Error>> {
 
     let mut table = create(store, LocalStorage::BUCKET).await?;
     append(&mut table).await?;
-    while provider.status().refreshes < 4 {
+    for _ in 0..3 {
         next_refresh(&provider).await?;
         append(&mut table).await?;
     }
