@@ -34,6 +34,7 @@ pub(crate) async fn run((): ()) -> Result<(), Box<dyn Error>> {
     search(&provider, &endpoint, REGION).await?;
     println!("requests to STS: {}", pod.sts().requests());
 
+    println!("with the credentials of another pod, which the server does not know:");
     let another = LocalPod::builder().region(REGION).start().await?;
     let stranger = EksCredentialsProvider::builder().env(another.irsa_env()).build()?;
     if search(&stranger, &endpoint, REGION).await.is_ok() {
@@ -53,13 +54,14 @@ async fn answer(State(ledger): State<Ledger>, request: Request) -> Result<&'stat
 }
 
 /// Signs the request again with the secret key that belongs to its access key, and compares the signatures.
-fn verify(head: &axum::http::request::Parts, body: &Bytes, ledger: &Ledger) -> Option<()> {
+fn verify(head: &http::request::Parts, body: &Bytes, ledger: &Ledger) -> Option<()> {
     let header = |name: &str| head.headers.get(name)?.to_str().ok();
     let authorization = header("authorization")?;
     let access_key_id = authorization.split_once("Credential=")?.1.split_once('/')?.0;
     let names: Vec<_> = authorization.split_once("SignedHeaders=")?.1.split_once(',')?.0.split(';').collect();
     let Issued { secret_access_key, session_token, expiry, .. } = ledger.get(access_key_id)?;
-    let at = SystemTime::try_from(DateTime::from_str(&iso_8601(header("x-amz-date")?)?, Format::DateTime).ok()?).ok()?;
+    let at =
+        SystemTime::try_from(DateTime::from_str(&iso_8601(header("x-amz-date")?)?, Format::DateTime).ok()?).ok()?;
 
     let identity = Credentials::new(access_key_id, secret_access_key, Some(session_token), None, "ledger").into();
     let params = v4::SigningParams::builder()
