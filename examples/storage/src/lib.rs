@@ -5,10 +5,15 @@
 mod local_s3;
 
 use std::error::Error;
+use std::time::Duration;
 
 use eks_credentials::EksCredentialsProvider;
 use eks_credentials::testing::LocalPod;
 use local_s3::{BUCKETS, LocalS3};
+use tokio::time::{interval, timeout};
+
+/// How long an outage is simulated at most. The credentials of the examples expire earlier.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
 
 /// A local pod, and an S3 server that accepts only the credentials of this pod.
 pub struct LocalStorage {
@@ -56,6 +61,22 @@ pub async fn next_refresh(provider: &EksCredentialsProvider) -> Result<(), Box<d
     let refreshes = changes.borrow_and_update().refreshes;
     changes.wait_for(|status| status.refreshes > refreshes).await?;
     Ok(())
+}
+
+/// Repeats a request until it fails. Returns how often it has succeeded, and the error.
+pub async fn until_error<T, E>(mut request: impl AsyncFnMut() -> Result<T, E>) -> Result<(u32, E), Box<dyn Error>> {
+    let repeat = async {
+        let mut ticks = interval(Duration::from_millis(100));
+        let mut succeeded = 0;
+        loop {
+            ticks.tick().await;
+            match request().await {
+                Ok(_) => succeeded += 1,
+                Err(error) => return (succeeded, error),
+            }
+        }
+    };
+    timeout(LONGEST_OUTAGE, repeat).await.map_err(|_| "requests succeed although the credentials have expired".into())
 }
 
 /// An error and its causes, without those that repeat the text before them.

@@ -25,8 +25,7 @@ use eks_credentials::testing::Answer;
 use object_store_0_13::aws::{AmazonS3, AmazonS3Builder};
 use object_store_0_13::prefix::PrefixStore;
 use object_store_0_13::{ObjectStore, ObjectStoreExt as _};
-use storage::{LocalStorage, next_refresh, with_causes};
-use tokio::time::interval;
+use storage::{LocalStorage, next_refresh, until_error, with_causes};
 use url::Url;
 
 const USAGE: &str = "\
@@ -103,13 +102,7 @@ async fn run_locally() -> Result<(), Box<dyn Error>> {
     println!("STS fails from now on");
     local.pod().sts().always(Answer::http(503, "a simulated outage"));
     append(&mut table).await?;
-    let mut ticks = interval(Duration::from_millis(100));
-    let error = loop {
-        ticks.tick().await;
-        if let Err(error) = table.update_state().await {
-            break error;
-        }
-    };
+    let (_, error) = until_error(async || table.update_state().await).await?;
     println!("until the credentials expire, then: {}", with_causes(&error));
     println!("STS works again");
     local.pod().sts().always(Answer::proper());

@@ -23,8 +23,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::signer::Signer as _;
 use object_store::{MultipartUpload as _, ObjectStore as _, ObjectStoreExt as _};
-use storage::{LocalStorage, next_refresh, with_causes};
-use tokio::time::interval;
+use storage::{LocalStorage, next_refresh, until_error, with_causes};
 
 const USAGE: &str = "\
 usage: object_store [--bucket NAME]
@@ -159,15 +158,7 @@ async fn outage(
 ) -> Result<(), Box<dyn Error>> {
     println!("STS fails from now on");
     local.pod().sts().always(Answer::http(503, "a simulated outage"));
-    let mut ticks = interval(Duration::from_millis(100));
-    let mut succeeded = 0;
-    let error = loop {
-        ticks.tick().await;
-        match store.get(&path("hello.txt")).await {
-            Ok(_) => succeeded += 1,
-            Err(error) => break error,
-        }
-    };
+    let (succeeded, error) = until_error(async || store.get(&path("hello.txt")).await).await?;
     println!("{succeeded} requests succeeded in the outage, until the credentials expired: {}", with_causes(&error));
     let reason = provider.status().last_error.ok_or("there is no last error")?;
     println!("the reason is in the status of the provider: {reason}");

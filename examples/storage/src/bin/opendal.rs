@@ -21,8 +21,7 @@ use eks_credentials::testing::Answer;
 use opendal::Operator;
 use opendal::services::S3;
 use reqsign_core::ProvideCredentialChain;
-use storage::{LocalStorage, with_causes};
-use tokio::time::interval;
+use storage::{LocalStorage, until_error, with_causes};
 
 const USAGE: &str = "\
 usage: opendal [--bucket NAME]
@@ -165,15 +164,7 @@ async fn outage(
     local.pod().sts().set_lifetime(OUTAGE_LIFETIME);
     refresh(provider).await?;
     local.pod().sts().always(Answer::http(503, "a simulated outage"));
-    let mut ticks = interval(Duration::from_millis(100));
-    let mut succeeded = 0;
-    let error = loop {
-        ticks.tick().await;
-        match operator.read(HELLO).await {
-            Ok(_) => succeeded += 1,
-            Err(error) => break error,
-        }
-    };
+    let (succeeded, error) = until_error(async || operator.read(HELLO).await).await?;
     println!("{succeeded} requests succeeded in the outage, then: {}", with_causes(&error));
     provider.subscribe().wait_for(|status| status.last_error.is_some()).await?;
     let reason = provider.status().last_error.ok_or("there is no last error")?;
