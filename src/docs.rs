@@ -10,12 +10,15 @@
 //! | Which metrics, spans and events are there, and what does a readiness probe check? | [`observability`] |
 //! | What happens after a given error: is it retried, are expired credentials served, is the fallback used? | [`failures`] |
 //! | What does a finding of `diagnose()` mean, and how do I run `doctor` in a pod? | `findings` |
+//! | How do I use `object_store`, and libraries such as delta-rs that are built on it? | `object_store` |
+//! | How do I use OpenDAL? | `opendal` |
 //! | What does the provider guarantee, and which tests check it? | [`reliability`] |
 //! | Which protocols do STS, the EKS Pod Identity agent and the webhook use? | [`protocols`] |
 //! | With which platforms, versions and EKS features was this crate tested? | [`compatibility`] |
 //!
-//! The pages are the Markdown files in `src/docs/` of the repository. The page `findings` requires the feature
-//! `diagnose`, `assuming_roles` requires `assume-role`, and [`switching_from_aws_config`] requires the feature `sdk-config`.
+//! The pages are the Markdown files in `src/docs/` of the repository. These pages require a feature: `assuming_roles` requires
+//! `assume-role`, `findings` requires `diagnose`, `object_store` requires `object_store_0_14`, `opendal` requires `reqsign_3`,
+//! and [`switching_from_aws_config`] requires `sdk-config`.
 
 #[cfg(feature = "assume-role")]
 #[doc = include_str!("docs/assuming_roles.md")]
@@ -42,6 +45,15 @@ pub mod migrating {}
 
 #[doc = include_str!("docs/observability.md")]
 pub mod observability {}
+
+// The package `examples/storage` compiles the code of the next two pages, because it has the libraries that they use.
+#[cfg(feature = "object_store_0_14")]
+#[cfg_attr(not(doctest), doc = include_str!("docs/object_store.md"))]
+pub mod object_store {}
+
+#[cfg(feature = "reqsign_3")]
+#[cfg_attr(not(doctest), doc = include_str!("docs/opendal.md"))]
+pub mod opendal {}
 
 #[doc = include_str!("docs/protocols.md")]
 pub mod protocols {}

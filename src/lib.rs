@@ -179,6 +179,9 @@
 //! | `webpki-roots` | | Mozilla's root certificates in the program instead of those of the system, for `scratch` images |
 //! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: see [`docs::observability`] |
 //! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with the credentials of this pod, and what to do. It depends on `aws-sigv4`, because it sends a signed `GetCallerIdentity` to STS |
+//! | `object_store_0_14` | | `EksCredentialsProvider::object_store_0_14`: a credential provider for `object_store` 0.14. It adds no HTTP client and no cryptography |
+//! | `object_store_0_13` | | `EksCredentialsProvider::object_store_0_13`: the same for `object_store` 0.13, for example for `deltalake` 1.1. It adds the HTTP client of `object_store` 0.13 (reqwest 0.12 with ring) |
+//! | `reqsign_3` | | `EksCredentialsProvider::reqsign_3`: a credential provider for reqsign 3, which the S3 service of OpenDAL 0.59 uses. It adds no HTTP client |
 //! | `serde` | | `serde::Serialize` for [`Status`], [`Detection`], [`Error`] and the results of `diagnose` |
 //! | `assume-role` | | `EksCredentialsProvider::assume_role`: a provider for another role, which the credentials of the pod may assume. Contains `irsa`, and depends on `aws-sigv4` |
 //! | `testing` | | the module `testing`, with a pod on loopback. Enable it in `[dev-dependencies]` only |
@@ -272,8 +275,12 @@ pub mod fuzzing;
 #[path = "../fuzz/oracles/mod.rs"]
 mod fuzzing;
 pub mod migration;
+#[cfg(any(feature = "object_store_0_13", feature = "object_store_0_14"))]
+mod object_store;
 mod provider;
 mod refresh;
+#[cfg(feature = "reqsign_3")]
+mod reqsign;
 #[cfg(feature = "sdk-config")]
 mod sdk;
 #[cfg(feature = "serde")]

@@ -29,7 +29,7 @@ use support::{with, without};
 
 /// The programs in the image.
 const IMAGE: [&str; 4] = ["readiness", "list_buckets", "migrate", "doctor"];
-const OTHERS: [&str; 3] = ["credential_process", "opentelemetry", "sdk_config"];
+const OTHERS: [&str; 4] = ["credential_process", "opensearch", "opentelemetry", "sdk_config"];
 
 /// Returns `env` with the variable that kubelet sets in every container.
 fn in_cluster(env: Env) -> Env {
@@ -84,6 +84,16 @@ async fn image_programs_know_help_and_reject_unknown_arguments() {
 #[tokio::test]
 async fn programs_know_help_and_reject_unknown_arguments() {
     help_and_unknown_arguments(&OTHERS).await;
+}
+
+#[tokio::test]
+async fn opensearch_requests_are_accepted_only_from_its_own_pod() {
+    let ended = finish(Program::new("opensearch")).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let count = |text| ended.stdout.matches(text).count();
+    assert_eq!((count("200 OK"), count("requests to STS: 1\n"), count("403 Forbidden")), (3, 1, 1), "{}", ended.stdout);
+    let ended = finish(Program::new("opensearch").env(in_cluster(Env::new()))).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""), "{}", ended.stderr);
 }
 
 /// In this pod the webhook has injected nothing.

@@ -223,6 +223,9 @@ fn of_sts(finding: Finding, refusal: &StsRefusal) -> Finding {
     use sts::Meaning;
     let (role_arn, claims) = match &refusal.request {
         Request::Assume { role_arn, claims } => (role_arn, claims),
+        Request::AssumeRole { .. } if refusal.kind == ErrorKind::Denied => {
+            return finding.expected("a role that exists and trusts the role whose credentials signed the request");
+        }
         Request::AssumeRole { .. } => return finding.expected("credentials of the role"),
         Request::GetCallerIdentity => return finding.expected("an assumed role's ARN"),
     };
