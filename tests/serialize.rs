@@ -30,6 +30,7 @@ async fn status_is_serialized_with_times_in_rfc_3339() {
     let expected = json!({
         "health": "ready",
         "source": "irsa",
+        "assumed_role": null,
         "expiry": "2026-11-24T04:59:36Z",
         "fetched_at": "2026-11-24T03:59:36Z",
         "next_fetch": "2026-11-24T04:36:40Z",
@@ -50,9 +51,11 @@ async fn status_is_serialized_with_the_last_error() {
     let error = provider.credentials().await.unwrap_err();
     let mut status = provider.status();
     (status.next_fetch, status.clock_skew_seconds) = (None, Some(-45));
+    status.assumed_role = Some("arn:aws:iam::444455556666:role/reports".to_owned());
     let expected = json!({
         "health": "failed",
         "source": "irsa",
+        "assumed_role": "arn:aws:iam::444455556666:role/reports",
         "expiry": null,
         "fetched_at": null,
         "next_fetch": null,
