@@ -179,6 +179,7 @@
 //! | `webpki-roots` | | Mozilla's root certificates in the program instead of those of the system, for `scratch` images |
 //! | `metrics` | | counters, gauges and durations through the [`metrics`](https://docs.rs/metrics) facade: see [`docs::observability`] |
 //! | `diagnose` | | `EksCredentialsProvider::diagnose`: what is wrong with the credentials of this pod, and what to do. It depends on `aws-sigv4`, because it sends a signed `GetCallerIdentity` to STS |
+//! | `iam-tokens` | | `EksCredentialsProvider::iam_tokens`: IAM tokens for RDS, Aurora DSQL, ElastiCache, MemoryDB, Amazon MSK and EKS. It depends on `aws-sigv4`, because the tokens are presigned requests |
 //! | `serde` | | `serde::Serialize` for [`Status`], [`Detection`], [`Error`] and the results of `diagnose` |
 //! | `testing` | | the module `testing`, with a pod on loopback. Enable it in `[dev-dependencies]` only |
 //!
@@ -237,6 +238,7 @@
     not(all(
         feature = "__tls",
         feature = "diagnose",
+        feature = "iam-tokens",
         feature = "irsa",
         feature = "pod-identity",
         feature = "reqwest_0_13",
@@ -267,6 +269,8 @@ pub mod fuzzing;
 #[cfg(all(test, not(fuzzing), feature = "irsa", feature = "pod-identity"))]
 #[path = "../fuzz/oracles/mod.rs"]
 mod fuzzing;
+#[cfg(feature = "iam-tokens")]
+mod iam_tokens;
 pub mod migration;
 mod provider;
 mod refresh;
@@ -289,6 +293,8 @@ pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 #[cfg(feature = "diagnose")]
 pub use diagnose::{Diagnosis, Finding, FindingId, Severity};
 pub use error::{Error, ErrorKind};
+#[cfg(feature = "iam-tokens")]
+pub use iam_tokens::{IamToken, IamTokenGenerator, IamTokens};
 pub use provider::{Builder, EksCredentialsProvider};
 pub use refresh::status::{Health, Status};
 #[cfg(feature = "sdk-config")]
