@@ -6,6 +6,7 @@
 //! | How do I move a running service from IRSA to EKS Pod Identity? | [`migrating`] |
 //! | What changes if I replace aws-config by this crate? | [`switching_from_aws_config`] |
 //! | In which cases does this crate behave differently from the AWS SDKs, and why? | [`differences_from_the_aws_sdks`] |
+//! | How do I connect to RDS, DSQL, ElastiCache, MemoryDB, MSK or another EKS cluster with IAM tokens? | `iam_tokens` |
 //! | Which metrics, spans and events are there, and what does a readiness probe check? | [`observability`] |
 //! | What happens after a given error: is it retried, are expired credentials served, is the fallback used? | [`failures`] |
 //! | What does a finding of `diagnose()` mean, and how do I run `doctor` in a pod? | `findings` |
@@ -13,7 +14,7 @@
 //! | Which protocols do STS, the EKS Pod Identity agent and the webhook use? | [`protocols`] |
 //!
 //! The pages are the Markdown files in `src/docs/` of the repository. The page `findings` requires the feature
-//! `diagnose`, and [`switching_from_aws_config`] requires the feature `sdk-config`.
+//! `diagnose`, the page `iam_tokens` the feature `iam-tokens`, and [`switching_from_aws_config`] the feature `sdk-config`.
 
 #[doc = include_str!("docs/choosing.md")]
 pub mod choosing {}
@@ -27,6 +28,10 @@ pub mod failures {}
 #[cfg(feature = "diagnose")]
 #[doc = include_str!("docs/findings.md")]
 pub mod findings {}
+
+#[cfg(feature = "iam-tokens")]
+#[doc = include_str!("docs/iam_tokens.md")]
+pub mod iam_tokens {}
 
 #[doc = include_str!("docs/migrating.md")]
 pub mod migrating {}
