@@ -7,6 +7,7 @@
 //! | How does a pod use a role other than its own, for example in another account? | `assuming_roles` |
 //! | What changes if I replace aws-config by this crate? | [`switching_from_aws_config`] |
 //! | In which cases does this crate behave differently from the AWS SDKs, and why? | [`differences_from_the_aws_sdks`] |
+//! | How do I connect to RDS, DSQL, ElastiCache, MemoryDB, MSK or another EKS cluster with IAM tokens? | `iam_tokens` |
 //! | Which metrics, spans and events are there, and what does a readiness probe check? | [`observability`] |
 //! | What happens after a given error: is it retried, are expired credentials served, is the fallback used? | [`failures`] |
 //! | What does a finding of `diagnose()` mean, and how do I run `doctor` in a pod? | `findings` |
@@ -17,8 +18,8 @@
 //! | With which platforms, versions and EKS features was this crate tested? | [`compatibility`] |
 //!
 //! The pages are the Markdown files in `src/docs/` of the repository. These pages require a feature: `assuming_roles` requires
-//! `assume-role`, `findings` requires `diagnose`, `object_store` requires `object_store_0_14`, `opendal` requires `reqsign_3`,
-//! and [`switching_from_aws_config`] requires `sdk-config`.
+//! `assume-role`, `findings` requires `diagnose`, `iam_tokens` requires `iam-tokens`, `object_store` requires
+//! `object_store_0_14`, `opendal` requires `reqsign_3`, and [`switching_from_aws_config`] requires `sdk-config`.
 
 #[cfg(feature = "assume-role")]
 #[doc = include_str!("docs/assuming_roles.md")]
@@ -39,6 +40,10 @@ pub mod failures {}
 #[cfg(feature = "diagnose")]
 #[doc = include_str!("docs/findings.md")]
 pub mod findings {}
+
+#[cfg(feature = "iam-tokens")]
+#[doc = include_str!("docs/iam_tokens.md")]
+pub mod iam_tokens {}
 
 #[doc = include_str!("docs/migrating.md")]
 pub mod migrating {}

@@ -4,6 +4,7 @@
 //! advance (`AWS_ENDPOINT_URL_<SERVICE>`). Secrets in other variables are not copied. Of the static keys, which this crate never
 //! uses, it contains only the names. All values are wiped when the snapshot is dropped.
 
+pub(crate) mod partition;
 pub(crate) mod region;
 
 use std::collections::HashMap;

@@ -182,6 +182,7 @@
 //! | `object_store_0_14` | | `EksCredentialsProvider::object_store_0_14`: a credential provider for `object_store` 0.14. It adds no HTTP client and no cryptography |
 //! | `object_store_0_13` | | `EksCredentialsProvider::object_store_0_13`: the same for `object_store` 0.13, for example for `deltalake` 1.1. It adds the HTTP client of `object_store` 0.13 (reqwest 0.12 with ring) |
 //! | `reqsign_3` | | `EksCredentialsProvider::reqsign_3`: a credential provider for reqsign 3, which the S3 service of OpenDAL 0.59 uses. It adds no HTTP client |
+//! | `iam-tokens` | | `EksCredentialsProvider::iam_tokens`: IAM tokens for RDS, Aurora DSQL, ElastiCache, MemoryDB, Amazon MSK and EKS. It depends on `aws-sigv4`, because the tokens are presigned requests |
 //! | `serde` | | `serde::Serialize` for [`Status`], [`Detection`], [`Error`] and the results of `diagnose` |
 //! | `assume-role` | | `EksCredentialsProvider::assume_role`: a provider for another role, which the credentials of the pod may assume. Contains `irsa`, and depends on `aws-sigv4` |
 //! | `testing` | | the module `testing`, with a pod on loopback. Enable it in `[dev-dependencies]` only |
@@ -242,6 +243,7 @@
         feature = "__tls",
         feature = "assume-role",
         feature = "diagnose",
+        feature = "iam-tokens",
         feature = "irsa",
         feature = "pod-identity",
         feature = "reqwest_0_13",
@@ -274,6 +276,8 @@ pub mod fuzzing;
 #[cfg(all(test, not(fuzzing), feature = "irsa", feature = "pod-identity"))]
 #[path = "../fuzz/oracles/mod.rs"]
 mod fuzzing;
+#[cfg(feature = "iam-tokens")]
+mod iam_tokens;
 pub mod migration;
 #[cfg(any(feature = "object_store_0_13", feature = "object_store_0_14"))]
 mod object_store;
@@ -304,6 +308,8 @@ pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 #[cfg(feature = "diagnose")]
 pub use diagnose::{Diagnosis, Finding, FindingId, Severity};
 pub use error::{Error, ErrorKind};
+#[cfg(feature = "iam-tokens")]
+pub use iam_tokens::{IamToken, IamTokenGenerator, IamTokens};
 pub use provider::{Builder, EksCredentialsProvider};
 pub use refresh::status::{Health, Status};
 #[cfg(feature = "sdk-config")]

@@ -8,6 +8,7 @@
 //! | `driver.rs`, `attempt.rs`, `report.rs`, `metrics.rs` | the refresh task: its loop, a single attempt, its log events and its metrics |
 //! | `supervision.rs`, `own_runtime.rs`, `task.rs` | starting and replacing the refresh task, and the thread on which it runs |
 //! | `callers.rs` | how callers get credentials and wait for them |
+//! | `lasting.rs` | credentials that stay valid for a given time |
 //! | `refusals.rs`, `renewal.rs` | what happens after a service has refused credentials |
 //! | `status.rs` | the status that users see |
 //! | `sync.rs` | primitives of std, tokio and arc-swap, or the models that replace them in a model checker |
@@ -16,6 +17,7 @@ mod attempt;
 pub(crate) mod cache;
 mod callers;
 mod driver;
+mod lasting;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(not(feature = "metrics"))]

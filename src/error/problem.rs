@@ -87,6 +87,8 @@ pub(crate) enum Problem {
     },
     NoRuntime(Runtime),
     NoOutcomeYet,
+    /// The credentials have expired, and the refresh that replaces them has not ended.
+    NotRefreshedYet,
     /// A failure in this process.
     Internal {
         observed: String,
@@ -126,7 +128,7 @@ impl Problem {
             Self::LifetimeTooShort { cause: Some(cause), .. } => cause.kind(),
             Self::LifetimeTooShort { cause: None, .. } => ErrorKind::LifetimeTooShort,
             Self::NoRuntime(_) => ErrorKind::NoRuntime,
-            Self::NoOutcomeYet => ErrorKind::Unavailable,
+            Self::NoOutcomeYet | Self::NotRefreshedYet => ErrorKind::Unavailable,
             Self::Internal { kind, .. } => *kind,
         }
     }
@@ -214,6 +216,7 @@ impl Problem {
                 "the task that fetches credentials panicked (the panic message is on stderr)".to_owned()
             }
             Self::NoOutcomeYet => "no credentials have been fetched yet".to_owned(),
+            Self::NotRefreshedYet => "the credentials have expired, and new ones are being fetched".to_owned(),
             Self::Internal { observed, .. } => observed.clone(),
         }
     }
@@ -264,7 +267,7 @@ impl Problem {
                 "the task is started again; report the panic, or fix the HTTP client that was passed to the builder"
                     .to_owned()
             }
-            Self::NoOutcomeYet => "call again".to_owned(),
+            Self::NoOutcomeYet | Self::NotRefreshedYet => "call again".to_owned(),
         }
     }
 

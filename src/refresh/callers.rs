@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 
-use crate::clock;
 use crate::error::Error;
 use crate::error::problem::Problem;
 use crate::refresh::cache::{Current, Entry};
@@ -21,9 +20,6 @@ use crate::refresh::task::within;
 const TASK_GONE: Duration = Duration::from_secs(1);
 /// Added to the longest duration of a refresh before the task that runs it is replaced.
 const REFRESH_GRACE: Duration = Duration::from_secs(2);
-/// A source that is called again within this time is expected to return the same credentials, and none that are valid
-/// longer.
-const SAME_AGAIN: Duration = Duration::from_secs(60);
 
 impl Shared {
     /// The hit path. Returns the entry if its credentials can be served without waking the task and without waiting.
@@ -93,43 +89,6 @@ impl Shared {
         }
     }
 
-    /// Returns credentials that are valid for more than `ttl` from now. Fetches new ones if the current ones are not.
-    pub(crate) async fn get_valid_for<T>(
-        self: &Arc<Self>,
-        ttl: Duration,
-        pick: impl Fn(&Current) -> T,
-    ) -> Result<T, Error> {
-        self.get(|_| ()).await?;
-        let entry = self.cache.load_full();
-        let now = self.now();
-        if let Some(current) = self.outlasting(&entry, ttl) {
-            return Ok(pick(current));
-        }
-        let fetched_at = entry.current.as_ref().map(|current| current.validity.fetched_at);
-        let just_fetched = fetched_at.is_some_and(|at| at <= now && clock::since(now, at) < SAME_AGAIN);
-        if just_fetched || !entry.state().may_be_called(now) {
-            return Err(self.too_short(&entry, ttl));
-        }
-        // If another refresh has ended since, use its result: one more refresh would return the same credentials.
-        self.cache.update(|latest| latest.forced |= latest.refreshes_ended == entry.refreshes_ended);
-        let refreshed = self.wait_for_refresh(&entry).await?;
-        self.outlasting(&refreshed, ttl).map(pick).ok_or_else(|| self.too_short(&refreshed, ttl))
-    }
-
-    /// The current credentials of `entry`, if they are valid for more than `ttl`.
-    fn outlasting<'a>(&self, entry: &'a Entry, ttl: Duration) -> Option<&'a Current> {
-        entry.current.as_ref().filter(|_| entry.state().is_usable_for(self.now(), ttl))
-    }
-
-    fn too_short(&self, entry: &Entry, ttl: Duration) -> Error {
-        let cause = entry.error().cloned();
-        let problem = Problem::LifetimeTooShort { requested: ttl, expiry: entry.expiry(), cause: cause.clone() };
-        match cause {
-            Some(cause) => Error::caused_by(problem, cause),
-            None => problem.into(),
-        }
-    }
-
     /// Marks the credentials with this access key id as refused by a service. They then count as expired. If they have
     /// already expired and are not served, new ones are being fetched, and further refusals in an outage must not
     /// shorten the retry delays.
@@ -163,7 +122,7 @@ impl Shared {
 
     /// Waits for the end of the first refresh that ends after `seen` was read. Returns the entry that this refresh
     /// published, or a later one. Dropping the future does not cancel the refresh, which belongs to the refresh task.
-    async fn wait_for_refresh(self: &Arc<Self>, seen: &Entry) -> Result<Arc<Entry>, Error> {
+    pub(super) async fn wait_for_refresh(self: &Arc<Self>, seen: &Entry) -> Result<Arc<Entry>, Error> {
         let runtime = self.runtime()?;
         let _waiting = metrics::Waiting::begin();
         let mut changes = self.changes.subscribe();
@@ -187,6 +146,6 @@ impl Shared {
     }
 }
 
-fn no_outcome() -> Error {
+pub(super) fn no_outcome() -> Error {
     Problem::NoOutcomeYet.into()
 }

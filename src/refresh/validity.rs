@@ -24,6 +24,12 @@ impl Validity {
         }
     }
 
+    /// `ttl`, but at most half of the validity that the credentials had when they were fetched. Requiring more of a source
+    /// whose credentials never last that long would fetch again and again.
+    pub(crate) fn attainable(&self, ttl: Duration) -> Duration {
+        self.expiry.map_or(ttl, |expiry| ttl.min(half(clock::since(expiry, self.fetched_at))))
+    }
+
     /// The validity of credentials that were fetched at `now`. `before` is the state before the fetch. The times are
     /// computed again at each success, because the agent returns the same credentials for hours, each time with less
     /// validity left.

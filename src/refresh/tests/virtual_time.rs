@@ -6,6 +6,7 @@ mod clocks;
 mod cold_start;
 mod expiry;
 mod invalidation;
+mod lasting;
 mod outages;
 mod refreshing;
 mod runtimes;

@@ -6,6 +6,7 @@ use super::parameters::Parameters;
 use super::role_arn::RoleArn;
 use super::session_name::SessionName;
 use super::sts_endpoint::{self, StsEndpoint};
+use crate::env::partition::Partition;
 use crate::env::region::Region;
 use crate::env::{self, Env};
 use crate::error::problem::setting::Setting;
@@ -115,7 +116,7 @@ pub(crate) fn parse_role_arn(
     let shown = || variable::without_password(value).chars().take(200).collect::<String>();
     let role_arn = parsed.ok_or_else(|| Setting::RoleArn { setting, value: shown(), expected })?;
     if let Some(region) = region {
-        let partition = sts_endpoint::partition_of(region.as_str());
+        let partition = Partition::of(region).id;
         if role_arn.partition() != partition {
             return Err(Setting::RolePartition { setting, value: shown(), region: region.to_string(), partition });
         }

@@ -7,6 +7,7 @@
 //!
 //! [regional]: https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
 
+use crate::env::partition::Partition;
 use crate::env::region::{self, Region};
 use crate::env::{self, Env};
 use crate::error::problem::peer::{Peer, Server, Trust};
@@ -14,42 +15,6 @@ use crate::error::problem::setting::Setting;
 use crate::transport::{Host, HttpUrl, HttpsSettings};
 
 const BUILDER: &str = "the sts_endpoint given to the builder";
-
-/// An AWS partition, with the prefix of its regions and its domains.
-struct Partition {
-    id: &'static str,
-    region_prefix: &'static str,
-    suffix: &'static str,
-    dual_stack_suffix: &'static str,
-}
-
-impl Partition {
-    const fn new(
-        id: &'static str,
-        region_prefix: &'static str,
-        suffix: &'static str,
-        dual_stack_suffix: &'static str,
-    ) -> Self {
-        Self { id, region_prefix, suffix, dual_stack_suffix }
-    }
-}
-
-/// The first partition whose prefix matches is used. The last one matches every region.
-const PARTITIONS: [Partition; 8] = [
-    Partition::new("aws-us-gov", "us-gov-", "amazonaws.com", "api.aws"),
-    Partition::new("aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
-    Partition::new("aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
-    Partition::new("aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
-    Partition::new("aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    Partition::new("aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
-    Partition::new("aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
-    Partition::new("aws", "", "amazonaws.com", "api.aws"),
-];
-
-/// The partition of a region, such as `aws` or `aws-cn`. The ARN of a role contains it too.
-pub(crate) fn partition_of(region: &str) -> &'static str {
-    PARTITIONS.iter().find(|partition| region.starts_with(partition.region_prefix)).map_or("aws", |found| found.id)
-}
 
 /// Determines the endpoint. The first of these is used: the builder's setting, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, the
 /// endpoint of the region.
@@ -139,16 +104,16 @@ pub(crate) fn is_clear_text(url: &HttpUrl) -> bool {
 
 /// The endpoint of `region`, by the endpoint rules of the SDKs.
 pub(crate) fn regional(region: &Region, fips: bool, dual_stack: bool) -> Result<HttpUrl, Setting> {
-    let region = region.as_str();
-    let partition = PARTITIONS.iter().find(|p| region.starts_with(p.region_prefix));
-    let wrong = || Setting::Region { setting: env::REGION, value: region.to_owned(), meant: None };
-    let partition = partition.ok_or_else(wrong)?;
+    let partition = Partition::of(region);
     // In GovCloud the host without `-fips` is the FIPS endpoint.
-    let plain_is_fips = region.starts_with("us-gov-") && !dual_stack;
+    let plain_is_fips = partition.id == "aws-us-gov" && !dual_stack;
     let service = if fips && !plain_is_fips { "sts-fips" } else { "sts" };
     let suffix = if dual_stack { partition.dual_stack_suffix } else { partition.suffix };
-    let url = format!("https://{service}.{region}.{suffix}/");
-    HttpUrl::parse(&url).map_err(|_| wrong())
+    HttpUrl::parse(&format!("https://{service}.{region}.{suffix}/")).map_err(|_| Setting::Region {
+        setting: env::REGION,
+        value: region.to_string(),
+        meant: None,
+    })
 }
 
 /// Parses the URL given to the builder.
