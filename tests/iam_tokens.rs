@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! python -m venv /tmp/venv && /tmp/venv/bin/pip install boto3 aws-msk-iam-sasl-signer-python
-//! EKS_CREDENTIALS_VENV=/tmp/venv cargo test --features iam-tokens --test iam_tokens -- --ignored
+//! EKS_CREDENTIALS_VENV=/tmp/venv cargo test --test iam_tokens -- --ignored
 //! ```
 
 #![cfg(all(feature = "iam-tokens", feature = "pod-identity"))]
