@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
-use eks_credentials::testing::{Answer, LocalPod, StandIn};
+use eks_credentials::testing::{Answer, AssumableRole, LocalPod, StandIn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -122,6 +122,33 @@ async fn image_programs_explain_an_incomplete_configuration() {
         let ended = finish(Program::new(name).env(in_cluster(incomplete.clone()))).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains("ERROR   IRSA-HALF"), "{name}: {}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn image_doctor_examines_the_roles_of_a_chain() {
+    const ROLE: &str = "arn:aws:iam::444455556666:role/reports";
+    const OTHER: &str = "arn:aws:iam::777788889999:role/archive";
+    let pod = LocalPod::builder().assumable_role(AssumableRole::new(ROLE)).start().await.unwrap();
+    let doctor =
+        |args: &[&'static str], env: Env| finish(Program::new("doctor").args(args.to_vec()).env(in_cluster(env)));
+    let ended = doctor(&["--assume-role", ROLE], pod.irsa_env()).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(ended.stdout.contains("ASSUME-ROLE-OK"), "{}", ended.stdout);
+    let ended = doctor(&["--assume-role", ROLE, "--assume-role", OTHER], pod.irsa_env()).await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stdout);
+    assert!(ended.stdout.contains("ERROR   ASSUME-ROLE-DENIED"), "{}", ended.stdout);
+    // A pod without credentials is explained instead.
+    let ended = doctor(&["--assume-role", ROLE], without(pod.irsa_env(), "AWS_ROLE_ARN")).await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stdout.contains("ERROR   IRSA-HALF"), "{}", ended.stdout);
+    for (args, said) in [
+        (&["--assume-role"] as &[_], "--assume-role needs the ARN of a role"),
+        (&["--assume-role", "arn:aws:iam::444455556666:user/x\n"], "the role ARN of AssumeRole"),
+    ] {
+        let ended = doctor(args, pod.irsa_env()).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
 }
 
