@@ -1,19 +1,12 @@
-//! The request that is presigned for a service, and the token that it becomes.
+//! The request that is presigned for a service: its parts, its life, and the form of the token.
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use aws_credential_types::Credentials;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
-
-use super::presign;
-use super::token::IamToken;
-use crate::clock;
-use crate::env::region::Region;
-use crate::error::Error;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -47,7 +40,7 @@ impl Life {
     pub(super) const EKS: Self = Self { token: Duration::from_mins(14), url: MINUTE };
 
     /// The same life, but not longer than `left`, in whole seconds. `None` if less than a second is left.
-    fn at_most(self, left: Duration) -> Option<Self> {
+    pub(super) fn at_most(self, left: Duration) -> Option<Self> {
         let seconds = |life: Duration| Duration::from_secs(life.min(left).as_secs());
         let life = Self { token: seconds(self.token), url: seconds(self.url) };
         (!life.url.is_zero()).then_some(life)
@@ -63,25 +56,9 @@ pub(super) enum Form {
     Base64 { prefix: &'static str, suffix: &'static str },
 }
 
-impl Request {
-    /// Signs a token at `now`. `None` if the credentials have expired.
-    pub(super) fn token(
-        &self,
-        region: &Region,
-        credentials: &Credentials,
-        now: SystemTime,
-    ) -> Result<Option<IamToken>, Error> {
-        // The signature contains the time in whole seconds, and the life of the token begins at that time.
-        let signed_at = clock::after(UNIX_EPOCH, Duration::from_secs(clock::since(now, UNIX_EPOCH).as_secs()));
-        let left = credentials.expiry().map_or(Duration::MAX, |expiry| clock::since(expiry, signed_at));
-        let Some(life) = self.life.at_most(left) else { return Ok(None) };
-        let url = presign::presigned(self, region, credentials, signed_at, life.url)?;
-        Ok(Some(IamToken::new(self.form.apply(url), clock::after(signed_at, life.token))))
-    }
-}
-
 impl Form {
-    fn apply(self, url: Zeroizing<String>) -> Zeroizing<String> {
+    /// The token that contains `url`.
+    pub(super) fn apply(self, url: Zeroizing<String>) -> Zeroizing<String> {
         const SCHEME: &str = "https://";
         let Self::Base64 { prefix, suffix } = self else { return url };
         let length = SCHEME.len().saturating_add(url.len()).saturating_add(suffix.len());
