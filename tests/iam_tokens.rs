@@ -15,6 +15,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_smithy_async::time::StaticTimeSource;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use support::{builder, leaked, with, without};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use tokio::sync::Semaphore;
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Input {
@@ -214,12 +216,22 @@ fn try_token_works_on_a_thread_without_a_runtime() {
     support::trace();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let pod = runtime.block_on(LocalPod::start()).unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    let gated = Arc::clone(&gate);
+    pod.agent().issue_with(move || {
+        let gate = Arc::clone(&gated);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(Issued::random(Duration::from_secs(3600)))
+        }
+    });
     let provider = builder(pod.pod_identity_env()).region("eu-central-1").build().unwrap();
     let mut changes = provider.subscribe();
     let generator = provider.iam_tokens().msk().unwrap();
     let first = generator.try_token().unwrap_err();
     assert_eq!(first.kind(), ErrorKind::Unavailable, "{first}");
-    // The call has started the refresh task.
+    // The call has started the refresh task, whose request has no answer until now.
+    gate.add_permits(1);
     runtime.block_on(changes.wait_for(|status| status.is_ready())).unwrap();
     assert!(decoded(generator.try_token().unwrap().as_str()).starts_with("https://kafka.eu-central-1.amazonaws.com/"));
 }
@@ -315,4 +327,34 @@ async fn iam_token_ends_with_the_credentials() {
     let expiry = provider.credentials().await.unwrap().expiry().unwrap();
     let before = expiry.duration_since(token.expires_at()).unwrap();
     assert!(before < Duration::from_secs(1), "{before:?}");
+}
+
+/// If the local clock is wrong, the signature has the time of STS, and the end of the token is a local time.
+#[cfg(all(feature = "irsa", feature = "__tls"))]
+#[tokio::test]
+async fn iam_token_is_signed_with_the_time_of_sts() {
+    use aws_smithy_types::DateTime;
+    use aws_smithy_types::date_time::Format;
+    use std::time::SystemTime;
+    use support::ca::{Ca, named};
+    let ca = Ca::new();
+    let bundle = ca.bundle();
+    for (offset, corrected) in [(3600, 3600), (-3600, -3600), (20, 0)] {
+        let pod = LocalPod::start().await.unwrap();
+        pod.sts().set_clock_offset(offset);
+        let sts = ca.in_front_of(pod.sts().address(), named("localhost")).await;
+        let env = with(pod.irsa_env(), "AWS_ENDPOINT_URL_STS", &format!("https://localhost:{}", sts.port()));
+        let env = with(env, "AWS_CA_BUNDLE", bundle.path().to_str().unwrap());
+        let generator = builder(env).build().unwrap().iam_tokens().rds("db.example.com", 5432, "app").unwrap();
+        let token = generator.token().await.unwrap();
+        let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+        let date = token.as_str().split("X-Amz-Date=").nth(1).unwrap().get(..16).unwrap();
+        let [year, month, day, hour, minute, second] =
+            [0..4, 4..6, 6..8, 9..11, 11..13, 13..15].map(|part| &date[part]);
+        let date = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+        let signed = DateTime::from_str(&date, Format::DateTime).unwrap().secs();
+        assert!((signed - now - corrected).abs() <= 3, "{offset}: signed at {date}");
+        let lasts = token.expires_at_millis() / 1000 - now;
+        assert!((890..=900).contains(&lasts), "{offset}: {lasts} s");
+    }
 }

@@ -7,7 +7,6 @@ use aws_credential_types::Credentials;
 use tokio::time::{Instant, timeout};
 
 use super::exchange::{Exchange, meaning};
-use crate::clock::skew::Skew;
 use crate::error::Error;
 use crate::error::problem::Problem;
 use crate::error::problem::sts::Meaning;
@@ -83,8 +82,7 @@ impl AssumedRole {
     /// The time for the signature, corrected by the difference from the clock of STS that the parent has found.
     fn signing_time(&self) -> SystemTime {
         let core = self.parent.core();
-        let skew = core.cache.load().skew.filter(|skew| skew.matters());
-        skew.map_or_else(|| core.now(), |skew: Skew| skew.on_server_clock(core.now()))
+        core.on_server_clock(core.now())
     }
 
     /// Lets the parent fetch other credentials. Returns `false` if that would not help, for example because STS has already

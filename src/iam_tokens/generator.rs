@@ -101,7 +101,8 @@ impl IamTokenGenerator {
     fn signed(&self, credentials: &Credentials) -> Result<IamToken, Error> {
         let Target { region, request } = &*self.target;
         let core = self.provider.core();
-        signed(request, region, credentials, core.now())?.ok_or_else(|| core.not_usable())
+        signed(request, region, credentials, core.now(), |time| core.on_server_clock(time))?
+            .ok_or_else(|| core.not_usable())
     }
 }
 

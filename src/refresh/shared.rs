@@ -96,6 +96,12 @@ impl Shared {
         now(self.time.as_ref())
     }
 
+    /// `now` on the clock of STS, as far as it is known, for a signature. AWS refuses signatures whose time is wrong.
+    pub(crate) fn on_server_clock(&self, now: SystemTime) -> SystemTime {
+        let skew = self.cache.load().skew.filter(|skew| skew.matters());
+        skew.map_or(now, |skew| skew.on_server_clock(now))
+    }
+
     /// The longest duration of one refresh, which is a single attempt or all attempts of a cold start.
     pub(crate) fn refresh_budget(&self) -> Duration {
         let attempt = self.source.as_ref().map_or(Duration::ZERO, |source| source.attempt_timeout());
