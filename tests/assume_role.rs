@@ -361,6 +361,7 @@ async fn assume_role_sends_the_form_of_the_sdk() {
 #[cfg(feature = "__tls")]
 #[tokio::test]
 async fn assume_role_works_with_a_wrong_clock() {
+    use aws_smithy_async::time::{SystemTimeSource, TimeSource as _};
     use support::ca::{Ca, named};
     let ca = Ca::new();
     let bundle = ca.bundle();
@@ -384,7 +385,7 @@ async fn assume_role_works_with_a_wrong_clock() {
         let env = with(env, "AWS_CA_BUNDLE", bundle.path().to_str().unwrap());
         let reports = provider(env).assume_role(reports()).unwrap();
         let credentials = reports.credentials().await.unwrap();
-        let left = credentials.expiry().unwrap().duration_since(std::time::SystemTime::now()).unwrap();
+        let left = credentials.expiry().unwrap().duration_since(SystemTimeSource::new().now()).unwrap();
         assert!((3500..3605).contains(&left.as_secs()), "{offset} {parent}: {left:?}");
         assert_eq!(pod.sts().requests(), requests, "{offset} {parent}");
     }

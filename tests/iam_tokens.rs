@@ -333,9 +333,9 @@ async fn iam_token_ends_with_the_credentials() {
 #[cfg(all(feature = "irsa", feature = "__tls"))]
 #[tokio::test]
 async fn iam_token_is_signed_with_the_time_of_sts() {
+    use aws_smithy_async::time::{SystemTimeSource, TimeSource as _};
     use aws_smithy_types::DateTime;
     use aws_smithy_types::date_time::Format;
-    use std::time::SystemTime;
     use support::ca::{Ca, named};
     let ca = Ca::new();
     let bundle = ca.bundle();
@@ -347,7 +347,7 @@ async fn iam_token_is_signed_with_the_time_of_sts() {
         let env = with(env, "AWS_CA_BUNDLE", bundle.path().to_str().unwrap());
         let generator = builder(env).build().unwrap().iam_tokens().rds("db.example.com", 5432, "app").unwrap();
         let token = generator.token().await.unwrap();
-        let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+        let now = i64::try_from(SystemTimeSource::new().now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
         let date = token.as_str().split("X-Amz-Date=").nth(1).unwrap().get(..16).unwrap();
         let [year, month, day, hour, minute, second] =
             [0..4, 4..6, 6..8, 9..11, 11..13, 13..15].map(|part| &date[part]);
