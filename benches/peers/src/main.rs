@@ -18,7 +18,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::report::{Table, results};
-use crate::scenario::{boundary, cold, crowd, outage, s3, warm};
+use crate::scenario::{boundary, clients, cold, crowd, long_outage, outage, rotation, s3, throttled, warm};
 
 #[derive(Parser)]
 struct Arguments {
@@ -46,6 +46,10 @@ enum Scenario {
     Crowd,
     Cold,
     S3,
+    Throttled,
+    Clients,
+    LongOutage,
+    Rotation,
 }
 
 impl Scenario {
@@ -57,6 +61,10 @@ impl Scenario {
             Self::Crowd => vec![crowd::run().await?],
             Self::Cold => cold::run().await?,
             Self::S3 => vec![s3::run().await?],
+            Self::Throttled => vec![throttled::run().await?],
+            Self::Clients => vec![clients::run().await?],
+            Self::LongOutage => vec![long_outage::run().await?],
+            Self::Rotation => vec![rotation::run().await?],
         })
     }
 

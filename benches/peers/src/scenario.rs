@@ -1,10 +1,14 @@
 //! The scenarios. Each starts a local pod and a measured process with its environment, and injects a fault.
 
 pub(crate) mod boundary;
+pub(crate) mod clients;
 pub(crate) mod cold;
 pub(crate) mod crowd;
+pub(crate) mod long_outage;
 pub(crate) mod outage;
+pub(crate) mod rotation;
 pub(crate) mod s3;
+pub(crate) mod throttled;
 pub(crate) mod warm;
 
 use std::process::Stdio;
@@ -29,9 +33,10 @@ impl Measured {
     /// Starts the process with no other environment than that of the pod.
     pub(crate) fn start(child: &Child, env: Vec<(String, String)>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("child").args(child.arguments()).env_clear().envs(env);
-        // No instance metadata, no home folder and no profile: only the pod's own sources are found.
-        command.envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")]);
+        command.arg("child").args(child.arguments()).env_clear();
+        // No instance metadata, no home folder and no profile: only the pod's own sources are found. A scenario can enable the
+        // instance metadata.
+        command.envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")]).envs(env);
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let lines = BufReader::new(process.stdout.take().context("no stdout")?).lines();
         Ok(Self { process, lines })

@@ -25,10 +25,42 @@ use reqsign_core::{OsEnv, SignRequest, Signer};
 
 /// Many tasks call it at the same time.
 pub(crate) trait Subject: Send + Sync + 'static {
-    type Output: Send;
+    type Output: AccessKey + Send;
 
     fn call(&self) -> impl Future<Output = Result<Self::Output>> + Send;
 }
+
+/// What a subject returns, in any type.
+pub(crate) trait AccessKey {
+    fn access_key_id(&self) -> &str;
+}
+
+impl AccessKey for Credentials {
+    fn access_key_id(&self) -> &str {
+        self.access_key_id()
+    }
+}
+
+impl AccessKey for Identity {
+    fn access_key_id(&self) -> &str {
+        self.data::<Credentials>().map_or("", Credentials::access_key_id)
+    }
+}
+
+impl AccessKey for Arc<AwsCredential> {
+    fn access_key_id(&self) -> &str {
+        &self.key_id
+    }
+}
+
+/// The signer of reqsign does not return the credentials. `SignsNothing` writes the key into a header.
+impl AccessKey for http::HeaderMap {
+    fn access_key_id(&self) -> &str {
+        self.get(KEY).and_then(|key| key.to_str().ok()).unwrap_or_default()
+    }
+}
+
+const KEY: &str = "x-access-key-id";
 
 /// The name of a subject on the command line and in tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
@@ -36,11 +68,26 @@ pub(crate) enum Name {
     Ours,
     Sdk,
     ObjectStore,
+    ObjectStoreAws,
+    ObjectStoreOurs,
     Reqsign,
+    ReqsignOurs,
 }
 
 impl Name {
+    /// The subjects with providers of their own.
     pub(crate) const ALL: [Self; 4] = [Self::Ours, Self::Sdk, Self::ObjectStore, Self::Reqsign];
+
+    /// Also the storage libraries with the providers of this crate and of object_store_aws.
+    pub(crate) const WITH_ADAPTERS: [Self; 7] = [
+        Self::Ours,
+        Self::Sdk,
+        Self::ObjectStore,
+        Self::ObjectStoreAws,
+        Self::ObjectStoreOurs,
+        Self::Reqsign,
+        Self::ReqsignOurs,
+    ];
 
     /// The name in tables and plots.
     pub(crate) fn title(self) -> &'static str {
@@ -48,23 +95,28 @@ impl Name {
             Self::Ours => "eks-credentials",
             Self::Sdk => "aws-config, SDK cache",
             Self::ObjectStore => "object_store",
+            Self::ObjectStoreAws => "object_store with object_store_aws",
+            Self::ObjectStoreOurs => "object_store with eks-credentials",
             Self::Reqsign => "reqsign",
+            Self::ReqsignOurs => "reqsign with eks-credentials",
         }
     }
 
     /// reqsign cannot be configured with another STS endpoint. object_store sends the token in the URL, which the stand-in
     /// refuses.
     pub(crate) fn supports_the_sts_stand_in(self) -> bool {
-        matches!(self, Self::Ours | Self::Sdk)
+        !matches!(self, Self::ObjectStore | Self::Reqsign)
     }
 
     /// How long before expiry it begins to refresh: 10 s (the buffer time of `IdentityCache::lazy`), 5 min (`TokenCache`),
     /// 2 min (`Credential::is_valid`). This crate is configured with the value of the SDK.
     fn window(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Ours | Self::Sdk => 10,
+            Self::Ours | Self::Sdk | Self::ObjectStoreOurs => 10,
+            // object_store_aws refreshes after the expiry.
+            Self::ObjectStoreAws => 0,
             Self::ObjectStore => 300,
-            Self::Reqsign => 120,
+            Self::Reqsign | Self::ReqsignOurs => 120,
         })
     }
 
@@ -82,7 +134,12 @@ macro_rules! with_subject {
             crate::subject::Name::Ours => $run(crate::subject::Ours::from_env()?).await,
             crate::subject::Name::Sdk => $run(crate::subject::Sdk::from_env().await?).await,
             crate::subject::Name::ObjectStore => $run(crate::subject::ObjectStore::from_env()?).await,
+            crate::subject::Name::ObjectStoreAws => {
+                $run(crate::subject::ObjectStore::with_object_store_aws().await?).await
+            }
+            crate::subject::Name::ObjectStoreOurs => $run(crate::subject::ObjectStore::with_ours()?).await,
             crate::subject::Name::Reqsign => $run(crate::subject::Reqsign::from_env()).await,
+            crate::subject::Name::ReqsignOurs => $run(crate::subject::Reqsign::with_ours()?).await,
         }
     };
 }
@@ -168,6 +225,14 @@ impl ObjectStore {
         let s3 = AmazonS3Builder::from_env().with_bucket_name("bucket").with_allow_http(true).build()?;
         Ok(Self(Arc::clone(s3.credentials())))
     }
+
+    pub(crate) async fn with_object_store_aws() -> Result<Self> {
+        Ok(Self(Arc::new(object_store_aws::init(None).await?)))
+    }
+
+    pub(crate) fn with_ours() -> Result<Self> {
+        Ok(Self(Ours::from_env()?.0.object_store_0_14()))
+    }
 }
 
 impl Subject for ObjectStore {
@@ -178,7 +243,7 @@ impl Subject for ObjectStore {
     }
 }
 
-/// The cache of reqsign is part of its signer. This one signs with an implementation that does nothing.
+/// The cache of reqsign is part of its signer. This one signs with an implementation that only writes down the access key.
 pub(crate) struct Reqsign {
     signer: Signer<reqsign_aws_v4::Credential>,
     request: http::request::Parts,
@@ -190,16 +255,27 @@ impl Reqsign {
             .with_file_read(reqsign_file_read_tokio::TokioFileRead)
             .with_http_send(reqsign_http_send_reqwest::ReqwestHttpSend::default())
             .with_env(OsEnv);
+        Self::new(Signer::new(context, DefaultCredentialProvider::new(), SignsNothing))
+    }
+
+    pub(crate) fn with_ours() -> Result<Self> {
+        let provider = Ours::from_env()?.0.reqsign_3();
+        Ok(Self::new(Signer::new(reqsign_core::Context::new(), provider, SignsNothing)))
+    }
+
+    fn new(signer: Signer<reqsign_aws_v4::Credential>) -> Self {
         let (request, ()) = http::Request::new(()).into_parts();
-        Self { signer: Signer::new(context, DefaultCredentialProvider::new(), SignsNothing), request }
+        Self { signer, request }
     }
 }
 
 impl Subject for Reqsign {
-    type Output = ();
+    type Output = http::HeaderMap;
 
-    async fn call(&self) -> Result<()> {
-        Ok(self.signer.sign(&mut self.request.clone(), None).await?)
+    async fn call(&self) -> Result<http::HeaderMap> {
+        let mut request = self.request.clone();
+        self.signer.sign(&mut request, None).await?;
+        Ok(request.headers)
     }
 }
 
@@ -212,10 +288,12 @@ impl SignRequest for SignsNothing {
     async fn sign_request(
         &self,
         _: &reqsign_core::Context,
-        _: &mut http::request::Parts,
-        _: Option<&Self::Credential>,
+        request: &mut http::request::Parts,
+        credential: Option<&Self::Credential>,
         _: Option<Duration>,
     ) -> reqsign_core::Result<()> {
+        let key = credential.and_then(|credential| http::HeaderValue::from_str(&credential.access_key_id).ok());
+        request.headers.extend(key.map(|key| (http::HeaderName::from_static(KEY), key)));
         Ok(())
     }
 }

@@ -38,6 +38,9 @@ pub(crate) async fn measure() -> Result<Vec<Warm>> {
     let identities = Arc::new(Cached::ours(&ours.0)?);
     let (sdk, object_store) = (Arc::new(Sdk::from_env().await?), Arc::new(ObjectStore::from_env()?));
     let reqsign = Arc::new(Reqsign::from_env());
+    let (store_aws, store_ours) =
+        (Arc::new(ObjectStore::with_object_store_aws().await?), Arc::new(ObjectStore::with_ours()?));
+    let reqsign_ours = Arc::new(Reqsign::with_ours()?);
     let mut all = vec![
         begin("floor", &floor).await?,
         begin("floor as `ProvideCredentials`", &provided).await?,
@@ -46,7 +49,10 @@ pub(crate) async fn measure() -> Result<Vec<Warm>> {
         begin("eks-credentials, its identity cache", &identities).await?,
         begin(Name::Sdk.title(), &sdk).await?,
         begin(Name::ObjectStore.title(), &object_store).await?,
+        begin(Name::ObjectStoreAws.title(), &store_aws).await?,
+        begin(Name::ObjectStoreOurs.title(), &store_ours).await?,
         begin(Name::Reqsign.title(), &reqsign).await?,
+        begin(Name::ReqsignOurs.title(), &reqsign_ours).await?,
     ];
     for _ in 0..ROUNDS {
         for (column, tasks) in TASKS.into_iter().enumerate() {
@@ -58,7 +64,10 @@ pub(crate) async fn measure() -> Result<Vec<Warm>> {
                 nanos(&identities, tasks).await,
                 nanos(&sdk, tasks).await,
                 nanos(&object_store, tasks).await,
+                nanos(&store_aws, tasks).await,
+                nanos(&store_ours, tasks).await,
                 nanos(&reqsign, tasks).await,
+                nanos(&reqsign_ours, tasks).await,
             ];
             for (warm, nanos) in all.iter_mut().zip(round) {
                 warm.nanos[column].push(nanos);
