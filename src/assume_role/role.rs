@@ -70,8 +70,8 @@ impl AssumeRole {
     /// Sets the name of the session, which appears in CloudTrail and in the ARN of the session. 2 to 64 characters.
     ///
     /// Default: `AWS_ROLE_SESSION_NAME`, or the pod's name from `HOSTNAME`, or `eks-credentials`. The name stays the same for the
-    /// life of the provider. Brokers of Amazon MSK close a connection if the session name changes when a client authenticates
-    /// again, so a service whose pods share connections through a proxy needs a fixed name.
+    /// life of the provider. Set a name if it must also be the same in all pods and after a restart: some services use it as
+    /// the identity of a connection.
     ///
     /// ```
     /// # use eks_credentials::AssumeRole;

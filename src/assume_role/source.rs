@@ -13,6 +13,7 @@ use crate::error::problem::sts::Meaning;
 use crate::fetched::Fetched;
 use crate::provider::EksCredentialsProvider;
 use crate::provider::hop::Hop;
+use crate::refresh::cache::Current;
 use crate::refresh::renewal::Reason;
 use crate::refresh::{BoxFuture, Fetch};
 use crate::source_kind::SourceKind;
@@ -55,10 +56,7 @@ impl AssumedRole {
 
     /// The parent's credentials. If it has none, this waits for its refresh.
     async fn parents(&self, limit: Duration) -> Result<Parents, Error> {
-        let pick = |current: &crate::refresh::cache::Current| Parents {
-            credentials: current.credentials.clone(),
-            source: current.source,
-        };
+        let pick = |current: &Current| Parents { credentials: current.credentials.clone(), source: current.source };
         let core = self.parent.core();
         let error = match timeout(limit, core.get(pick)).await {
             Ok(Ok(parents)) => return Ok(parents),
@@ -85,7 +83,7 @@ impl AssumedRole {
         core.on_server_clock(core.now())
     }
 
-    /// Lets the parent fetch other credentials. Returns `false` if that would not help, for example because STS has already
+    /// Makes the parent fetch other credentials. Returns `false` if that would not help, for example because STS has already
     /// refused newer ones.
     fn renew_parent(&self, refused: &Credentials, error: &Error) -> bool {
         let reason = match error.code() {
@@ -97,6 +95,7 @@ impl AssumedRole {
     }
 }
 
+/// The parent's credentials, and the source that they come from.
 struct Parents {
     credentials: Credentials,
     source: SourceKind,
@@ -104,7 +103,7 @@ struct Parents {
 
 impl Fetch for AssumedRole {
     fn kind(&self) -> SourceKind {
-        // A provider without a configured source has no task that would ask.
+        // Without a configured source, no refresh task is started, and nothing calls this.
         self.parent.core().source.as_ref().map_or(SourceKind::WebIdentity, |source| source.kind())
     }
 

@@ -95,3 +95,20 @@ pub(super) fn doubling(first: Duration, longest: Duration, failures: u32, random
 pub(crate) fn cold_retry(retry: u32, random: f64) -> Duration {
     COLD_RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retry)).min(COLD_RETRY_MAX).mul_f64(random)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise a role of a chain would recover later than its parent by a backoff of its own.
+    #[test]
+    fn retry_delay_of_a_role_whose_parent_failed_stays_within_5_s() {
+        for failures in [1, 2, 10, 1000] {
+            let (shortest, longest) =
+                (without_usable(Delay::Soon, failures, 0.0), without_usable(Delay::Soon, failures, 1.0));
+            assert_eq!((shortest, longest), (SECOND, HOLD_FIRST), "{failures}");
+        }
+        assert_eq!(without_usable(Delay::Hold, 10, 1.0), HOLD_MAX);
+        assert_eq!(without_usable(Delay::Backoff, 10, 1.0), BACKOFF_MAX);
+    }
+}
