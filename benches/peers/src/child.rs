@@ -4,23 +4,20 @@ use std::hint::black_box;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
-use eks_credentials::EksCredentialsProvider;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 
-use crate::subject::{AccessKey as _, Name, Ours, Subject, with_subject};
+use crate::scenario::clients;
+use crate::subject::{Name, Subject, with_builder, with_subject};
 
 /// Calls that take longer are counted like failures, because users notice them.
 const NOTICED: Duration = Duration::from_millis(100);
-/// How long a client waits after a failed call.
-const PAUSE: Duration = Duration::from_millis(100);
 /// The resolution of the plots.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -34,14 +31,16 @@ pub(crate) enum Child {
     Stampede { subject: Name },
     /// Time and allocations of a call that returns current credentials, for all subjects in turn.
     Warm,
-    /// Fifty clients at once, each with a subject of its own. Each repeats its call every 100 ms until it succeeds.
-    Start { subject: Name },
-    /// A thousand clients, fifty at a time. Each makes one call and ends.
-    Clients { subject: Name },
-    /// A call every 50 ms. Says when which credentials were returned.
-    Watch { subject: Name, seconds: u64 },
     /// Lists buckets as fast as possible, across refreshes, with the credentials of the subject.
     S3 { client: crate::scenario::s3::Client, seconds: u64 },
+    /// Fifty clients start while STS throttles.
+    Throttled { subject: Name },
+    /// A thousand clients one after the other.
+    Clients { wiring: clients::Wiring },
+    /// Calls during an outage that outlives the credentials, and after it.
+    LongOutage { subject: Name },
+    /// Calls with a refused token, and after its file was replaced.
+    Rotation { subject: Name },
 }
 
 impl Child {
@@ -51,10 +50,11 @@ impl Child {
             Self::Impatient { subject } => vec!["impatient".into(), named(subject)],
             Self::Stampede { subject } => vec!["stampede".into(), named(subject)],
             Self::Warm => vec!["warm".into()],
-            Self::Start { subject } => vec!["start".into(), named(subject)],
-            Self::Clients { subject } => vec!["clients".into(), named(subject)],
-            Self::Watch { subject, seconds } => vec!["watch".into(), named(subject), seconds.to_string()],
             Self::S3 { client, seconds } => vec!["s3".into(), named(client), seconds.to_string()],
+            Self::Throttled { subject } => vec!["throttled".into(), named(subject)],
+            Self::Clients { wiring } => vec!["clients".into(), named(wiring)],
+            Self::LongOutage { subject } => vec!["long-outage".into(), named(subject)],
+            Self::Rotation { subject } => vec!["rotation".into(), named(subject)],
         }
     }
 
@@ -66,13 +66,18 @@ impl Child {
             Self::Impatient { subject } => serde_json::to_string(&with_subject!(subject, impatient)?),
             Self::Stampede { subject } => serde_json::to_string(&with_subject!(subject, stampede)?),
             Self::Warm => serde_json::to_string(&crate::scenario::warm::measure().await?),
-            Self::Start { subject } => serde_json::to_string(&start(subject).await?),
-            Self::Clients { subject } => serde_json::to_string(&clients(subject).await?),
-            Self::Watch { subject, seconds } => {
-                serde_json::to_string(&with_subject!(subject, |s| watch(s, Duration::from_secs(seconds)))?)
-            }
             Self::S3 { client, seconds } => {
                 serde_json::to_string(&crate::scenario::s3::measure(client, Duration::from_secs(seconds)).await?)
+            }
+            Self::Throttled { subject } => {
+                serde_json::to_string(&with_builder!(subject, crate::scenario::throttled::measure)?)
+            }
+            Self::Clients { wiring } => serde_json::to_string(&clients::measure(wiring).await?),
+            Self::LongOutage { subject } => {
+                serde_json::to_string(&with_subject!(subject, crate::scenario::long_outage::measure)?)
+            }
+            Self::Rotation { subject } => {
+                serde_json::to_string(&with_builder!(subject, crate::scenario::rotation::measure)?)
             }
         };
         println!("{}", answer?);
@@ -84,6 +89,12 @@ impl Child {
 /// The value as a command line argument.
 fn named(value: &impl ValueEnum) -> String {
     value.to_possible_value().expect("none is skipped").get_name().to_owned()
+}
+
+/// Tells the parent process that it may inject faults.
+pub(crate) fn announce() -> Result<()> {
+    println!("warm");
+    Ok(std::io::stdout().flush()?)
 }
 
 /// The outcome of calls over time.
@@ -123,9 +134,7 @@ enum Outcome {
 async fn paced<S: Subject>(subject: S, length: Duration) -> Result<Paced> {
     let subject = Arc::new(subject);
     subject.call().await?;
-    // Tells the parent process that it may inject faults.
-    println!("warm");
-    std::io::stdout().flush()?;
+    announce()?;
     let began = tokio::time::Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..4 {
@@ -170,9 +179,10 @@ fn summary(calls: &[Call], length: Duration) -> Paced {
             paced.failed_in[slice(*at)] += 1;
         }
         // A call counts in each slice in which it waits.
-        for slice in slice(*at)..=slice(*at + *took) {
-            noticed[slice] |= bad;
-            paced.slowest_ms[slice] = paced.slowest_ms[slice].max(took.as_secs_f64() * 1e3);
+        let waits = slice(*at)..=slice(*at + *took);
+        for (noticed, slowest_ms) in noticed[waits.clone()].iter_mut().zip(&mut paced.slowest_ms[waits]) {
+            *noticed |= bad;
+            *slowest_ms = slowest_ms.max(took.as_secs_f64() * 1e3);
         }
     }
     let us = |nanos: u64| nanos as f64 / 1e3;
@@ -222,103 +232,4 @@ async fn stampede<S: Subject>(subject: S) -> Result<f64> {
         outcome?;
     }
     Ok(began.elapsed().as_secs_f64() * 1e3)
-}
-
-/// A start of many clients, of which some calls may fail.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Start {
-    pub(crate) failed: u64,
-    /// Seconds until the last client has credentials.
-    pub(crate) took_s: f64,
-}
-
-async fn start(name: Name) -> Result<Start> {
-    let (failed, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
-    let mut running = JoinSet::new();
-    for _ in 0..50 {
-        let failed = Arc::clone(&failed);
-        running.spawn(async move {
-            // Some subjects cannot even be built without credentials.
-            while until_served(name, &failed).await.is_err() {
-                failed.fetch_add(1, Relaxed);
-                sleep(PAUSE).await;
-            }
-        });
-    }
-    running.join_all().await;
-    Ok(Start { failed: failed.load(Relaxed), took_s: began.elapsed().as_secs_f64() })
-}
-
-/// Builds the subject once, and repeats its call until it has credentials.
-async fn until_served(name: Name, failed: &AtomicU64) -> Result<()> {
-    async fn repeat<S: Subject>(subject: S, failed: &AtomicU64) -> Result<()> {
-        while subject.call().await.is_err() {
-            failed.fetch_add(1, Relaxed);
-            sleep(PAUSE).await;
-        }
-        Ok(())
-    }
-    with_subject!(name, |s| repeat(s, failed))
-}
-
-/// A thousand short-lived clients.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Clients {
-    pub(crate) failed: u64,
-    pub(crate) took_s: f64,
-}
-
-async fn clients(name: Name) -> Result<Clients> {
-    async fn once<S: Subject>(subject: S) -> Result<()> {
-        subject.call().await.map(drop)
-    }
-    async fn client(name: Name) -> Result<()> {
-        match name {
-            // As its documentation says for code that does not know the rest of the program.
-            Name::Ours => once(Ours(EksCredentialsProvider::shared()?)).await,
-            name => with_subject!(name, once),
-        }
-    }
-    // The program keeps the shared provider. The other crates have nothing of this kind.
-    let _kept = EksCredentialsProvider::shared()?;
-    let (turns, began) = (Arc::new(Semaphore::new(50)), Instant::now());
-    let mut running = JoinSet::new();
-    for _ in 0..1000 {
-        let turns = Arc::clone(&turns);
-        running.spawn(async move {
-            let _turn = turns.acquire().await?;
-            client(name).await
-        });
-    }
-    let failed = running.join_all().await.into_iter().filter(Result::is_err).count();
-    Ok(Clients { failed: u64::try_from(failed)?, took_s: began.elapsed().as_secs_f64() })
-}
-
-/// From a time on, a call returned these credentials, or failed.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Change {
-    /// Milliseconds since 1970.
-    pub(crate) at_ms: u64,
-    /// `None` if calls failed.
-    pub(crate) access_key_id: Option<String>,
-}
-
-/// Every change of the result of a call. A call has 10 s.
-async fn watch<S: Subject>(subject: S, length: Duration) -> Result<Vec<Change>> {
-    println!("warm");
-    std::io::stdout().flush()?;
-    let mut changes: Vec<Change> = Vec::new();
-    let began = tokio::time::Instant::now();
-    let mut ticks = interval(Duration::from_millis(50));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while began.elapsed() < length {
-        ticks.tick().await;
-        let outcome = timeout(Duration::from_secs(10), subject.call()).await;
-        let access_key_id = outcome.ok().and_then(Result::ok).map(|returned| returned.access_key_id().to_owned());
-        if changes.last().is_none_or(|last| last.access_key_id != access_key_id) {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-            changes.push(Change { at_ms: u64::try_from(now.as_millis())?, access_key_id });
-        }
-    }
-    Ok(changes)
 }

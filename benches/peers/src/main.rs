@@ -7,6 +7,7 @@
 //! ```
 
 mod child;
+mod front;
 #[path = "../../../examples/support/local_s3.rs"]
 mod local_s3;
 mod plot;
@@ -48,6 +49,7 @@ enum Scenario {
     S3,
     Throttled,
     Clients,
+    #[value(name = "long_outage")]
     LongOutage,
     Rotation,
 }

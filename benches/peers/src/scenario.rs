@@ -34,8 +34,7 @@ impl Measured {
     pub(crate) fn start(child: &Child, env: Vec<(String, String)>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("child").args(child.arguments()).env_clear();
-        // No instance metadata, no home folder and no profile: only the pod's own sources are found. A scenario can enable the
-        // instance metadata.
+        // No instance metadata unless `env` enables it, no home folder and no profile: only the pod's own sources are found.
         command.envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")]).envs(env);
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let lines = BufReader::new(process.stdout.take().context("no stdout")?).lines();

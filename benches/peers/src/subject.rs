@@ -17,50 +17,21 @@ use aws_smithy_runtime_api::client::identity::{
 };
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::config_bag::ConfigBag;
+use bytes::Bytes;
 use clap::ValueEnum;
 use eks_credentials::{BehaviorVersion, EksCredentialsProvider};
+use object_store::ClientOptions;
 use object_store::aws::{AmazonS3Builder, AwsCredential, AwsCredentialProvider};
-use reqsign_aws_v4::DefaultCredentialProvider;
-use reqsign_core::{OsEnv, SignRequest, Signer};
+use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
+use reqsign_aws_v4::{Credential, DefaultCredentialProvider};
+use reqsign_core::{HttpSend, OsEnv, ProvideCredential, SignRequest, Signer};
 
 /// Many tasks call it at the same time.
 pub(crate) trait Subject: Send + Sync + 'static {
-    type Output: AccessKey + Send;
+    type Output: Send;
 
     fn call(&self) -> impl Future<Output = Result<Self::Output>> + Send;
 }
-
-/// What a subject returns, in any type.
-pub(crate) trait AccessKey {
-    fn access_key_id(&self) -> &str;
-}
-
-impl AccessKey for Credentials {
-    fn access_key_id(&self) -> &str {
-        self.access_key_id()
-    }
-}
-
-impl AccessKey for Identity {
-    fn access_key_id(&self) -> &str {
-        self.data::<Credentials>().map_or("", Credentials::access_key_id)
-    }
-}
-
-impl AccessKey for Arc<AwsCredential> {
-    fn access_key_id(&self) -> &str {
-        &self.key_id
-    }
-}
-
-/// The signer of reqsign does not return the credentials. `SignsNothing` writes the key into a header.
-impl AccessKey for http::HeaderMap {
-    fn access_key_id(&self) -> &str {
-        self.get(KEY).and_then(|key| key.to_str().ok()).unwrap_or_default()
-    }
-}
-
-const KEY: &str = "x-access-key-id";
 
 /// The name of a subject on the command line and in tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
@@ -68,37 +39,36 @@ pub(crate) enum Name {
     Ours,
     Sdk,
     ObjectStore,
-    ObjectStoreAws,
     ObjectStoreOurs,
+    ObjectStoreAws,
     Reqsign,
     ReqsignOurs,
 }
 
 impl Name {
-    /// The subjects with providers of their own.
-    pub(crate) const ALL: [Self; 4] = [Self::Ours, Self::Sdk, Self::ObjectStore, Self::Reqsign];
-
-    /// Also the storage libraries with the providers of this crate and of object_store_aws.
-    pub(crate) const WITH_ADAPTERS: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Ours,
         Self::Sdk,
         Self::ObjectStore,
-        Self::ObjectStoreAws,
         Self::ObjectStoreOurs,
+        Self::ObjectStoreAws,
         Self::Reqsign,
         Self::ReqsignOurs,
     ];
+
+    /// Each library with its own provider. The plots show these.
+    pub(crate) const OWN: [Self; 4] = [Self::Ours, Self::Sdk, Self::ObjectStore, Self::Reqsign];
 
     /// The name in tables and plots.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Ours => "eks-credentials",
             Self::Sdk => "aws-config, SDK cache",
-            Self::ObjectStore => "object_store",
-            Self::ObjectStoreAws => "object_store with object_store_aws",
-            Self::ObjectStoreOurs => "object_store with eks-credentials",
-            Self::Reqsign => "reqsign",
-            Self::ReqsignOurs => "reqsign with eks-credentials",
+            Self::ObjectStore => "object_store, own provider",
+            Self::ObjectStoreOurs => "object_store, this crate's adapter",
+            Self::ObjectStoreAws => "object_store, object_store_aws",
+            Self::Reqsign => "reqsign, own provider",
+            Self::ReqsignOurs => "reqsign, this crate's adapter",
         }
     }
 
@@ -109,14 +79,15 @@ impl Name {
     }
 
     /// How long before expiry it begins to refresh: 10 s (the buffer time of `IdentityCache::lazy`), 5 min (`TokenCache`),
-    /// 2 min (`Credential::is_valid`). This crate is configured with the value of the SDK.
+    /// 2 min (`Credential::is_valid`), 0 s (object_store_aws). This crate is configured with the value of the SDK. With reqsign
+    /// it has 20 s, because reqsign refuses credentials in their last 10 s.
     fn window(self) -> Duration {
         Duration::from_secs(match self {
             Self::Ours | Self::Sdk | Self::ObjectStoreOurs => 10,
-            // object_store_aws refreshes after the expiry.
+            Self::ReqsignOurs => 20,
             Self::ObjectStoreAws => 0,
             Self::ObjectStore => 300,
-            Self::Reqsign | Self::ReqsignOurs => 120,
+            Self::Reqsign => 120,
         })
     }
 
@@ -134,25 +105,48 @@ macro_rules! with_subject {
             crate::subject::Name::Ours => $run(crate::subject::Ours::from_env()?).await,
             crate::subject::Name::Sdk => $run(crate::subject::Sdk::from_env().await?).await,
             crate::subject::Name::ObjectStore => $run(crate::subject::ObjectStore::from_env()?).await,
-            crate::subject::Name::ObjectStoreAws => {
-                $run(crate::subject::ObjectStore::with_object_store_aws().await?).await
-            }
-            crate::subject::Name::ObjectStoreOurs => $run(crate::subject::ObjectStore::with_ours()?).await,
+            crate::subject::Name::ObjectStoreOurs => $run(crate::subject::ObjectStore::ours()?).await,
+            crate::subject::Name::ObjectStoreAws => $run(crate::subject::ObjectStore::aws().await?).await,
             crate::subject::Name::Reqsign => $run(crate::subject::Reqsign::from_env()).await,
-            crate::subject::Name::ReqsignOurs => $run(crate::subject::Reqsign::with_ours()?).await,
+            crate::subject::Name::ReqsignOurs => $run(crate::subject::Reqsign::ours()?).await,
         }
     };
 }
 pub(crate) use with_subject;
+
+/// Passes a function that configures the subject, for scenarios in which that may fail or has to be repeated.
+macro_rules! with_builder {
+    ($name:expr, $run:expr) => {
+        match $name {
+            crate::subject::Name::Ours => $run(|| async { crate::subject::Ours::from_env() }).await,
+            crate::subject::Name::Sdk => $run(crate::subject::Sdk::from_env).await,
+            crate::subject::Name::ObjectStore => $run(|| async { crate::subject::ObjectStore::from_env() }).await,
+            crate::subject::Name::ObjectStoreOurs => $run(|| async { crate::subject::ObjectStore::ours() }).await,
+            crate::subject::Name::ObjectStoreAws => $run(crate::subject::ObjectStore::aws).await,
+            crate::subject::Name::Reqsign => $run(|| async { Ok(crate::subject::Reqsign::from_env()) }).await,
+            crate::subject::Name::ReqsignOurs => $run(|| async { crate::subject::Reqsign::ours() }).await,
+        }
+    };
+}
+pub(crate) use with_builder;
 
 pub(crate) struct Ours(pub(crate) EksCredentialsProvider);
 
 impl Ours {
     /// Uses the refresh window of the SDK, so that its refresh is due at the same time.
     pub(crate) fn from_env() -> Result<Self> {
-        Ok(Self(EksCredentialsProvider::builder().advisory_window(Name::Ours.window()).build()?))
+        Ok(Self(provider(Name::Ours)?))
     }
 }
+
+/// This crate's provider for a subject. Scenarios in which only new credentials count set `NO_EXPIRED`.
+fn provider(name: Name) -> Result<EksCredentialsProvider> {
+    let expired = std::env::var_os(NO_EXPIRED).is_none();
+    Ok(EksCredentialsProvider::builder().advisory_window(name.window()).serve_expired(expired).build()?)
+}
+
+/// If it is set, this crate does not serve expired credentials in an outage. None of the others does.
+pub(crate) const NO_EXPIRED: &str = "PEERS_NO_EXPIRED";
 
 impl Subject for Ours {
     type Output = Credentials;
@@ -204,9 +198,13 @@ pub(crate) struct Sdk(Cached);
 
 impl Sdk {
     pub(crate) async fn from_env() -> Result<Self> {
-        let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        Self::new(&aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await)
+    }
+
+    /// What a client with this configuration uses: clients share the cache of their `SdkConfig`.
+    pub(crate) fn new(config: &aws_config::SdkConfig) -> Result<Self> {
         let provider = config.credentials_provider().context("aws-config has no provider")?;
-        Ok(Self(Cached::new(IdentityCache::lazy().build(), provider)?))
+        Ok(Self(Cached::new(config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build()), provider)?))
     }
 }
 
@@ -218,20 +216,46 @@ impl Subject for Sdk {
     }
 }
 
+/// A store of object_store, with the credential provider that it has or gets.
 pub(crate) struct ObjectStore(AwsCredentialProvider);
 
 impl ObjectStore {
     pub(crate) fn from_env() -> Result<Self> {
-        let s3 = AmazonS3Builder::from_env().with_bucket_name("bucket").with_allow_http(true).build()?;
-        Ok(Self(Arc::clone(s3.credentials())))
+        Self::build(AmazonS3Builder::from_env())
     }
 
-    pub(crate) async fn with_object_store_aws() -> Result<Self> {
-        Ok(Self(Arc::new(object_store_aws::init(None).await?)))
+    /// With this crate's adapter.
+    pub(crate) fn ours() -> Result<Self> {
+        Self::with(provider(Name::ObjectStoreOurs)?.object_store_0_14())
     }
 
-    pub(crate) fn with_ours() -> Result<Self> {
-        Ok(Self(Ours::from_env()?.0.object_store_0_14()))
+    /// With the credentials of `object_store_aws`, which fetches while it is built.
+    pub(crate) async fn aws() -> Result<Self> {
+        Self::with(Arc::new(object_store_aws::init(None).await.map_err(|e| anyhow!("{e:?}"))?))
+    }
+
+    /// A store with the credentials of another one.
+    pub(crate) fn with(credentials: AwsCredentialProvider) -> Result<Self> {
+        Self::build(AmazonS3Builder::from_env().with_credentials(credentials))
+    }
+
+    pub(crate) fn credentials(&self) -> AwsCredentialProvider {
+        Arc::clone(&self.0)
+    }
+
+    fn build(builder: AmazonS3Builder) -> Result<Self> {
+        let builder = builder.with_bucket_name("bucket").with_allow_http(true).with_http_connector(PlainHttp);
+        Ok(Self(Arc::clone(builder.build()?.credentials())))
+    }
+}
+
+/// object_store allows only https for STS. The stand-in has plain http.
+#[derive(Debug)]
+struct PlainHttp;
+
+impl HttpConnector for PlainHttp {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        ReqwestConnector::default().connect(&options.clone().with_allow_http(true))
     }
 }
 
@@ -243,39 +267,59 @@ impl Subject for ObjectStore {
     }
 }
 
-/// The cache of reqsign is part of its signer. This one signs with an implementation that only writes down the access key.
+/// The cache of reqsign is part of its signer. This one signs with an implementation that does nothing.
+#[derive(Clone)]
 pub(crate) struct Reqsign {
-    signer: Signer<reqsign_aws_v4::Credential>,
+    signer: Signer<Credential>,
     request: http::request::Parts,
 }
 
 impl Reqsign {
     pub(crate) fn from_env() -> Self {
+        Self::with(DefaultCredentialProvider::new())
+    }
+
+    /// With this crate's adapter.
+    pub(crate) fn ours() -> Result<Self> {
+        Ok(Self::with(provider(Name::ReqsignOurs)?.reqsign_3()))
+    }
+
+    pub(crate) fn with(provider: impl ProvideCredential<Credential = Credential>) -> Self {
         let context = reqsign_core::Context::new()
             .with_file_read(reqsign_file_read_tokio::TokioFileRead)
-            .with_http_send(reqsign_http_send_reqwest::ReqwestHttpSend::default())
+            .with_http_send(ToStandIns(reqsign_http_send_reqwest::ReqwestHttpSend::default()))
             .with_env(OsEnv);
-        Self::new(Signer::new(context, DefaultCredentialProvider::new(), SignsNothing))
-    }
-
-    pub(crate) fn with_ours() -> Result<Self> {
-        let provider = Ours::from_env()?.0.reqsign_3();
-        Ok(Self::new(Signer::new(reqsign_core::Context::new(), provider, SignsNothing)))
-    }
-
-    fn new(signer: Signer<reqsign_aws_v4::Credential>) -> Self {
         let (request, ()) = http::Request::new(()).into_parts();
-        Self { signer, request }
+        Self { signer: Signer::new(context, provider, SignsNothing), request }
+    }
+}
+
+/// Sends requests for STS and IMDS, whose addresses cannot be configured in reqsign, to the stand-ins in the environment.
+#[derive(Debug)]
+struct ToStandIns(reqsign_http_send_reqwest::ReqwestHttpSend);
+
+impl HttpSend for ToStandIns {
+    async fn http_send(&self, mut request: http::Request<Bytes>) -> reqsign_core::Result<http::Response<Bytes>> {
+        let stand_in = match request.uri().host() {
+            Some("169.254.169.254") => std::env::var("AWS_EC2_METADATA_SERVICE_ENDPOINT").ok(),
+            Some(host) if host.starts_with("sts.") => std::env::var("AWS_ENDPOINT_URL_STS").ok(),
+            _ => None,
+        };
+        if let Some(stand_in) = stand_in {
+            let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            let uri = format!("{}{path}", stand_in.trim_end_matches('/'));
+            *request.uri_mut() = uri.parse().expect("the address of a stand-in is a URL");
+            request.headers_mut().remove(http::header::HOST);
+        }
+        self.0.http_send(request).await
     }
 }
 
 impl Subject for Reqsign {
-    type Output = http::HeaderMap;
+    type Output = ();
 
-    async fn call(&self) -> Result<http::HeaderMap> {
-        let mut request = self.request.clone();
-        self.signer.sign(&mut request, None).await?;
-        Ok(request.headers)
+    async fn call(&self) -> Result<()> {
+        Ok(self.signer.sign(&mut self.request.clone(), None).await?)
     }
 }
 
@@ -283,17 +327,15 @@ impl Subject for Reqsign {
 struct SignsNothing;
 
 impl SignRequest for SignsNothing {
-    type Credential = reqsign_aws_v4::Credential;
+    type Credential = Credential;
 
     async fn sign_request(
         &self,
         _: &reqsign_core::Context,
-        request: &mut http::request::Parts,
-        credential: Option<&Self::Credential>,
+        _: &mut http::request::Parts,
+        _: Option<&Self::Credential>,
         _: Option<Duration>,
     ) -> reqsign_core::Result<()> {
-        let key = credential.and_then(|credential| http::HeaderValue::from_str(&credential.access_key_id).ok());
-        request.headers.extend(key.map(|key| (http::HeaderName::from_static(KEY), key)));
         Ok(())
     }
 }

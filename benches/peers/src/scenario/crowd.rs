@@ -23,7 +23,7 @@ pub(crate) async fn run() -> Result<Table> {
             "fetches",
         ],
     );
-    for name in Name::ALL {
+    for name in Name::OWN {
         let pod = LocalPod::start().await?;
         pod.agent().set_latency(Duration::from_millis(200));
         let impatient: Impatient =

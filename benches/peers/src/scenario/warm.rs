@@ -38,9 +38,8 @@ pub(crate) async fn measure() -> Result<Vec<Warm>> {
     let identities = Arc::new(Cached::ours(&ours.0)?);
     let (sdk, object_store) = (Arc::new(Sdk::from_env().await?), Arc::new(ObjectStore::from_env()?));
     let reqsign = Arc::new(Reqsign::from_env());
-    let (store_aws, store_ours) =
-        (Arc::new(ObjectStore::with_object_store_aws().await?), Arc::new(ObjectStore::with_ours()?));
-    let reqsign_ours = Arc::new(Reqsign::with_ours()?);
+    let (object_store_ours, reqsign_ours) = (Arc::new(ObjectStore::ours()?), Arc::new(Reqsign::ours()?));
+    let object_store_aws = Arc::new(ObjectStore::aws().await?);
     let mut all = vec![
         begin("floor", &floor).await?,
         begin("floor as `ProvideCredentials`", &provided).await?,
@@ -49,8 +48,8 @@ pub(crate) async fn measure() -> Result<Vec<Warm>> {
         begin("eks-credentials, its identity cache", &identities).await?,
         begin(Name::Sdk.title(), &sdk).await?,
         begin(Name::ObjectStore.title(), &object_store).await?,
-        begin(Name::ObjectStoreAws.title(), &store_aws).await?,
-        begin(Name::ObjectStoreOurs.title(), &store_ours).await?,
+        begin(Name::ObjectStoreOurs.title(), &object_store_ours).await?,
+        begin(Name::ObjectStoreAws.title(), &object_store_aws).await?,
         begin(Name::Reqsign.title(), &reqsign).await?,
         begin(Name::ReqsignOurs.title(), &reqsign_ours).await?,
     ];
@@ -64,8 +63,8 @@ pub(crate) async fn measure() -> Result<Vec<Warm>> {
                 nanos(&identities, tasks).await,
                 nanos(&sdk, tasks).await,
                 nanos(&object_store, tasks).await,
-                nanos(&store_aws, tasks).await,
-                nanos(&store_ours, tasks).await,
+                nanos(&object_store_ours, tasks).await,
+                nanos(&object_store_aws, tasks).await,
                 nanos(&reqsign, tasks).await,
                 nanos(&reqsign_ours, tasks).await,
             ];
