@@ -155,7 +155,8 @@ mod tests {
     use std::fmt::Write as _;
     use std::path::Path;
 
-    use super::super::{agent, sts};
+    use super::super::agent;
+    use super::super::sts::tables;
     use super::*;
     use crate::error::verdict::Delay;
 
@@ -207,7 +208,7 @@ mod tests {
         }
         [
             head("Refusals in the format of STS", "code"),
-            rows(sts::TABLE),
+            rows(tables::ASSUME_ROLE_WITH_WEB_IDENTITY),
             "\n".to_owned(),
             head("Exceptions of EKS Auth, and codes in JSON responses of other servers", "code"),
             rows(agent::EXCEPTIONS),
@@ -244,7 +245,7 @@ mod tests {
     fn verdict_table_of_assume_role_matches_the_documentation() {
         let table =
             "| code | kind | cold start | expired credentials | next attempt |\n|---|---|---|---|---|\n".to_owned();
-        let rows = rows(sts::ASSUME_ROLE).replace(" | yes | ", " | ").replace(" | no | ", " | ");
+        let rows = rows(tables::ASSUME_ROLE).replace(" | yes | ", " | ").replace(" | no | ", " | ");
         bless_or_compare("assuming_roles.md", &(table + &rows));
     }
 
@@ -252,7 +253,8 @@ mod tests {
     /// or allows the fallback.
     #[test]
     fn verdict_falls_back_only_after_a_permanent_refusal() {
-        let of_services = sts::TABLE.iter().chain(sts::ASSUME_ROLE).map(|row| (row.kind, row.verdict));
+        let of_services =
+            tables::ASSUME_ROLE_WITH_WEB_IDENTITY.iter().chain(tables::ASSUME_ROLE).map(|row| (row.kind, row.verdict));
         let of_services =
             of_services.chain(agent::EXCEPTIONS.iter().chain(agent::TEXTS).map(|row| (row.kind, row.verdict)));
         for (kind, verdict) in of_services.chain(OTHER.iter().map(|(_, kind, verdict)| (*kind, *verdict))) {
