@@ -4,6 +4,8 @@
 //! STS, nor were the texts of the errors and the order of the checks. `AssumeRole` and `GetCallerIdentity` accept only
 //! credentials that the stand-ins of the same pod have issued.
 
+mod assume_role;
+
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,21 +18,6 @@ use super::wire::{Request, Response};
 use crate::clock;
 
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
-
-const ASSUME_ROLE: &str = "AssumeRole";
-const ASSUME_ROLE_PARAMETERS: [&str; 11] = [
-    "Action",
-    "Version",
-    "RoleArn",
-    "RoleSessionName",
-    "DurationSeconds",
-    "ExternalId",
-    "Policy",
-    "PolicyArns",
-    "Tags",
-    "TransitiveTagKeys",
-    "SourceIdentity",
-];
 
 const PARAMETERS: [&str; 9] = [
     "Action",
@@ -69,7 +56,7 @@ impl Protocol for Sts {
         if form.get("Action") == "GetCallerIdentity" {
             return self.caller_identity(request, &form, now);
         }
-        if form.get("Action") == ASSUME_ROLE {
+        if form.get("Action") == assume_role::ACTION {
             return self.assume_role(request, &form, now);
         }
         if let Some(what) = unexpected(request, &form) {
@@ -85,11 +72,10 @@ impl Protocol for Sts {
         let form = Form::of(request);
         let session = form.get("RoleSessionName");
         let arn = self.assumed_role_arn(request);
-        if form.get("Action") == ASSUME_ROLE {
-            return assumed(session, &arn, issued);
+        if form.get("Action") == assume_role::ACTION {
+            return assume_role::response(session, &arn, issued);
         }
         let (partition, account) = partition_and_account(&self.role_arn);
-        let Issued { access_key_id, secret_access_key, session_token, expiry } = issued;
         let body = format!(
             r#"<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleWithWebIdentityResult>
@@ -99,19 +85,14 @@ impl Protocol for Sts {
       <Arn>{arn}</Arn>
     </AssumedRoleUser>
     <Provider>arn:{partition}:iam::{account}:oidc-provider/{}</Provider>
-    <Credentials>
-      <AccessKeyId>{access_key_id}</AccessKeyId>
-      <SecretAccessKey>{secret_access_key}</SecretAccessKey>
-      <SessionToken>{session_token}</SessionToken>
-      <Expiration>{}</Expiration>
-    </Credentials>
+    <Credentials>{}</Credentials>
     <SubjectFromWebIdentityToken>{}</SubjectFromWebIdentityToken>
   </AssumeRoleWithWebIdentityResult>
   <ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>
 </AssumeRoleWithWebIdentityResponse>
 "#,
             self.issuer.url.trim_start_matches("https://"),
-            clock::rfc3339(*expiry),
+            keys(issued),
             self.trusted_subject,
         );
         Response::new(200, "text/xml", body)
@@ -119,7 +100,7 @@ impl Protocol for Sts {
 
     fn assumed_role_arn(&self, request: &Request) -> String {
         let form = Form::of(request);
-        let role_arn = if form.get("Action") == ASSUME_ROLE { form.get("RoleArn") } else { &self.role_arn };
+        let role_arn = if form.get("Action") == assume_role::ACTION { form.get("RoleArn") } else { &self.role_arn };
         ledger::assumed_role_arn(role_arn, form.get("RoleSessionName"))
     }
 
@@ -182,47 +163,6 @@ impl Sts {
         Verdict::Reply(Response::new(200, "text/xml", body))
     }
 
-    /// Checks the signature of `AssumeRole`, and the trust policy of the role.
-    fn assume_role(&self, request: &Request, form: &Form, now: SystemTime) -> Verdict {
-        let unexpected = |what: String| Verdict::Unexpected(self.refusal("SignatureDoesNotMatch", &what), what);
-        let refuse = |code: &str, message: &str| Verdict::Reply(self.refusal(code, message));
-        let known = |name: &str| ASSUME_ROLE_PARAMETERS.contains(&name.split('.').next().unwrap_or_default());
-        if let Some(name) = form.0.keys().find(|name| !known(name)) {
-            return unexpected(format!("AssumeRole with the parameter {name}"));
-        }
-        if request.method != "POST" || request.target != "/" || form.get("Version") != "2011-06-15" {
-            return unexpected("AssumeRole with another method, path or version".to_owned());
-        }
-        let caller = match sigv4::verify(request, &self.ledger, "sts", &self.region) {
-            Ok(caller) => caller,
-            Err(Refused::Credentials(code, message)) => return refuse(code, message),
-            Err(Refused::Signature(what)) => return unexpected(what),
-        };
-        if caller.issued.expiry <= now {
-            return refuse("ExpiredToken", "The security token included in the request is expired");
-        }
-        if let Some(message) = wrong_time(request, now) {
-            return refuse("SignatureDoesNotMatch", &message);
-        }
-        if form.get("DurationSeconds").parse::<u32>().is_ok_and(|seconds| seconds > 3600) {
-            let message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role \
-                           chaining";
-            return refuse("ValidationError", message);
-        }
-        let role = self.assumable_roles.iter().find(|role| role.arn == form.get("RoleArn"));
-        match role.map_or(Some("sts:AssumeRole"), |role| role.denies(&caller, &form.0, &self.pod_roles)) {
-            Some(action) => refuse(
-                "AccessDenied",
-                &format!(
-                    "User: {} is not authorized to perform: {action} on resource: {}",
-                    caller.arn,
-                    form.get("RoleArn")
-                ),
-            ),
-            None => Verdict::Grant,
-        }
-    }
-
     /// Returns the code and message of the first reason to refuse this well-formed request.
     fn refuse(&self, form: &Form, now: SystemTime) -> Option<(&'static str, &'static str)> {
         let get = |name| form.get(name);
@@ -256,50 +196,14 @@ impl Sts {
     }
 }
 
-/// Returns what is wrong with the time of a signature, which may differ from the time of STS by up to five minutes.
-fn wrong_time(request: &Request, now: SystemTime) -> Option<String> {
-    const TOLERANCE: Duration = Duration::from_secs(300);
-    let signed = request.header("x-amz-date").unwrap_or_default();
-    let of = |time: SystemTime| clock::rfc3339(time).replace(['-', ':'], "");
-    // Texts of this format are in the order of their times.
-    match (signed < of(now - TOLERANCE).as_str(), signed > of(now + TOLERANCE).as_str()) {
-        (true, _) => Some(format!(
-            "Signature expired: {signed} is now earlier than {} ({} - 5 min.)",
-            of(now - TOLERANCE),
-            of(now)
-        )),
-        (_, true) => Some(format!(
-            "Signature not yet current: {signed} is still later than {} ({} + 5 min.)",
-            of(now + TOLERANCE),
-            of(now)
-        )),
-        _ => None,
-    }
-}
-
-/// A successful response to `AssumeRole`.
-fn assumed(session: &str, arn: &str, issued: &Issued) -> Response {
+/// The content of the element `Credentials`.
+fn keys(issued: &Issued) -> String {
     let Issued { access_key_id, secret_access_key, session_token, expiry } = issued;
-    let body = format!(
-        r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-  <AssumeRoleResult>
-    <AssumedRoleUser>
-      <AssumedRoleId>{ROLE_ID}:{session}</AssumedRoleId>
-      <Arn>{arn}</Arn>
-    </AssumedRoleUser>
-    <Credentials>
-      <AccessKeyId>{access_key_id}</AccessKeyId>
-      <SecretAccessKey>{secret_access_key}</SecretAccessKey>
-      <SessionToken>{session_token}</SessionToken>
-      <Expiration>{}</Expiration>
-    </Credentials>
-  </AssumeRoleResult>
-  <ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>
-</AssumeRoleResponse>
-"#,
-        clock::rfc3339(*expiry),
-    );
-    Response::new(200, "text/xml", body)
+    format!(
+        "<AccessKeyId>{access_key_id}</AccessKeyId><SecretAccessKey>{secret_access_key}</SecretAccessKey>\
+         <SessionToken>{session_token}</SessionToken><Expiration>{}</Expiration>",
+        clock::rfc3339(*expiry)
+    )
 }
 
 struct Form(HashMap<String, String>);
