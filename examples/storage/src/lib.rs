@@ -1,10 +1,13 @@
-//! What the examples and tests of this package share: a local pod with S3 on loopback. Its doctests compile the pages of
-//! `eks-credentials` about object storage.
+//! What the examples and tests of this package share: the arguments, and a local pod with S3 on loopback. Its doctests compile
+//! the pages of `eks-credentials` about object storage.
 
 #[path = "../../support/local_s3.rs"]
 mod local_s3;
+#[path = "../../support/program.rs"]
+mod program;
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use eks_credentials::EksCredentialsProvider;
@@ -14,6 +17,41 @@ use tokio::time::{interval, timeout};
 
 /// How long an outage is simulated at most. The credentials of the examples expire earlier.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
+
+/// Runs a program. In a pod it runs `in_pod` with the provider of the environment and the bucket of `--bucket`. Where nothing is
+/// configured and stand-ins may be started, it runs `locally`.
+pub fn run(
+    usage: &str,
+    in_pod: impl AsyncFnOnce(EksCredentialsProvider, String) -> Result<(), Box<dyn Error>>,
+    locally: impl AsyncFnOnce() -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
+    program::run(usage, bucket, |bucket, mut signals| async move {
+        let work = async {
+            match program::provider().await {
+                Ok(Some(provider)) => {
+                    let bucket = bucket.ok_or("this environment configures credentials, so --bucket is required")?;
+                    in_pod(provider, bucket).await?;
+                }
+                Ok(None) => locally().await?,
+                Err(code) => return Ok(code),
+            }
+            Ok::<_, Box<dyn Error>>(ExitCode::SUCCESS)
+        };
+        match signals.interrupt(work).await {
+            Ok(Ok(code)) => code,
+            Ok(Err(error)) => program::failed(&*error),
+            Err(signal) => signal.exit_code(),
+        }
+    })
+}
+
+fn bucket(args: &mut program::Arguments) -> Result<Option<String>, String> {
+    match args.next().as_deref() {
+        None => Ok(None),
+        Some("--bucket") => args.next().map(Some).ok_or_else(|| "--bucket needs a name".to_owned()),
+        Some(other) => Err(program::unknown(other)),
+    }
+}
 
 /// A local pod, and an S3 server that accepts only the credentials of this pod.
 pub struct LocalStorage {

@@ -6,9 +6,6 @@
 //! Outside a cluster it starts a local pod: STS and S3 on loopback. The credentials of the local pod last 4 s, so that they are
 //! refreshed three times while the program writes. Then it simulates an outage of STS, during which it writes once more.
 
-#[path = "../../../support/program.rs"]
-mod program;
-
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,6 +18,7 @@ use deltalake_core::kernel::{DataType as DeltaType, PrimitiveType};
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
+use eks_credentials::EksCredentialsProvider;
 use eks_credentials::testing::Answer;
 use object_store_0_13::aws::{AmazonS3, AmazonS3Builder};
 use object_store_0_13::prefix::PrefixStore;
@@ -43,36 +41,14 @@ const ROWS: i64 = 1000;
 const LOCAL_LIFETIME: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
-    program::run(USAGE, bucket, |bucket, mut signals| async move {
-        match signals.interrupt(run(bucket)).await {
-            Ok(Ok(code)) => code,
-            Ok(Err(error)) => program::failed(&*error),
-            Err(signal) => signal.exit_code(),
-        }
-    })
+    storage::run(USAGE, run_in_pod, run_locally)
 }
 
-fn bucket(args: &mut program::Arguments) -> Result<Option<String>, String> {
-    match args.next().as_deref() {
-        None => Ok(None),
-        Some("--bucket") => args.next().map(Some).ok_or_else(|| "--bucket needs a name".to_owned()),
-        Some(other) => Err(program::unknown(other)),
-    }
-}
-
-async fn run(bucket: Option<String>) -> Result<ExitCode, Box<dyn Error>> {
-    match program::provider().await {
-        Ok(Some(provider)) => {
-            let bucket = bucket.ok_or("this environment configures credentials, so --bucket is required")?;
-            let s3 = AmazonS3Builder::from_env().with_bucket_name(&bucket);
-            let mut table = create(s3.with_credentials(provider.object_store_0_13()).build()?, &bucket).await?;
-            append(&mut table).await?;
-            read(&table).await?;
-        }
-        Ok(None) => run_locally().await?,
-        Err(code) => return Ok(code),
-    }
-    Ok(ExitCode::SUCCESS)
+async fn run_in_pod(provider: EksCredentialsProvider, bucket: String) -> Result<(), Box<dyn Error>> {
+    let s3 = AmazonS3Builder::from_env().with_bucket_name(&bucket);
+    let mut table = create(s3.with_credentials(provider.object_store_0_13()).build()?, &bucket).await?;
+    append(&mut table).await?;
+    read(&table).await
 }
 
 async fn run_locally() -> Result<(), Box<dyn Error>> {

@@ -8,9 +8,6 @@
 //! they are refreshed three times while the program runs. Then it simulates an outage of STS that lasts longer than the
 //! credentials.
 
-#[path = "../../../support/program.rs"]
-mod program;
-
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,38 +42,16 @@ const TOO_LONG: Duration = Duration::from_secs(2 * 3600);
 const LOCAL_LIFETIME: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
-    program::run(USAGE, bucket, |bucket, mut signals| async move {
-        match signals.interrupt(run(bucket)).await {
-            Ok(Ok(code)) => code,
-            Ok(Err(error)) => program::failed(&*error),
-            Err(signal) => signal.exit_code(),
-        }
-    })
+    storage::run(USAGE, run_in_pod, run_locally)
 }
 
-fn bucket(args: &mut program::Arguments) -> Result<Option<String>, String> {
-    match args.next().as_deref() {
-        None => Ok(None),
-        Some("--bucket") => args.next().map(Some).ok_or_else(|| "--bucket needs a name".to_owned()),
-        Some(other) => Err(program::unknown(other)),
-    }
-}
-
-async fn run(bucket: Option<String>) -> Result<ExitCode, Box<dyn Error>> {
-    match program::provider().await {
-        Ok(Some(provider)) => {
-            let bucket = bucket.ok_or("this environment configures credentials, so --bucket is required")?;
-            let s3 = AmazonS3Builder::from_env().with_bucket_name(bucket);
-            let store = s3.clone().with_credentials(provider.object_store_0_14()).build()?;
-            let signing = s3.with_credentials(provider.object_store_0_14_valid_for(URL_LIFETIME)).build()?;
-            write_and_read(&store, None).await?;
-            sign(&signing).await?;
-            delete(&store).await?;
-        }
-        Ok(None) => run_locally().await?,
-        Err(code) => return Ok(code),
-    }
-    Ok(ExitCode::SUCCESS)
+async fn run_in_pod(provider: EksCredentialsProvider, bucket: String) -> Result<(), Box<dyn Error>> {
+    let s3 = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let store = s3.clone().with_credentials(provider.object_store_0_14()).build()?;
+    let signing = s3.with_credentials(provider.object_store_0_14_valid_for(URL_LIFETIME)).build()?;
+    write_and_read(&store, None).await?;
+    sign(&signing).await?;
+    delete(&store).await
 }
 
 async fn run_locally() -> Result<(), Box<dyn Error>> {

@@ -9,9 +9,6 @@
 //! so they cannot be as short-lived as this program would need them. Then it simulates an outage of STS that lasts longer than
 //! the credentials.
 
-#[path = "../../../support/program.rs"]
-mod program;
-
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -46,40 +43,18 @@ const LOCAL_LIFETIME: Duration = Duration::from_secs(100);
 const OUTAGE_LIFETIME: Duration = Duration::from_secs(13);
 
 fn main() -> ExitCode {
-    program::run(USAGE, bucket, |bucket, mut signals| async move {
-        match signals.interrupt(run(bucket)).await {
-            Ok(Ok(code)) => code,
-            Ok(Err(error)) => program::failed(&*error),
-            Err(signal) => signal.exit_code(),
-        }
-    })
+    storage::run(USAGE, run_in_pod, run_locally)
 }
 
-fn bucket(args: &mut program::Arguments) -> Result<Option<String>, String> {
-    match args.next().as_deref() {
-        None => Ok(None),
-        Some("--bucket") => args.next().map(Some).ok_or_else(|| "--bucket needs a name".to_owned()),
-        Some(other) => Err(program::unknown(other)),
-    }
-}
-
-async fn run(bucket: Option<String>) -> Result<ExitCode, Box<dyn Error>> {
-    match program::provider().await {
-        Ok(Some(provider)) => {
-            let bucket = bucket.ok_or("this environment configures credentials, so --bucket is required")?;
-            let s3 = || S3::default().bucket(&bucket);
-            let signing = ProvideCredentialChain::new().push(provider.reqsign_3_valid_for(URL_LIFETIME));
-            let signing = Operator::new(s3().credential_provider_chain(signing))?;
-            let operator = ProvideCredentialChain::new().push(provider.reqsign_3());
-            let operator = Operator::new(s3().credential_provider_chain(operator))?;
-            write_and_read(&operator, None).await?;
-            presign(&signing).await?;
-            delete(&operator).await?;
-        }
-        Ok(None) => run_locally().await?,
-        Err(code) => return Ok(code),
-    }
-    Ok(ExitCode::SUCCESS)
+async fn run_in_pod(provider: EksCredentialsProvider, bucket: String) -> Result<(), Box<dyn Error>> {
+    let s3 = || S3::default().bucket(&bucket);
+    let signing = ProvideCredentialChain::new().push(provider.reqsign_3_valid_for(URL_LIFETIME));
+    let signing = Operator::new(s3().credential_provider_chain(signing))?;
+    let operator = ProvideCredentialChain::new().push(provider.reqsign_3());
+    let operator = Operator::new(s3().credential_provider_chain(operator))?;
+    write_and_read(&operator, None).await?;
+    presign(&signing).await?;
+    delete(&operator).await
 }
 
 async fn run_locally() -> Result<(), Box<dyn Error>> {
