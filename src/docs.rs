@@ -52,7 +52,7 @@ pub mod migrating {}
 pub mod observability {}
 
 // The package `examples/storage` compiles the code of the next two pages, because it has the libraries that they use.
-#[cfg(feature = "object_store_0_14")]
+#[cfg(any(feature = "object_store_0_13", feature = "object_store_0_14"))]
 #[cfg_attr(not(doctest), doc = include_str!("docs/object_store.md"))]
 pub mod object_store {}
 

@@ -14,27 +14,18 @@ use crate::provider::EksCredentialsProvider;
 impl EksCredentialsProvider {
     /// Returns a credential provider for `object_store` 0.13.
     ///
-    /// It works with every library that takes a store or a configuration of `object_store` 0.13. The name of the method contains
-    /// the version, as the feature does: a later version gets a method of its own, and this one does not change.
+    /// It works with every library that takes a store or a configuration of `object_store` 0.13, for example deltalake-core 1.1.
+    /// It shares the refresh task, waits, and reports errors as the page about
+    /// [`object_store`](crate::docs::object_store) says, which is about this version too. The name of the method contains the
+    /// version: another version has a method of its own, and this one does not change.
     ///
-    /// - **One refresh for all stores**: the returned value contains a clone of this provider. All stores that use it, and all
-    ///   other users of the provider, share the credentials and the refresh task.
-    /// - **One conversion for each refresh**: the returned value keeps the credentials in the type of `object_store` until they
-    ///   are replaced. Pass clones of the `Arc` to many stores, so that they share this copy too.
-    /// - **Waiting**: a request waits for credentials in the same cases as [`credentials`](Self::credentials). The future itself
-    ///   can be polled on any executor.
-    /// - **Secrets**: `AwsCredential` contains plain strings. Unlike the credentials in this provider, they are not wiped from
-    ///   memory when they are dropped. Its `Debug` shows the access key id and redacts the rest.
-    /// - **Recovery**: `object_store` does not report refused credentials. If S3 refuses credentials before they expire, call
-    ///   [`invalidate`](Self::invalidate).
-    ///
-    /// For signed URLs, see [`object_store_0_13_valid_for`](Self::object_store_0_13_valid_for).
+    /// `AwsCredential` contains plain strings, which are not wiped from memory when they are dropped. Its `Debug` redacts the
+    /// secret key and the session token.
     ///
     /// # Errors
     ///
     /// If there are no credentials, `get_credential` returns `object_store::Error::Generic` with the [`Error`](crate::Error) of
-    /// [`credentials`](Self::credentials) as its source. `object_store` passes this error to the program at once and does not
-    /// repeat the request, because the refresh task has already retried.
+    /// [`credentials`](Self::credentials) as its source.
     ///
     /// # Examples
     ///
@@ -58,12 +49,8 @@ impl EksCredentialsProvider {
     /// Returns a credential provider for `object_store` 0.13 whose credentials are valid for `ttl` from each call, for signed
     /// URLs.
     ///
-    /// A signed URL stops working when the credentials that signed it expire. `object_store` does not tell its credential
-    /// provider how long a URL must be valid. Use this one in a store that only signs, with the longest lifetime of its URLs. If
-    /// the current credentials expire earlier, it fetches new ones, as
-    /// [`credentials_valid_for`](Self::credentials_valid_for) does.
-    ///
-    /// Do not use it in a store that sends requests: in an outage, its requests would fail `ttl` before the credentials expire.
+    /// Use it in a store that only signs, with the longest lifetime of its URLs. Requests of the same store would fail in an outage
+    /// `ttl` before the credentials expire. The page about [`object_store`](crate::docs::object_store) explains why.
     ///
     /// # Errors
     ///
