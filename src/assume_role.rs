@@ -75,9 +75,9 @@ impl EksCredentialsProvider {
         let sts =
             Sts::new(&setup.env, &setup.settings, setup.http.clone(), setup.timeouts.connect(source::ATTEMPT_TIMEOUT))?;
         let parameters = Parameters::parse(&role, &setup.env, &setup.settings, &sts.endpoint)?;
-        let exchange = Arc::new(Exchange::new(parameters, sts, self.role_or_source()));
         let limit = setup.timeouts.attempt(source::ATTEMPT_TIMEOUT);
-        let source = Arc::new(AssumedRole::new(self.clone(), Arc::clone(&exchange), limit));
+        let exchange = Arc::new(Exchange::new(parameters, sts, self.role_or_source(), limit));
+        let source = Arc::new(AssumedRole::new(self.clone(), Arc::clone(&exchange)));
         Ok(self.followed_by(exchange, source))
     }
 }

@@ -182,6 +182,23 @@ async fn assume_role_keeps_a_young_parent_that_sts_does_not_know() {
     assert!(parent.cached().is_some());
 }
 
+/// If the parent fails, kind and code are those of its error. Expired credentials of the role are served exactly if those of the
+/// parent would be.
+#[tokio::test]
+async fn assume_role_has_the_kind_of_the_error_of_its_parent() {
+    let pod = pod().await;
+    for (answer, kind, code, transient) in [
+        (Answer::refuse("AccessDenied"), ErrorKind::Denied, Some("AccessDenied"), false),
+        (Answer::refuse("Throttling"), ErrorKind::Throttled, Some("Throttling"), true),
+        (Answer::http(503, "down"), ErrorKind::Unavailable, None, true),
+    ] {
+        pod.sts().always(answer);
+        let parent = builder(pod.irsa_env()).startup_timeout(millis(300)).build().unwrap();
+        let error = parent.assume_role(reports()).unwrap().credentials().await.unwrap_err();
+        assert_eq!((error.kind(), error.code(), error.is_transient()), (kind, code, transient), "{error}");
+    }
+}
+
 /// The provider recovers a few seconds after its parent, and does not wait for a backoff of its own on top.
 #[tokio::test]
 async fn assume_role_recovers_soon_after_its_parent() {
@@ -287,6 +304,28 @@ async fn assume_role_is_examined_by_the_diagnosis() {
     assert_eq!(leaked(&format!("{diagnosis} {diagnosis:?}")), None);
     // The provider itself has not fetched anything.
     assert_eq!((archive.status().refreshes, reports.status().refreshes), (0, 0));
+}
+
+/// The time limit for STS, of a request of the diagnosis, is that of the provider.
+#[tokio::test]
+async fn assume_role_has_a_time_limit_in_the_diagnosis() {
+    let pod = pod().await;
+    let parent = builder(pod.irsa_env()).attempt_timeout(Duration::from_secs(1)).build().unwrap();
+    // The token exchange and GetCallerIdentity work, AssumeRole does not.
+    pod.sts().then(Answer::proper()).then(Answer::proper()).then(Answer::hang());
+    let diagnosis = parent.assume_role(reports()).unwrap().diagnose().await;
+    let timeout = diagnosis.findings().iter().find(|finding| finding.id == FindingId::StsTimeout).unwrap();
+    assert!(timeout.observed.starts_with(&format!("AssumeRole for role {REPORTS}: STS at")), "{timeout:?}");
+    assert!(timeout.observed.ends_with("within 1.0s"), "{timeout:?}");
+    assert_eq!(pod.sts().requests(), 3);
+}
+
+#[tokio::test]
+async fn assume_role_does_not_show_the_external_id() {
+    let role = reports().external_id("not-to-be-shown");
+    let provider = provider(pod().await.irsa_env()).assume_role(role.clone()).unwrap();
+    let shown = format!("{role:?} {provider:?}");
+    assert!(shown.contains(REPORTS) && !shown.contains("not-to-be-shown"), "{shown}");
 }
 
 /// The thread of each provider ends with it, and a provider keeps its parent.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use tokio::time::timeout;
 
 use super::parameters::Parameters;
 use crate::clock::skew::ServerTime;
@@ -28,11 +29,17 @@ pub(super) struct Exchange {
     sts: Sts,
     /// Whose credentials sign the request.
     caller: String,
+    /// The time limit for STS.
+    limit: Duration,
 }
 
 impl Exchange {
-    pub(super) fn new(parameters: Parameters, sts: Sts, caller: String) -> Self {
-        Self { parameters, sts, caller }
+    pub(super) fn new(parameters: Parameters, sts: Sts, caller: String, limit: Duration) -> Self {
+        Self { parameters, sts, caller, limit }
+    }
+
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// Host and port of STS.
@@ -40,9 +47,19 @@ impl Exchange {
         self.sts.endpoint.url.authority()
     }
 
-    pub(super) fn timed_out(&self, limit: Duration) -> Error {
-        let (peer, phase, what) = (self.sts.peer.clone(), Phase::Exchange, What::TimedOut(Some(limit)));
-        Problem::NoAnswer(Box::new(NoAnswer { peer, phase, what })).into()
+    /// Assumes the role within the time that is `left`, and within the time limit for STS. The request is signed at `now`.
+    pub(super) async fn within(
+        &self,
+        left: Duration,
+        credentials: &Credentials,
+        source: SourceKind,
+        now: SystemTime,
+    ) -> Result<Fetched, Error> {
+        let limit = left.min(self.limit);
+        timeout(limit, self.exchange(credentials, source, now)).await.unwrap_or_else(|_| {
+            let (peer, phase, what) = (self.sts.peer.clone(), Phase::Exchange, What::TimedOut(Some(limit)));
+            Err(Problem::NoAnswer(Box::new(NoAnswer { peer, phase, what })).into())
+        })
     }
 
     /// Sends the request, signed at `now`. If STS refuses this time and sends its own, the request is repeated with it, as the
@@ -93,7 +110,7 @@ impl Hop for Exchange {
         source: SourceKind,
         now: SystemTime,
     ) -> BoxFuture<'a, Result<Fetched, Error>> {
-        Box::pin(self.exchange(credentials, source, now))
+        Box::pin(self.within(self.limit, credentials, source, now))
     }
 }
 

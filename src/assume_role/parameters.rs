@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::role::{AssumeRole, Tag};
+use super::role::{AssumeRole, ExternalId, Tag};
 use crate::env::{self, Env};
 use crate::error::problem::setting::Setting;
 use crate::source::settings::Settings;
@@ -21,7 +21,7 @@ const SHORTEST_SESSION: u64 = 900;
 pub(super) struct Parameters {
     pub(super) role_arn: RoleArn,
     session_name: SessionName,
-    external_id: Option<String>,
+    external_id: Option<ExternalId>,
     /// `DurationSeconds`.
     pub(super) session_length: Option<Duration>,
     policy: Option<String>,
@@ -41,7 +41,7 @@ impl Parameters {
         let role_arn = parse_role_arn("the role ARN of AssumeRole", &role.role_arn, other_sts, endpoint.region())?;
         check_session_length(role.session_length)?;
         check_policies("AssumeRole", role.policy.as_deref(), &role.policy_arns)?;
-        check_external_id(role.external_id.as_deref())?;
+        check_external_id(role.external_id.as_ref().map(ExternalId::as_str))?;
         check_tags(&role.tags)?;
         Ok(Self {
             role_arn,
@@ -66,7 +66,7 @@ impl Parameters {
             form.append_pair("DurationSeconds", &session_length.as_secs().to_string());
         }
         let optional = [
-            ("ExternalId", self.external_id.as_deref()),
+            ("ExternalId", self.external_id.as_ref().map(ExternalId::as_str)),
             ("Policy", self.policy.as_deref()),
             ("SourceIdentity", self.source_identity.as_ref().map(SessionName::as_str)),
         ];

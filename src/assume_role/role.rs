@@ -1,5 +1,6 @@
 //! The parameters of `AssumeRole` that a user sets. They are checked when the provider is built.
 
+use std::fmt;
 use std::time::Duration;
 
 /// The role that [`assume_role`](crate::EksCredentialsProvider::assume_role) assumes, with the parameters of the request.
@@ -18,13 +19,29 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct AssumeRole {
     pub(super) role_arn: String,
-    pub(super) external_id: Option<String>,
+    pub(super) external_id: Option<ExternalId>,
     pub(super) session_name: Option<String>,
     pub(super) session_length: Option<Duration>,
     pub(super) policy: Option<String>,
     pub(super) policy_arns: Vec<String>,
     pub(super) tags: Vec<Tag>,
     pub(super) source_identity: Option<String>,
+}
+
+/// An external ID. `Debug` does not show it, because people may treat it as a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct ExternalId(String);
+
+impl ExternalId {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ExternalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExternalId(** redacted **)")
+    }
 }
 
 /// A session tag.
@@ -63,7 +80,7 @@ impl AssumeRole {
     /// let role = AssumeRole::new("arn:aws:iam::444455556666:role/reports").external_id("example");
     /// ```
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
-        self.external_id = Some(id.into());
+        self.external_id = Some(ExternalId(id.into()));
         self
     }
 

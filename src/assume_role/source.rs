@@ -25,13 +25,11 @@ pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct AssumedRole {
     parent: EksCredentialsProvider,
     exchange: Arc<Exchange>,
-    /// The time limit for STS.
-    limit: Duration,
 }
 
 impl AssumedRole {
-    pub(super) fn new(parent: EksCredentialsProvider, exchange: Arc<Exchange>, limit: Duration) -> Self {
-        Self { parent, exchange, limit }
+    pub(super) fn new(parent: EksCredentialsProvider, exchange: Arc<Exchange>) -> Self {
+        Self { parent, exchange }
     }
 
     async fn assume(&self, limit: Duration) -> Result<Fetched, Error> {
@@ -68,9 +66,7 @@ impl AssumedRole {
     }
 
     async fn exchange(&self, Parents { credentials, source }: &Parents, left: Duration) -> Result<Fetched, Error> {
-        let limit = left.min(self.limit);
-        let outcome = timeout(limit, Hop::exchange(&*self.exchange, credentials, *source, self.signing_time())).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(self.exchange.timed_out(limit)));
+        let outcome = self.exchange.within(left, credentials, *source, self.signing_time()).await;
         if outcome.is_ok() {
             self.parent.core().refusals.succeeded(self.exchange.host());
         }
@@ -113,7 +109,7 @@ impl Fetch for AssumedRole {
 
     /// The limit for STS, and the time for a refresh of the parent.
     fn attempt_timeout(&self) -> Duration {
-        self.parent.core().refresh_budget().saturating_add(self.limit)
+        self.parent.core().refresh_budget().saturating_add(self.exchange.limit())
     }
 
     fn fetch(&self, limit: Duration) -> BoxFuture<'_, Result<Fetched, Error>> {

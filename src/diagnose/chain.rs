@@ -1,18 +1,13 @@
 //! Role chaining: one `AssumeRole` request for each role, with the credentials that the diagnosis has just fetched.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use tokio::time::timeout;
 
 use super::{Finding, FindingId, Setup, remedies, token};
 use crate::clock;
 use crate::provider::hop::Hop;
 use crate::source::SourceConfig;
-
-/// STS usually answers in less than a second.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Assumes the roles one after the other, until one fails.
 pub(super) async fn check(
@@ -27,12 +22,7 @@ pub(super) async fn check(
     for hop in hops {
         let now = setup.time_source().now();
         let role_arn = hop.role_arn();
-        let Ok(outcome) = timeout(TIMEOUT, hop.exchange(&credentials, config.kind(), now)).await else {
-            let observed = format!("AssumeRole for role {role_arn} took more than {TIMEOUT:?}");
-            findings.push(Finding::new(FindingId::StsTimeout, observed));
-            return;
-        };
-        match outcome {
+        match hop.exchange(&credentials, config.kind(), now).await {
             Ok(fetched) => {
                 let expiry = fetched.credentials.expiry();
                 let lasts = expiry.map(|expiry| format!(", valid for {}", token::roughly(clock::since(expiry, now))));
@@ -42,7 +32,11 @@ pub(super) async fn check(
                 caller = Some(role_arn.to_owned());
             }
             Err(error) => {
-                let finding = Finding::of(&error);
+                let mut finding = Finding::of(&error);
+                // A refusal names the role, a failed connection does not.
+                if !finding.observed.contains(role_arn) {
+                    finding.observed = format!("AssumeRole for role {role_arn}: {}", finding.observed);
+                }
                 findings.push(match finding.id {
                     FindingId::AssumeRoleDenied => finding
                         .commands(remedies::trust_policy(role_arn))

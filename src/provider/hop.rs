@@ -15,8 +15,8 @@ pub(crate) trait Hop: fmt::Debug + Send + Sync {
     /// The role that is assumed.
     fn role_arn(&self) -> &str;
 
-    /// Sends one request that these credentials sign at `now`. `source` is where the pod has got its own credentials. There is no
-    /// time limit.
+    /// Sends one request that these credentials sign at `now`. `source` is where the pod has got its own credentials. It
+    /// fails after the time limit for STS.
     fn exchange<'a>(
         &'a self,
         credentials: &'a Credentials,
