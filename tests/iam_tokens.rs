@@ -317,7 +317,7 @@ async fn iam_token_debug_output_and_errors_show_no_secret() {
 }
 
 #[tokio::test]
-async fn iam_token_ends_with_the_credentials() {
+async fn iam_token_expires_with_the_credentials() {
     support::trace();
     let pod = LocalPod::start().await.unwrap();
     pod.agent().set_lifetime(Duration::from_secs(100));

@@ -1,7 +1,7 @@
 //! Aurora DSQL.
 
 use super::name::Host;
-use super::request::{Form, Life, Query, Request};
+use super::request::{Form, Lifetime, Query, Request};
 use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
@@ -61,7 +61,7 @@ impl IamTokens {
             authority: host.to_string(),
             query: Query::new("Action", action),
             header: None,
-            life: Life::QUARTER,
+            lifetime: Lifetime::QUARTER,
             form: Form::Plain,
         })
     }

@@ -1,7 +1,7 @@
 //! The Kubernetes API servers of EKS.
 
 use super::name::Cluster;
-use super::request::{Form, Life, Query, Request};
+use super::request::{Form, Lifetime, Query, Request};
 use super::{IamTokenGenerator, IamTokens};
 use crate::env::partition::Partition;
 use crate::error::Error;
@@ -45,7 +45,7 @@ impl IamTokens {
             authority: format!("sts.{region}.{}", Partition::of(region).suffix),
             query: Query::new("Action", "GetCallerIdentity").and("Version", "2011-06-15"),
             header: Some((CLUSTER_HEADER, cluster.into_string())),
-            life: Life::EKS,
+            lifetime: Lifetime::EKS,
             form: Form::Base64 { prefix: "k8s-aws-v1.", suffix: "" },
         })
     }

@@ -1,7 +1,7 @@
 //! ElastiCache for Valkey and Redis OSS.
 
 use super::name::{Host, User};
-use super::request::{Form, Life, Query, Request};
+use super::request::{Form, Lifetime, Query, Request};
 use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
@@ -74,7 +74,7 @@ impl Request {
             authority: cache.to_string(),
             query: Query::new("Action", "connect").and("User", user.as_str()),
             header: None,
-            life: Life::QUARTER,
+            lifetime: Lifetime::QUARTER,
             form: Form::Plain,
         }
     }

@@ -35,7 +35,7 @@ impl IamTokenGenerator {
         Self { provider, target: Arc::new(Target { region, request }) }
     }
 
-    /// Signs a token, and first fetches new credentials if the current ones end before the token.
+    /// Signs a token. If the current credentials expire before the token would, this fetches new ones first.
     ///
     /// [`IamToken::expires_at`] is usually 15 minutes from now (EKS: 14 minutes). It is earlier in two cases, in which this
     /// signs with the current credentials and returns no error:
@@ -47,7 +47,7 @@ impl IamTokenGenerator {
     /// # Errors
     ///
     /// Returns the error of the last fetch if there are no credentials that are still valid. Expired credentials, which
-    /// [`credentials`](EksCredentialsProvider::credentials) may serve in an outage, sign no token: its life would be zero.
+    /// [`credentials`](EksCredentialsProvider::credentials) may serve in an outage, sign no token: it would expire at once.
     /// This waits for at most the same time as [`credentials_valid_for`](EksCredentialsProvider::credentials_valid_for).
     ///
     /// # Examples
@@ -63,15 +63,15 @@ impl IamTokenGenerator {
     /// # assert!(password.as_str().contains("Action=DbConnect&")); Ok(()) }
     /// ```
     pub async fn token(&self) -> Result<IamToken, Error> {
-        let credentials = self.provider.core().get_lasting(self.target.request.life.token, pick).await?;
+        let credentials = self.provider.core().get_lasting(self.target.request.lifetime.token, pick).await?;
         self.signed(&credentials)
     }
 
     /// Signs a token with the current credentials, without waiting and without a runtime, for callbacks of C libraries such as
     /// librdkafka.
     ///
-    /// If the credentials end before the token would, or if a refresh is due, this wakes the refresh task, and the token ends
-    /// with the current credentials. If there are no credentials yet, this starts the refresh task and returns an error. Call
+    /// If the credentials expire before the token would, or if a refresh is due, this wakes the refresh task, and the token
+    /// expires with the current credentials. If there are no credentials yet, this starts the refresh task and returns an error. Call
     /// [`warm_up`](EksCredentialsProvider::warm_up) before, so that the first token does not fail.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl IamTokenGenerator {
     /// # assert!(token.expires_at_millis() > 0); Ok(()) }
     /// ```
     pub fn try_token(&self) -> Result<IamToken, Error> {
-        let credentials = self.provider.core().cached_lasting(self.target.request.life.token, pick)?;
+        let credentials = self.provider.core().cached_lasting(self.target.request.lifetime.token, pick)?;
         self.signed(&credentials)
     }
 

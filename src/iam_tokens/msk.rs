@@ -1,6 +1,6 @@
 //! Amazon MSK, by the SASL mechanism OAUTHBEARER.
 
-use super::request::{Form, Life, Query, Request};
+use super::request::{Form, Lifetime, Query, Request};
 use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
@@ -39,7 +39,7 @@ impl IamTokens {
             authority: format!("kafka.{region}.amazonaws.com"),
             query: Query::new("Action", "kafka-cluster:Connect"),
             header: None,
-            life: Life::QUARTER,
+            lifetime: Lifetime::QUARTER,
             form: Form::Base64 {
                 prefix: "",
                 // Not signed, as in the signer libraries of MSK.

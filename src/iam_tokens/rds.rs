@@ -1,7 +1,7 @@
 //! RDS and Aurora.
 
 use super::name::{Host, User};
-use super::request::{Form, Life, Query, Request};
+use super::request::{Form, Lifetime, Query, Request};
 use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
@@ -39,7 +39,7 @@ impl IamTokens {
             authority: format!("{host}:{port}"),
             query: Query::new("Action", "connect").and("DBUser", user.as_str()),
             header: None,
-            life: Life::QUARTER,
+            lifetime: Lifetime::QUARTER,
             form: Form::Plain,
         })
     }

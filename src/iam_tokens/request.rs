@@ -1,4 +1,4 @@
-//! The request that is presigned for a service: its parts, its life, and the form of the token.
+//! The request that is presigned for a service: its parts, its lifetime, and the form of the token.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -20,30 +20,30 @@ pub(super) struct Request {
     pub(super) query: Query,
     /// A signed header, besides `Host`.
     pub(super) header: Option<(&'static str, String)>,
-    pub(super) life: Life,
+    pub(super) lifetime: Lifetime,
     pub(super) form: Form,
 }
 
 /// How long a token and its URL are valid, if the credentials last longer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Life {
+pub(super) struct Lifetime {
     pub(super) token: Duration,
     /// `X-Amz-Expires`.
     pub(super) url: Duration,
 }
 
-impl Life {
-    /// The life of the tokens of most services, which is that of the URL.
+impl Lifetime {
+    /// The lifetime of the tokens of most services, which is that of the URL.
     pub(super) const QUARTER: Self = Self { token: Duration::from_mins(15), url: Duration::from_mins(15) };
 
     /// `aws eks get-token` reports 14 minutes, one less than EKS accepts, and signs a URL for 60 seconds, which EKS ignores.
     pub(super) const EKS: Self = Self { token: Duration::from_mins(14), url: MINUTE };
 
-    /// The same life, but not longer than `left`, in whole seconds. `None` if less than a second is left.
+    /// The same lifetime, but not longer than `left`, in whole seconds. `None` if less than a second is left.
     pub(super) fn at_most(self, left: Duration) -> Option<Self> {
-        let seconds = |life: Duration| Duration::from_secs(life.min(left).as_secs());
-        let life = Self { token: seconds(self.token), url: seconds(self.url) };
-        (!life.url.is_zero()).then_some(life)
+        let seconds = |lifetime: Duration| Duration::from_secs(lifetime.min(left).as_secs());
+        let lifetime = Self { token: seconds(self.token), url: seconds(self.url) };
+        (!lifetime.url.is_zero()).then_some(lifetime)
     }
 }
 
@@ -144,14 +144,16 @@ mod tests {
 
     #[test]
     fn life_is_cut_to_whole_seconds_of_the_credentials() {
-        let cut = |life: Life, left| life.at_most(left).map(|life| (life.token.as_secs(), life.url.as_secs()));
+        let cut = |lifetime: Lifetime, left| {
+            lifetime.at_most(left).map(|lifetime| (lifetime.token.as_secs(), lifetime.url.as_secs()))
+        };
         let millis = Duration::from_millis;
-        assert_eq!(cut(Life::QUARTER, Duration::MAX), Some((900, 900)));
-        assert_eq!(cut(Life::QUARTER, millis(899_999)), Some((899, 899)));
-        assert_eq!(cut(Life::QUARTER, millis(1_000)), Some((1, 1)));
-        assert_eq!(cut(Life::QUARTER, millis(999)), None);
-        assert_eq!(cut(Life::EKS, Duration::MAX), Some((840, 60)));
-        assert_eq!(cut(Life::EKS, millis(100_500)), Some((100, 60)));
-        assert_eq!(cut(Life::EKS, millis(30_500)), Some((30, 30)));
+        assert_eq!(cut(Lifetime::QUARTER, Duration::MAX), Some((900, 900)));
+        assert_eq!(cut(Lifetime::QUARTER, millis(899_999)), Some((899, 899)));
+        assert_eq!(cut(Lifetime::QUARTER, millis(1_000)), Some((1, 1)));
+        assert_eq!(cut(Lifetime::QUARTER, millis(999)), None);
+        assert_eq!(cut(Lifetime::EKS, Duration::MAX), Some((840, 60)));
+        assert_eq!(cut(Lifetime::EKS, millis(100_500)), Some((100, 60)));
+        assert_eq!(cut(Lifetime::EKS, millis(30_500)), Some((30, 30)));
     }
 }

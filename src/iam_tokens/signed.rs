@@ -20,10 +20,10 @@ pub(super) fn signed(
     now: SystemTime,
     on_server_clock: impl FnOnce(SystemTime) -> SystemTime,
 ) -> Result<Option<IamToken>, Error> {
-    // The signature contains the time in whole seconds, and the life of the token begins at that time.
+    // The signature contains the time in whole seconds, and the lifetime of the token begins at that time.
     let signed_at = clock::after(UNIX_EPOCH, Duration::from_secs(clock::since(now, UNIX_EPOCH).as_secs()));
     let left = credentials.expiry().map_or(Duration::MAX, |expiry| clock::since(expiry, signed_at));
-    let Some(life) = request.life.at_most(left) else { return Ok(None) };
-    let url = presign::presigned(request, region, credentials, on_server_clock(signed_at), life.url)?;
-    Ok(Some(IamToken::new(request.form.apply(url), clock::after(signed_at, life.token))))
+    let Some(lifetime) = request.lifetime.at_most(left) else { return Ok(None) };
+    let url = presign::presigned(request, region, credentials, on_server_clock(signed_at), lifetime.url)?;
+    Ok(Some(IamToken::new(request.form.apply(url), clock::after(signed_at, lifetime.token))))
 }

@@ -1,4 +1,4 @@
-//! A token and the time at which it ends.
+//! A token and the time at which it expires.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -42,8 +42,8 @@ impl IamToken {
 
     /// Returns the time until which the token is accepted, in whole seconds.
     ///
-    /// This is the end of the token's own life (15 minutes, for EKS 14 minutes), or the expiry of the credentials that
-    /// signed it, whichever is earlier. It is a time on the clock of the provider.
+    /// This is the end of the token's own lifetime (15 minutes, for EKS 14 minutes), or the expiry of the credentials that
+    /// signed it, whichever is earlier. It is a time by the clock of the provider.
     ///
     /// A connection that was opened before this time stays open, except as described in
     /// [`docs::iam_tokens`](crate::docs::iam_tokens).
