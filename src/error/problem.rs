@@ -294,11 +294,24 @@ impl From<BadToken> for Problem {
 mod tests {
     use super::agent::{Said, Sent};
     use super::*;
+    use crate::error::verdict::Delay;
 
     fn by_sts(code: &str) -> Problem {
         let peer = Peer::new(peer::Server::Sts, "https://sts.example".to_owned(), None);
         let request = sts::Request::Assume { role_arn: String::new(), claims: None };
         Problem::Sts { peer, refusal: Box::new(StsRefusal::new(400, code, "", request, str::to_owned)) }
+    }
+
+    /// The provider of the role sends nothing while its parent has no credentials, so it tries again soon. It has no other source.
+    #[test]
+    fn problem_of_a_parent_is_retried_soon_and_never_falls_back() {
+        for code in ["AccessDenied", "Throttling"] {
+            let parent = by_sts(code);
+            let (kind, verdict) = (parent.kind(), parent.verdict());
+            let role = Problem::NoCaller { role_arn: String::new(), error: parent.into() };
+            assert_eq!((role.kind(), role.code()), (kind, Some(code)));
+            assert_eq!(role.verdict(), Verdict { falls_back: false, delay: Delay::Soon, ..verdict }, "{code}");
+        }
     }
 
     fn by_agent(code: &str) -> Problem {
