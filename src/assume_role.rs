@@ -30,9 +30,13 @@ impl EksCredentialsProvider {
     /// them during an outage, and can be used wherever this one can. It can assume a further role.
     ///
     /// This provider is the *parent* of the new one, which holds a clone of it. Each of them has its own refresh task. The
-    /// settings of the parent apply to both: environment, region, STS endpoint, HTTP client, time limits, clock and runtime. If
-    /// the parent has no valid credentials, the new provider waits for them before it calls STS. If STS reports that the
-    /// parent's credentials have expired, the parent fetches new ones and the request is repeated.
+    /// settings of the parent apply to both: environment, region, STS endpoint, HTTP client, time limits, refresh window,
+    /// `serve_expired`, clock and runtime. The session name, session length and session policies of the
+    /// [`Builder`](crate::Builder) apply only to IRSA.
+    ///
+    /// If the parent has no credentials, the new provider waits for them, for at most the time limit of an attempt, and calls STS
+    /// only then. In an outage the parent may return [expired credentials](crate::Builder::serve_expired). If STS reports that
+    /// the parent's credentials have expired, the parent fetches new ones and the request is repeated.
     ///
     /// - [`status`](Self::status) describes the credentials of the new role, and names it in
     ///   [`assumed_role`](crate::Status::assumed_role).

@@ -32,9 +32,9 @@ use crate::provider::EksCredentialsProvider;
 
 const REGION: &str = "the region given to iam_tokens()";
 
-/// Generators of IAM tokens, one method for each service.
+/// Creates generators of IAM tokens.
 ///
-/// [`EksCredentialsProvider::iam_tokens`] returns it. [`docs::iam_tokens`](crate::docs::iam_tokens) lists the lifetimes,
+/// Returned by [`EksCredentialsProvider::iam_tokens`]. [`docs::iam_tokens`](crate::docs::iam_tokens) lists the lifetimes,
 /// permissions and limits of each service.
 #[derive(Clone, Debug)]
 pub struct IamTokens {
@@ -43,8 +43,8 @@ pub struct IamTokens {
 }
 
 impl EksCredentialsProvider {
-    /// Returns generators of IAM tokens: passwords for databases, caches, Kafka brokers and Kubernetes API servers that are
-    /// signed with the current credentials.
+    /// Returns a value that creates generators of IAM tokens: signed requests that serve as passwords for databases and caches,
+    /// or as bearer tokens for Kafka brokers and Kubernetes API servers.
     ///
     /// This does no I/O. The tokens are signed locally, so a token that is not accepted is noticed only when it is used.
     ///
@@ -69,7 +69,8 @@ impl EksCredentialsProvider {
 }
 
 impl IamTokens {
-    /// Sets the region of the database, cache or cluster, if it is not the region of the pod.
+    /// Sets the region of the database, cache or cluster, if it is not the region of the pod. It is validated when a generator is
+    /// created.
     ///
     /// ```
     /// # use eks_credentials::{EksCredentialsProvider, testing::LocalPod};

@@ -33,8 +33,9 @@ impl EksCredentialsProvider {
     /// If there are no credentials, `provide_credential` returns an error with the [`Error`](crate::Error) of
     /// [`credentials`](Self::credentials) as its source.
     ///
-    /// A `ProvideCredentialChain` does not return this error. It writes it to the [`log`](https://docs.rs/log) at WARN, tries its
-    /// next provider, and at last the signer says only "failed to load signing credential". The reason is in
+    /// A `ProvideCredentialChain` does not return this error. The chain logs it at WARN through the crate
+    /// [`log`](https://docs.rs/log) and tries its next provider. If no provider returns credentials, the signer returns only the
+    /// error "failed to load signing credential". The reason is in
     /// [`status`](Self::status), in `last_error`, and in the [events](crate#events) of this crate.
     ///
     /// # Examples
@@ -60,8 +61,8 @@ impl EksCredentialsProvider {
     /// Returns a credential provider for reqsign 3 whose credentials are valid for `ttl` from each call, for presigned URLs.
     ///
     /// reqsign refuses to presign a URL that would be valid longer than the credentials. It does not tell its credential provider
-    /// how long the URL must be valid. Use this one in an operator that only presigns, with the longest lifetime of its URLs. If
-    /// the current credentials expire earlier, it fetches new ones, as
+    /// how long the URL must be valid. Use this credential provider only in an operator that presigns, and
+    /// set `ttl` to the longest lifetime of its URLs. If the current credentials expire earlier, it fetches new ones, as
     /// [`credentials_valid_for`](Self::credentials_valid_for) does.
     ///
     /// Do not use it in an operator that sends requests: in an outage, its requests would fail before the credentials expire, at

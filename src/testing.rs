@@ -191,7 +191,8 @@ impl LocalPod {
     ///
     /// These are `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, `AWS_REGION` and
     /// `AWS_DEFAULT_REGION`, as the EKS webhook injects them, and `AWS_ENDPOINT_URL_STS` with the address of the stand-in for
-    /// STS. With Pod Identity this crate calls STS only for `GetCallerIdentity`, in diagnoses and comparisons.
+    /// STS. With Pod Identity this crate calls STS only for `GetCallerIdentity` (in diagnoses and comparisons) and for
+    /// `AssumeRole`.
     ///
     /// ```
     /// use eks_credentials::EksCredentialsProvider;
@@ -236,7 +237,8 @@ impl LocalPod {
 
     /// Returns the stand-in for STS.
     ///
-    /// It answers `AssumeRoleWithWebIdentity`, and `GetCallerIdentity` for credentials that a stand-in of this pod has issued.
+    /// It answers `AssumeRoleWithWebIdentity`, and `AssumeRole` and `GetCallerIdentity` for credentials that a stand-in of this pod
+    /// has issued.
     ///
     /// ```
     /// use eks_credentials::testing::{Answer, LocalPod};

@@ -4,7 +4,7 @@
 //! cargo run --manifest-path examples/tokens/Cargo.toml --bin kafka
 //! ```
 //!
-//! librdkafka asks for the next token at 80 % of the life of the current one. With rdkafka, the callback is
+//! librdkafka asks for the next token at 80 % of the lifetime of the current one. With rdkafka, the callback is
 //! `ClientContext::generate_oauth_token`.
 
 mod support;

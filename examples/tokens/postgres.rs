@@ -12,7 +12,7 @@ mod support;
 use eks_credentials::IamTokenGenerator;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
-use support::{LIFETIME, Result, Verifier, ensure, half_of_life, until};
+use support::{LIFETIME, Result, Verifier, ensure, half_of_lifetime, until};
 
 /// Gives new connections of the pool a new token, as long as the program runs.
 async fn renew(pool: PgPool, options: PgConnectOptions, generator: IamTokenGenerator) {
@@ -20,7 +20,7 @@ async fn renew(pool: PgPool, options: PgConnectOptions, generator: IamTokenGener
         let wait = match generator.token().await {
             Ok(token) => {
                 pool.set_connect_options(options.clone().password(token.as_str()));
-                half_of_life(token.expires_at())
+                half_of_lifetime(token.expires_at())
             }
             Err(error) => {
                 println!("  no token: {error}");

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! ElastiCache closes a connection 12 hours after its last `AUTH`. The stream of credentials below sends a new token much earlier:
-//! at half of the life of the current one.
+//! at half of the lifetime of the current one.
 
 mod support;
 
@@ -16,13 +16,13 @@ use eks_credentials::IamTokenGenerator;
 use futures_util::{Stream, stream};
 use redis::auth::{BasicAuth, StreamingCredentialsProvider};
 use redis::{AsyncConnectionConfig, Client};
-use support::{LIFETIME, Result, Verifier, ensure, half_of_life, until};
+use support::{LIFETIME, Result, Verifier, ensure, half_of_lifetime, until};
 
 /// The user `app` with IAM tokens as passwords.
 struct IamTokens(IamTokenGenerator);
 
 impl StreamingCredentialsProvider for IamTokens {
-    /// The first token at once, and every further one at half of the life of the one before. An error does not end the stream,
+    /// The first token at once, and every further one at half of the lifetime of the one before. An error does not end the stream,
     /// except for the first token: then the connection fails.
     fn subscribe(&self) -> Pin<Box<dyn Stream<Item = redis::RedisResult<BasicAuth>> + Send + 'static>> {
         let start = (self.0.clone(), Duration::ZERO);
@@ -31,7 +31,7 @@ impl StreamingCredentialsProvider for IamTokens {
             let (item, next) = match generator.token().await {
                 Ok(token) => {
                     let auth = BasicAuth::new("app".to_owned(), token.as_str().to_owned());
-                    (Ok(auth), half_of_life(token.expires_at()))
+                    (Ok(auth), half_of_lifetime(token.expires_at()))
                 }
                 Err(error) => (Err(std::io::Error::other(error).into()), LIFETIME / 8),
             };

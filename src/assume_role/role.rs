@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The role that [`assume_role`](crate::EksCredentialsProvider::assume_role) assumes, with the parameters of the request.
 ///
-/// Only the ARN is required. The names are those of the STS API and of aws-config.
+/// Only the ARN is required. Setters that exist in aws-config have the same name here.
 ///
 /// ```
 /// use std::time::Duration;
@@ -138,7 +138,8 @@ impl AssumeRole {
 
     /// Adds a session tag. At most 50 tags; keys have 1 to 128 characters and values at most 256.
     ///
-    /// Tags require `sts:TagSession` in the trust policy of the role and in the policies of the pod's role. A tag with the key of
+    /// Tags require the permission `sts:TagSession`, where the role requires `sts:AssumeRole`:
+    /// [`docs::assuming_roles`](crate::docs::assuming_roles). A tag with the key of
     /// a transitive tag of the pod's own session is refused by STS: EKS Pod Identity sets `eks-cluster-arn`, `eks-cluster-name`,
     /// `kubernetes-namespace`, `kubernetes-service-account`, `kubernetes-pod-name` and `kubernetes-pod-uid`.
     ///
@@ -169,7 +170,8 @@ impl AssumeRole {
     /// Sets the source identity, which appears in CloudTrail for this session and for all later roles of the chain. 2 to 64
     /// characters. Default: none.
     ///
-    /// It requires `sts:SetSourceIdentity` in the trust policy of the role and in the policies of the pod's role.
+    /// It requires the permission `sts:SetSourceIdentity`, where the role requires `sts:AssumeRole`:
+    /// [`docs::assuming_roles`](crate::docs::assuming_roles).
     ///
     /// ```
     /// # use eks_credentials::AssumeRole;

@@ -6,15 +6,16 @@ use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
 impl IamTokens {
-    /// Returns a generator of passwords for Aurora DSQL, of 15 minutes, for every database role except `admin`.
+    /// Returns a generator of passwords for Aurora DSQL, for every database role except `admin`. A password is valid
+    /// for at most 15 minutes.
     ///
     /// `host` is the endpoint of the cluster. The token does not contain the database role: the cluster maps the IAM role to
     /// the database roles that it may use (`AWS IAM GRANT`). For `admin`, use [`dsql_admin`](Self::dsql_admin).
     ///
     /// # Errors
     ///
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `host` is not a host name, or if no AWS region is
-    /// configured.
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `host` is not a host name, or if the AWS region is
+    /// missing or invalid.
     ///
     /// # Examples
     ///
@@ -32,7 +33,8 @@ impl IamTokens {
         self.dsql_for("the host given to dsql(..)", host, "DbConnect")
     }
 
-    /// Returns a generator of passwords for the database role `admin` of Aurora DSQL, of 15 minutes.
+    /// Returns a generator of passwords for the database role `admin` of Aurora DSQL. A password is valid for at most 15
+    /// minutes.
     ///
     /// # Errors
     ///

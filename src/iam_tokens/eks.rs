@@ -10,21 +10,21 @@ use crate::error::Error;
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
 
 impl IamTokens {
-    /// Returns a generator of bearer tokens for the Kubernetes API server of an EKS cluster, of 14 minutes. They are those of
-    /// `aws eks get-token`.
+    /// Returns a generator of bearer tokens for the Kubernetes API server of an EKS cluster. A token is valid for at most 14
+    /// minutes. The tokens have the same format as those of `aws eks get-token`.
     ///
     /// `cluster` is the name of the cluster, or the id of a local cluster on AWS Outposts. Inside a cluster, the API server of
     /// that same cluster accepts the service account token of the pod, which needs no IAM. These tokens are for other clusters.
     ///
-    /// The token contains a presigned `GetCallerIdentity` for the regional STS endpoint. EKS sends it, so the pod itself does
-    /// not need to reach STS. EKS accepts a token for 15 minutes. As in `aws eks get-token`,
-    /// [`expires_at`](super::IamToken::expires_at) is one minute earlier, and `X-Amz-Expires` in the URL is 60 seconds, which
-    /// EKS ignores.
+    /// The token contains a presigned `GetCallerIdentity` for the regional STS endpoint. EKS sends this
+    /// request. Creating a token causes no request to STS. EKS accepts a token for 15 minutes. As in `aws eks get-token`,
+    /// [`expires_at`](super::IamToken::expires_at) is one minute earlier, and `X-Amz-Expires` in the URL is 60 seconds, or
+    /// less if the credentials expire within a minute. EKS ignores it.
     ///
     /// # Errors
     ///
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `cluster` contains other characters than letters,
-    /// digits, hyphens and underscores, or if no AWS region is configured.
+    /// digits, hyphens and underscores, or if the AWS region is missing or invalid.
     ///
     /// # Examples
     ///

@@ -6,7 +6,7 @@ use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
 impl IamTokens {
-    /// Returns a generator of passwords for a replication group of ElastiCache, of 15 minutes.
+    /// Returns a generator of passwords for a replication group of ElastiCache. A password is valid for at most 15 minutes.
     ///
     /// `replication_group` is its id, and not its endpoint. `user` is the id of the ElastiCache user, which must equal its user
     /// name. For a serverless cache, use [`elasticache_serverless`](Self::elasticache_serverless).
@@ -16,7 +16,7 @@ impl IamTokens {
     /// # Errors
     ///
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `replication_group` contains other characters than
-    /// letters, digits and hyphens, if `user` is empty, or if no AWS region is configured.
+    /// letters, digits and hyphens, if `user` is empty or contains NUL, or if the AWS region is missing or invalid.
     ///
     /// # Examples
     ///
@@ -36,7 +36,7 @@ impl IamTokens {
         self.generator(|_| Request::connect_to_cache("elasticache", &cache, &user))
     }
 
-    /// Returns a generator of passwords for a serverless cache of ElastiCache, of 15 minutes.
+    /// Returns a generator of passwords for a serverless cache of ElastiCache. A password is valid for at most 15 minutes.
     ///
     /// `cache` is the name of the cache, and not its endpoint. Otherwise the same as [`elasticache`](Self::elasticache).
     ///

@@ -70,8 +70,8 @@ impl IamTokenGenerator {
     /// Signs a token with the current credentials, without waiting and without a runtime, for callbacks of C libraries such as
     /// librdkafka.
     ///
-    /// If the credentials expire before the token would, or if a refresh is due, this wakes the refresh task, and the token
-    /// expires with the current credentials. If there are no credentials yet, this starts the refresh task and returns an error. Call
+    /// If a refresh is due, or if the credentials expire before the token would, this wakes the refresh task. In the second
+    /// case, the token expires with the current credentials. If there are no credentials yet, this starts the refresh task and returns an error. Call
     /// [`warm_up`](EksCredentialsProvider::warm_up) before, so that the first token does not fail.
     ///
     /// # Errors

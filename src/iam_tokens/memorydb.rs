@@ -6,7 +6,7 @@ use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
 impl IamTokens {
-    /// Returns a generator of passwords for a cluster of MemoryDB, of 15 minutes.
+    /// Returns a generator of passwords for a cluster of MemoryDB. A password is valid for at most 15 minutes.
     ///
     /// `cluster` is the name of the cluster, and not its endpoint. `user` is the name of the MemoryDB user.
     ///
@@ -15,7 +15,7 @@ impl IamTokens {
     /// # Errors
     ///
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `cluster` contains other characters than letters,
-    /// digits and hyphens, if `user` is empty, or if no AWS region is configured.
+    /// digits and hyphens, if `user` is empty or contains NUL, or if the AWS region is missing or invalid.
     ///
     /// # Examples
     ///

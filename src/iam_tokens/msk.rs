@@ -5,10 +5,10 @@ use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
 impl IamTokens {
-    /// Returns a generator of OAUTHBEARER tokens for Amazon MSK, of 15 minutes.
+    /// Returns a generator of OAUTHBEARER tokens for Amazon MSK. A token is valid for at most 15 minutes.
     ///
     /// A token is valid for every cluster in the region for which the role has `kafka-cluster:Connect`. The brokers accept it
-    /// at port 9098, or 9198 from outside the VPC. Clients with librdkafka must call
+    /// at port 9098, or 9198 for public access. Clients with librdkafka must call
     /// [`try_token`](IamTokenGenerator::try_token) in their callback, which runs on a thread without a runtime.
     ///
     /// The brokers write the parameter `User-Agent` of the token to their log. It is `eks-credentials/` and the version of this
@@ -16,7 +16,7 @@ impl IamTokens {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if no AWS region is configured.
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if the AWS region is missing or invalid.
     ///
     /// # Examples
     ///

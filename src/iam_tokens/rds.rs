@@ -6,18 +6,18 @@ use super::{IamTokenGenerator, IamTokens};
 use crate::error::Error;
 
 impl IamTokens {
-    /// Returns a generator of passwords for RDS and Aurora, of 15 minutes.
+    /// Returns a generator of passwords for RDS and Aurora. A password is valid for at most 15 minutes.
     ///
     /// `host` and `port` are those of the endpoint of the instance, of the cluster or of the RDS Proxy, and `user` is the
     /// database user. The database checks the token only when a connection is opened. Use TLS: RDS requires it for IAM
     /// authentication.
     ///
-    /// Pass the name of the endpoint itself. A name of your own that is a CNAME of it does not match the signature.
+    /// Pass the name of the endpoint itself, and not a CNAME record that points to it: the signature would not match.
     ///
     /// # Errors
     ///
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `host` is not a host name, if `user` is empty, or if
-    /// no AWS region is configured.
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `host` is not a host name, if `user` is empty or
+    /// contains NUL, or if the AWS region is missing or invalid.
     ///
     /// # Examples
     ///

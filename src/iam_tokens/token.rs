@@ -40,10 +40,10 @@ impl IamToken {
         &self.text
     }
 
-    /// Returns the time until which the token is accepted, in whole seconds.
+    /// Returns the time at which the token expires, in whole seconds. EKS accepts a token for one more minute.
     ///
     /// This is the end of the token's own lifetime (15 minutes, for EKS 14 minutes), or the expiry of the credentials that
-    /// signed it, whichever is earlier. It is a time by the clock of the provider.
+    /// signed it, whichever is earlier. It is a time of the local clock.
     ///
     /// A connection that was opened before this time stays open, except as described in
     /// [`docs::iam_tokens`](crate::docs::iam_tokens).

@@ -26,15 +26,15 @@ impl EksCredentialsProvider {
     /// - **Secrets**: `AwsCredential` contains plain strings. Unlike the credentials in this provider, they are not wiped from
     ///   memory when they are dropped. Its `Debug` shows the access key id and redacts the rest.
     /// - **Recovery**: `object_store` does not report refused credentials. If S3 refuses credentials before they expire, call
-    ///   [`invalidate`](Self::invalidate).
+    ///   [`invalidate`](Self::invalidate) with [`cached`](Self::cached).
     ///
     /// For signed URLs, see [`object_store_0_14_valid_for`](Self::object_store_0_14_valid_for).
     ///
     /// # Errors
     ///
     /// If there are no credentials, `get_credential` returns `object_store::Error::Generic` with the [`Error`](crate::Error) of
-    /// [`credentials`](Self::credentials) as its source. `object_store` passes this error to the program at once and does not
-    /// repeat the request, because the refresh task has already retried.
+    /// [`credentials`](Self::credentials) as its source. `object_store` passes this error to the program and does not repeat
+    /// the request, because the refresh task has already retried.
     ///
     /// # Examples
     ///
@@ -59,8 +59,8 @@ impl EksCredentialsProvider {
     /// URLs.
     ///
     /// A signed URL stops working when the credentials that signed it expire. `object_store` does not tell its credential
-    /// provider how long a URL must be valid. Use this one in a store that only signs, with the longest lifetime of its URLs. If
-    /// the current credentials expire earlier, it fetches new ones, as
+    /// provider how long a URL must be valid. Use this credential provider only in a store that signs URLs, and set
+    /// `ttl` to the longest lifetime of these URLs. If the current credentials expire earlier, it fetches new ones, as
     /// [`credentials_valid_for`](Self::credentials_valid_for) does.
     ///
     /// Do not use it in a store that sends requests: in an outage, its requests would fail `ttl` before the credentials expire.

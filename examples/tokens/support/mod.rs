@@ -14,7 +14,7 @@ pub use verify::Verifier;
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// The life of the credentials, and therefore the longest life of a token. In a cluster it is hours.
+/// The lifetime of the credentials, and therefore the longest lifetime of a token. In a cluster it is hours.
 pub const LIFETIME: Duration = Duration::from_secs(8);
 
 /// A pod with EKS Pod Identity, and a provider in it.
@@ -26,7 +26,7 @@ pub async fn pod() -> Result<(LocalPod, EksCredentialsProvider)> {
 }
 
 /// How long to use a token: half of the time until its end, so that there is time for another attempt.
-pub fn half_of_life(expires_at: SystemTime) -> Duration {
+pub fn half_of_lifetime(expires_at: SystemTime) -> Duration {
     let left = expires_at.duration_since(SystemTime::now()).unwrap_or_default();
     (left / 2).max(Duration::from_millis(500))
 }

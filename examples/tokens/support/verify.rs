@@ -59,12 +59,12 @@ impl Verifier {
         }
         // The stand-in for the agent issues credentials from the clock of this machine too, so the date is not parsed: the
         // token must not claim to outlive its credentials.
-        let life = Duration::from_secs(seconds.parse().map_err(|_| "X-Amz-Expires is not a number")?);
+        let lifetime = Duration::from_secs(seconds.parse().map_err(|_| "X-Amz-Expires is not a number")?);
         let now = SystemTime::now();
         if issued.expiry <= now {
             return Err("the credentials of the token have expired".to_owned());
         }
-        if now + life > issued.expiry + Duration::from_secs(60) {
+        if now + lifetime > issued.expiry + Duration::from_secs(60) {
             return Err("the token claims to outlive its credentials".to_owned());
         }
         Ok(access_key.to_owned())
