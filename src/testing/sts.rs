@@ -196,12 +196,16 @@ impl Sts {
     }
 }
 
-/// The content of the element `Credentials`.
+/// The content of the element `Credentials`, in the layout of the examples of the STS API reference.
 fn keys(issued: &Issued) -> String {
     let Issued { access_key_id, secret_access_key, session_token, expiry } = issued;
     format!(
-        "<AccessKeyId>{access_key_id}</AccessKeyId><SecretAccessKey>{secret_access_key}</SecretAccessKey>\
-         <SessionToken>{session_token}</SessionToken><Expiration>{}</Expiration>",
+        "
+      <AccessKeyId>{access_key_id}</AccessKeyId>
+      <SecretAccessKey>{secret_access_key}</SecretAccessKey>
+      <SessionToken>{session_token}</SessionToken>
+      <Expiration>{}</Expiration>
+    ",
         clock::rfc3339(*expiry)
     )
 }
