@@ -5,9 +5,9 @@
 //! | `rds.rs`, `dsql.rs`, `elasticache.rs`, `memorydb.rs`, `msk.rs`, `eks.rs` | what the token of each service is made of |
 //! | `name.rs` | the names that callers pass, validated |
 //! | `request.rs` | a request of any of the services: its parts, its lifetime, and the form of its token |
-//! | `presign.rs`, `signed.rs` | the signature, and the end of the token |
+//! | `presign.rs`, `signed.rs` | the signature, and the expiry of the token |
 //! | `generator.rs` | the choice of the credentials |
-//! | `token.rs` | the token and its end |
+//! | `token.rs` | the token and its expiry |
 
 mod dsql;
 mod eks;

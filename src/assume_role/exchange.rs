@@ -56,7 +56,7 @@ impl Exchange {
         now: SystemTime,
     ) -> Result<Fetched, Error> {
         let limit = left.min(self.limit);
-        timeout(limit, self.exchange(credentials, source, now)).await.unwrap_or_else(|_| {
+        timeout(limit, self.send(credentials, source, now)).await.unwrap_or_else(|_| {
             let (peer, phase, what) = (self.sts.peer.clone(), Phase::Exchange, What::TimedOut(Some(limit)));
             Err(Problem::NoAnswer(Box::new(NoAnswer { peer, phase, what })).into())
         })
@@ -64,7 +64,7 @@ impl Exchange {
 
     /// Sends the request, signed at `now`. If STS refuses this time and sends its own, the request is repeated with it, as the
     /// AWS SDKs do.
-    async fn exchange(&self, credentials: &Credentials, source: SourceKind, now: SystemTime) -> Result<Fetched, Error> {
+    async fn send(&self, credentials: &Credentials, source: SourceKind, now: SystemTime) -> Result<Fetched, Error> {
         let reply = self.sts.send(self.parameters.form(), credentials, now).await?;
         let outcome = self.read(&reply, credentials, source);
         match (&outcome, self.date(&reply)) {

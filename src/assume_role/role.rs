@@ -138,10 +138,10 @@ impl AssumeRole {
 
     /// Adds a session tag. At most 50 tags; keys have 1 to 128 characters and values at most 256.
     ///
-    /// Tags require the permission `sts:TagSession`, where the role requires `sts:AssumeRole`:
-    /// [`docs::assuming_roles`](crate::docs::assuming_roles). A tag with the key of
-    /// a transitive tag of the pod's own session is refused by STS: EKS Pod Identity sets `eks-cluster-arn`, `eks-cluster-name`,
-    /// `kubernetes-namespace`, `kubernetes-service-account`, `kubernetes-pod-name` and `kubernetes-pod-uid`.
+    /// Tags require the permission `sts:TagSession` in the same policies as `sts:AssumeRole`
+    /// ([`docs::assuming_roles`](crate::docs::assuming_roles)). STS refuses a tag with the key of a transitive tag of the pod's
+    /// own session: EKS Pod Identity sets `eks-cluster-arn`, `eks-cluster-name`, `kubernetes-namespace`,
+    /// `kubernetes-service-account`, `kubernetes-pod-name` and `kubernetes-pod-uid`.
     ///
     /// ```
     /// # use eks_credentials::AssumeRole;
@@ -170,8 +170,8 @@ impl AssumeRole {
     /// Sets the source identity, which appears in CloudTrail for this session and for all later roles of the chain. 2 to 64
     /// characters. Default: none.
     ///
-    /// It requires the permission `sts:SetSourceIdentity`, where the role requires `sts:AssumeRole`:
-    /// [`docs::assuming_roles`](crate::docs::assuming_roles).
+    /// It requires the permission `sts:SetSourceIdentity` in the same policies as `sts:AssumeRole`
+    /// ([`docs::assuming_roles`](crate::docs::assuming_roles)).
     ///
     /// ```
     /// # use eks_credentials::AssumeRole;

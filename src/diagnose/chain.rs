@@ -6,6 +6,7 @@ use aws_credential_types::Credentials;
 
 use super::{Finding, FindingId, Setup, remedies, token};
 use crate::clock;
+use crate::error::problem::Problem;
 use crate::provider::hop::Hop;
 use crate::source::SourceConfig;
 
@@ -33,8 +34,8 @@ pub(super) async fn check(
             }
             Err(error) => {
                 let mut finding = Finding::of(&error);
-                // A refusal names the role, a failed connection does not.
-                if !finding.observed.contains(role_arn) {
+                let names_role = matches!(error.problem(), Problem::Sts { refusal, .. } if refusal.shows_request());
+                if !names_role {
                     finding.observed = format!("AssumeRole for role {role_arn}: {}", finding.observed);
                 }
                 findings.push(match finding.id {

@@ -71,8 +71,8 @@ impl IamTokenGenerator {
     /// librdkafka.
     ///
     /// If a refresh is due, or if the credentials expire before the token would, this wakes the refresh task. In the second
-    /// case, the token expires with the current credentials. If there are no credentials yet, this starts the refresh task and returns an error. Call
-    /// [`warm_up`](EksCredentialsProvider::warm_up) before, so that the first token does not fail.
+    /// case, the token expires with the current credentials. If there are no credentials yet, this starts the refresh task and
+    /// returns an error. Call [`warm_up`](EksCredentialsProvider::warm_up) before, so that the first token does not fail.
     ///
     /// # Errors
     ///

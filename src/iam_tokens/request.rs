@@ -144,16 +144,16 @@ mod tests {
 
     #[test]
     fn life_is_cut_to_whole_seconds_of_the_credentials() {
-        let cut = |lifetime: Lifetime, left| {
+        let shortened = |lifetime: Lifetime, left| {
             lifetime.at_most(left).map(|lifetime| (lifetime.token.as_secs(), lifetime.url.as_secs()))
         };
         let millis = Duration::from_millis;
-        assert_eq!(cut(Lifetime::QUARTER, Duration::MAX), Some((900, 900)));
-        assert_eq!(cut(Lifetime::QUARTER, millis(899_999)), Some((899, 899)));
-        assert_eq!(cut(Lifetime::QUARTER, millis(1_000)), Some((1, 1)));
-        assert_eq!(cut(Lifetime::QUARTER, millis(999)), None);
-        assert_eq!(cut(Lifetime::EKS, Duration::MAX), Some((840, 60)));
-        assert_eq!(cut(Lifetime::EKS, millis(100_500)), Some((100, 60)));
-        assert_eq!(cut(Lifetime::EKS, millis(30_500)), Some((30, 30)));
+        assert_eq!(shortened(Lifetime::QUARTER, Duration::MAX), Some((900, 900)));
+        assert_eq!(shortened(Lifetime::QUARTER, millis(899_999)), Some((899, 899)));
+        assert_eq!(shortened(Lifetime::QUARTER, millis(1_000)), Some((1, 1)));
+        assert_eq!(shortened(Lifetime::QUARTER, millis(999)), None);
+        assert_eq!(shortened(Lifetime::EKS, Duration::MAX), Some((840, 60)));
+        assert_eq!(shortened(Lifetime::EKS, millis(100_500)), Some((100, 60)));
+        assert_eq!(shortened(Lifetime::EKS, millis(30_500)), Some((30, 30)));
     }
 }

@@ -49,8 +49,9 @@ impl EksCredentialsProvider {
     /// Returns a credential provider for `object_store` 0.13 whose credentials are valid for `ttl` from each call, for signed
     /// URLs.
     ///
-    /// Use it only in a store that signs URLs, and set `ttl` to the longest lifetime of these URLs. Requests of the same store would fail in an outage
-    /// `ttl` before the credentials expire. The page about [`object_store`](crate::docs::object_store) explains why.
+    /// Use it only in a store that signs URLs, and set `ttl` to the longest lifetime of these URLs. Requests of the same store
+    /// would fail in an outage `ttl` before the credentials expire. The page about [`object_store`](crate::docs::object_store)
+    /// explains why.
     ///
     /// # Errors
     ///

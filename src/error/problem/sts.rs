@@ -93,13 +93,16 @@ impl StsRefusal {
         Self { status, code: shown(code), said: shown(message), meaning, kind, verdict, request }
     }
 
+    /// Whether [`observed`](Self::observed) describes the request, because the cause can be in it.
+    pub(crate) fn shows_request(&self) -> bool {
+        matches!(self.kind, ErrorKind::Denied | ErrorKind::TokenRejected | ErrorKind::Refused)
+    }
+
     /// The refusal, with the request that it belongs to.
     pub(crate) fn observed(&self, server: &str) -> String {
-        let Self { status, code, said, request, kind, .. } = self;
+        let Self { status, code, said, request, .. } = self;
         match request {
-            Request::Assume { role_arn, claims }
-                if matches!(kind, ErrorKind::Denied | ErrorKind::TokenRejected | ErrorKind::Refused) =>
-            {
+            Request::Assume { role_arn, claims } if self.shows_request() => {
                 let claims = claims
                     .as_ref()
                     .map_or_else(|| "the token is not a JWT".to_owned(), |claims| format!("the token has {claims}"));
@@ -107,7 +110,7 @@ impl StsRefusal {
                     "{server} refused the request for role {role_arn} with status {status} {code}: {said}; {claims}"
                 )
             }
-            Request::AssumeRole { role_arn, caller } if matches!(kind, ErrorKind::Denied | ErrorKind::Refused) => {
+            Request::AssumeRole { role_arn, caller } if self.shows_request() => {
                 format!(
                     "{server} refused AssumeRole for role {role_arn}, signed with the credentials of {caller}, with status \
                  {status} {code}: {said}"
