@@ -307,6 +307,19 @@ async fn assume_role_is_examined_by_the_diagnosis() {
     assert_eq!((archive.status().refreshes, reports.status().refreshes), (0, 0));
 }
 
+/// An attempt also has time for a refresh of the parent. AssumeRole itself may not use this time.
+#[tokio::test]
+async fn assume_role_has_the_time_limit_of_one_request() {
+    let pod = pod().await;
+    let limits =
+        builder(pod.irsa_env()).attempt_timeout(Duration::from_secs(1)).startup_timeout(Duration::from_secs(2));
+    let parent = limits.build().unwrap();
+    parent.warm_up().await.unwrap();
+    pod.sts().always(Answer::hang());
+    let error = parent.assume_role(reports()).unwrap().credentials().await.unwrap_err();
+    assert!(error.to_string().contains("did not respond within 1.0s"), "{error}");
+}
+
 /// The time limit for STS, of a request of the diagnosis, is that of the provider.
 #[tokio::test]
 async fn assume_role_has_a_time_limit_in_the_diagnosis() {
